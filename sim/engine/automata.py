@@ -1,0 +1,320 @@
+"""Learned automata: what a task does next, found out once and remembered.
+
+A coroutine cannot be copied, and stepping one per state would cost what the interpreter costs. But a routine is a
+function of what it has seen, so where a frame stands is a *node*: its call, and the outcomes it has seen so far. What it
+does at a node (perform an operation, enter another routine, leave) is learned by running the coroutine once from its
+start along the node's outcomes, and never again: from then on a task is a walk through a table.
+
+Frames are learned one by one, not as a stack. A routine that another one enters is not run inside it; its caller is
+simply handed the outcome. Two tasks, or two callers, that enter the same routine with the same arguments share what was
+learned about it.
+
+A *local state* is the stack of nodes. Returning pops a node and tells its parent the outcome; what the callee saw is
+gone (`merge=True`). With `merge=False` the parent also keeps the callee's last node as part of its own name, so that a
+local state is named by the whole history: the slow, obviously sound naming that tests compare the other one with.
+
+Each rebuilding checks the way it came: a routine that does something else than the last time is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager, suppress
+from types import CoroutineType
+from typing import Any, NoReturn, cast
+
+import attrs
+
+from sim.engine.errors import Place, RuleError, TaskDied, place_of, place_of_code
+from sim.engine.operations import PERFORMER, Operation
+from sim.engine.routines import LONGEST_FRAME, Call, Done, Loop, next_turn
+from sim.engine.values import mutable_part
+
+_LONGEST_SETTLING = 4096
+
+
+@attrs.frozen
+class Returned:
+    """A routine's return value, or an operation's result."""
+
+    value: object
+
+
+@attrs.frozen
+class Raised:
+    """An exception that left a routine: an outcome like any other."""
+
+    type: type[Exception]
+    args: tuple[object, ...]
+
+
+Seen = Returned | Raised
+
+
+@attrs.frozen
+class Perform:
+    operation: Operation[Any]
+
+
+@attrs.frozen
+class Enter:
+    call: Call[Any]
+    loop: bool
+
+
+@attrs.frozen
+class Leave:
+    outcome: Seen
+
+
+Action = Perform | Enter | Leave
+
+
+class Discarded(BaseException):
+    """Thrown into a coroutine that is given up, so that nothing it awaits on its way out is performed."""
+
+
+class _Dictation:
+    """Hands every await to whoever drives the coroutine, and nothing once it is given up."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def _offer(self, trap: object) -> Generator[Any, Any, object]:
+        if self.over:
+            raise Discarded
+        return (yield trap)
+
+    def operation(self, operation: Operation[Any]) -> Generator[Any, Any, object]:
+        return self._offer(operation)
+
+    def call(self, call: Call[Any]) -> Generator[Any, Any, object]:
+        return self._offer(call)
+
+    def loop(self, call: Call[Any]) -> Generator[Any, Any, object]:
+        return self._offer(Loop(call))
+
+
+@contextmanager
+def _started(call: Call[Any]) -> Generator[Coroutine[Any, Any, Any], None, None]:
+    dictation = _Dictation()
+    before = PERFORMER.set(dictation)
+    coroutine = call.body(*call.args)
+    try:
+        yield coroutine
+    finally:
+        dictation.over = True
+        with suppress(Discarded, RuntimeError):
+            coroutine.throw(Discarded())
+        coroutine.close()
+        PERFORMER.reset(before)
+
+
+@attrs.define(eq=False)
+class Node:
+    """Where one frame stands: its call and what it has seen since it was entered."""
+
+    call: Call[Any]
+    seen: tuple[Seen, ...] = ()
+    before: Node | None = None
+    _after: dict[tuple[Seen, object], Node] = attrs.field(factory=dict, repr=False)
+    _action: Action | None = None
+    _place: Place | None = None
+
+    def after(self, outcome: Seen, kept: object = None) -> Node:
+        """The node that follows once the frame has seen `outcome`; `kept` only tells histories apart."""
+        key = (outcome, kept)
+        node = self._after.get(key)
+        if node is None:
+            if len(self.seen) >= LONGEST_FRAME:
+                raise RuleError(
+                    self.place,
+                    f"{self.call} has seen {LONGEST_FRAME} results since it was entered: "
+                    "a loop that can repeat is `await repeat(body, *state)`",
+                )
+            node = self._after[key] = Node(self.call, (*self.seen, outcome), self)
+        return node
+
+    @property
+    def action(self) -> Action:
+        """What the frame does here."""
+        if self._action is None:
+            self._learn()
+        return cast("Action", self._action)
+
+    @property
+    def place(self) -> Place:
+        """The line at which the frame stands."""
+        if self._place is None:
+            self._learn()
+        return cast("Place", self._place)
+
+    def _learn(self) -> None:
+        way = [self]
+        while way[-1].before is not None:
+            way.append(way[-1].before)
+        way.reverse()
+        with _started(self.call) as coroutine:
+            action = _advance(self.call, coroutine, None)
+            for node, outcome in zip(way, self.seen, strict=False):
+                if node._action is None:
+                    node._remember(action, coroutine)
+                elif node._action != action:
+                    self._refuse_change(node, action, coroutine)
+                action = _advance(self.call, coroutine, outcome)
+            self._remember(action, coroutine)
+
+    def _remember(self, action: Action, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._action = action
+        if isinstance(action, Leave):
+            self._place = place_of_code(self.call.body.__code__)
+        else:
+            self._place = place_of(cast("CoroutineType[Any, Any, Any]", coroutine))
+
+    def _refuse_change(self, node: Node, now: Action, coroutine: Coroutine[Any, Any, Any]) -> NoReturn:
+        place = place_of(cast("CoroutineType[Any, Any, Any]", coroutine))
+        raise RuleError(
+            place,
+            f"{self.call} is not deterministic: having seen the same, it did {node._action} before and {now} now",
+        )
+
+
+def _advance(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen | None) -> Action:
+    """Let the coroutine see one outcome (None: start it) and tell what it does next."""
+    try:
+        match outcome:
+            case None:
+                trap = coroutine.send(None)
+            case Returned(value):
+                trap = coroutine.send(value)
+            case Raised(type_, args):
+                trap = coroutine.throw(type_(*args))
+    except StopIteration as stop:
+        if not isinstance(stop.value, Done) and not hasattr(stop.value, "state"):
+            call.check_outcome(stop.value)
+        return Leave(Returned(stop.value))
+    except RuleError:
+        raise
+    except Exception as error:
+        for i, arg in enumerate(error.args):
+            part = mutable_part(arg)
+            if part is not None:
+                call.refuse(f"{call} raises something that can change: {type(error).__name__} argument {i}{part}")
+        if type(error).__module__.startswith("sim.engine"):
+            raise
+        return Leave(Raised(type(error), error.args))
+    match trap:
+        case Operation():
+            part = mutable_part(trap.args)
+            if part is not None:
+                raise RuleError(
+                    place_of(cast("CoroutineType[Any, Any, Any]", coroutine)),
+                    f"{trap.point} is given something that can change: argument {part}",
+                )
+            return Perform(trap)
+        case Call():
+            return Enter(trap, loop=False)
+        case Loop():
+            return Enter(trap.call, loop=True)
+        case _:
+            raise RuleError(
+                place_of(cast("CoroutineType[Any, Any, Any]", coroutine)),
+                f"{call} awaits {trap!r}: a model awaits operations, routines and repeat(), nothing else",
+            )
+
+
+@attrs.frozen
+class Frame:
+    """One level of a local state: the node, whether it is a turn of a loop, and (unmerged) the turns before it."""
+
+    node: Node
+    loop: bool
+    turns: tuple[object, ...] = ()
+
+
+@attrs.frozen
+class LocalState:
+    """Where a task stands: its stack of frames, outermost first; empty once it has finished."""
+
+    frames: tuple[Frame, ...]
+
+    @property
+    def operation(self) -> Operation[Any] | None:
+        """What the task is about to do; None once it has finished."""
+        if not self.frames:
+            return None
+        action = self.frames[-1].node.action
+        assert isinstance(action, Perform)  # noqa: S101 - `settle` stops nowhere else
+        return action.operation
+
+    @property
+    def place(self) -> Place | None:
+        return self.frames[-1].node.place if self.frames else None
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The names of the routines on the stack, outermost first."""
+        return tuple(str(frame.node.call) for frame in self.frames)
+
+
+class Automata:
+    """The local states of every task, learned as they are asked for.
+
+    `merge=False` names a local state by all that the task has seen.
+    """
+
+    def __init__(self, *, merge: bool = True) -> None:
+        self._merge = merge
+        self._roots: dict[Call[Any], Node] = {}
+        self._next: dict[tuple[LocalState, object], LocalState] = {}
+
+    def start(self, task: str, call: Call[Any]) -> LocalState:
+        """Where a task stands before its first operation."""
+        return self._settle(task, [Frame(self._root(call), loop=False)])
+
+    def step(self, task: str, local: LocalState, result: object) -> LocalState:
+        """Where the task stands after its operation gave `result`.
+
+        Raises TaskDied if an exception leaves the task, RuleError where a routine breaks a rule.
+        """
+        key = (local, Returned(result))
+        after = self._next.get(key)
+        if after is None:
+            *rest, top = local.frames
+            moved = attrs.evolve(top, node=top.node.after(Returned(result)))
+            after = self._next[key] = self._settle(task, [*rest, moved])
+        return after
+
+    def _root(self, call: Call[Any]) -> Node:
+        return self._roots.setdefault(call, Node(call))
+
+    def _settle(self, task: str, frames: list[Frame]) -> LocalState:
+        """Enter and leave routines until the task stands before an operation, or has finished."""
+        for _ in range(_LONGEST_SETTLING):
+            top = frames[-1]
+            match top.node.action:
+                case Perform():
+                    return LocalState(tuple(frames))
+                case Enter(call, loop):
+                    frames.append(Frame(self._root(call), loop))
+                case Leave(outcome):
+                    frames.pop()
+                    self._leave(task, frames, top, outcome)
+                    if not frames:
+                        return LocalState(())
+        raise RuleError(frames[-1].node.place, f"task {task} goes round without an operation")
+
+    def _leave(self, task: str, frames: list[Frame], top: Frame, outcome: Seen) -> None:
+        turns: tuple[object, ...] = () if self._merge else (*top.turns, top.node)
+        if top.loop and isinstance(outcome, Returned):
+            turn = next_turn(top.node.call, outcome.value)
+            if isinstance(turn, Call):
+                frames.append(Frame(self._root(turn), loop=True, turns=turns))
+                return
+            outcome = Returned(turn.value)
+        if frames:
+            parent = frames[-1]
+            frames[-1] = attrs.evolve(parent, node=parent.node.after(outcome, turns))
+        elif isinstance(outcome, Raised):
+            spelled = ", ".join(map(repr, outcome.args))
+            raise TaskDied(f"task {task} died in {top.node.place}: {outcome.type.__name__}({spelled})")

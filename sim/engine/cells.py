@@ -1,0 +1,96 @@
+"""Cells: everything tasks share, each with a name, a first value and a finite domain."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from enum import Enum
+from typing import Generic, TypeVar
+
+import attrs
+
+from sim.engine.errors import DomainError
+from sim.engine.values import spell
+
+V = TypeVar("V")
+
+
+@attrs.frozen
+class OneOf:
+    """The listed values and no others; True is not 1 here."""
+
+    values: tuple[object, ...]
+
+    def __contains__(self, value: object) -> bool:
+        return any(type(value) is type(known) and value == known for known in self.values)
+
+
+@attrs.frozen
+class Subsets:
+    """Tuples that hold some of `items`, each at most once, in the order of `items`."""
+
+    items: tuple[object, ...]
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, tuple) and value == tuple(item for item in self.items if item in value)
+
+
+@attrs.frozen
+class Sequences:
+    """Tuples of some of `items` in any order, none twice, none longer than `most`."""
+
+    items: tuple[object, ...]
+    most: int
+
+    def __contains__(self, value: object) -> bool:
+        return (
+            isinstance(value, tuple)
+            and len(value) <= self.most
+            and all(item in self.items for item in value)
+            and all(value.count(item) == 1 for item in value)
+        )
+
+
+@attrs.frozen
+class Record:
+    """Instances of one attrs class whose every field lies in the domain given for it."""
+
+    cls: type
+    fields: tuple[tuple[str, Container[object]], ...]
+
+    def __contains__(self, value: object) -> bool:
+        return type(value) is self.cls and all(getattr(value, name) in domain for name, domain in self.fields)
+
+
+def one_of(values: Iterable[object]) -> OneOf:
+    return OneOf(tuple(values))
+
+
+def members(cls: type[Enum]) -> OneOf:
+    return OneOf(tuple(cls))
+
+
+def record(cls: type, **fields: Container[object]) -> Record:
+    return Record(cls, tuple(fields.items()))
+
+
+BOOL = OneOf((False, True))
+
+
+@attrs.frozen(eq=False)
+class Cell(Generic[V]):
+    """One shared variable. Two cells are two variables even when they look alike; names are unique in a scenario."""
+
+    name: str
+    initial: V
+    domain: Container[object] = attrs.field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.check(self.initial)
+
+    def check(self, value: object) -> None:
+        """Raise DomainError if `value` may not stand in this cell."""
+        if value not in self.domain:
+            raise DomainError(f"cell {self.name}: {spell(value)} is outside its domain {self.domain}")
+
+    def __str__(self) -> str:
+        return self.name

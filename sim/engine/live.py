@@ -1,0 +1,200 @@
+"""The trio executor: every simulated thread is a trio task, and trio itself awaits the model.
+
+It is the reference. There is one baton. A task that reaches an operation says what it is about to do and parks; once
+every task has parked or finished, the scheduler hands the baton to one of them, which performs its operation in its own
+trio task and runs on to its next one. Nothing here steps a coroutine by hand, so whatever trio does with a model
+(exceptions, cancellation, context) is what the model does.
+
+When the run ends, tasks that have not finished are cancelled. A cancelled task unwinds as any trio task does, but the
+turnstile lets no operation through any more: giving up a task has no effect on the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import attrs
+import trio
+
+from sim.engine.errors import EngineError, RuleError, TaskDied, place_of_code
+from sim.engine.journal import LONGEST_RUN, Journal
+from sim.engine.operations import PERFORMER, Operation, Outcome
+from sim.engine.routines import LONGEST_FRAME, Call, Done, next_turn
+from sim.engine.scenario import Scenario, Task
+from sim.engine.scheduler import Scheduler
+from sim.engine.values import mutable_part
+from sim.engine.world import Offer, Run, Step, World
+
+
+@attrs.define(eq=False)
+class _Parked:
+    """A task before its operation, and the trio task to wake."""
+
+    operation: Operation[Any]
+    trio_task: trio.lowlevel.Task
+    outcome: Outcome | None = None
+
+
+class _Turnstile:
+    """Lets one task through at a time, and only to perform the operation it was let through for."""
+
+    def __init__(self, world: World, watch: Callable[[Step], None] | None) -> None:
+        self.world = world
+        self.parked: dict[str, _Parked] = {}
+        self.last: Step | None = None
+        self._watch = watch
+        self._scheduler: trio.lowlevel.Task | None = None
+        self._over = False
+
+    async def pass_through(self, task: str, operation: Operation[Any]) -> object:
+        """Park before `operation`; once let through, perform it and give its result."""
+        if self._over:
+            await trio.sleep_forever()  # the task is cancelled: this raises, and performs nothing
+        part = mutable_part(operation.args)
+        if part is not None:
+            raise RuleError(None, f"{operation.point} is given something that can change: argument {part}")
+        me = self.parked[task] = _Parked(operation, trio.lowlevel.current_task())
+        self.hand_back()
+        await trio.lowlevel.wait_task_rescheduled(lambda _raise_cancel: trio.lowlevel.Abort.SUCCEEDED)
+        if me.outcome is None:
+            raise EngineError(f"task {task} was woken without the baton")
+        self.last = self.world.apply(task, operation, me.outcome)
+        if self._watch is not None:
+            self._watch(self.last)
+        return me.outcome.result
+
+    async def let_through(self, task: str, outcome: Outcome) -> Step:
+        """Give the baton to a parked task and take it back when that task has parked again, or finished."""
+        parked = self.parked.pop(task)
+        parked.outcome = outcome
+        trio.lowlevel.reschedule(parked.trio_task)
+        await self.take_back()
+        if self.last is None:
+            raise EngineError(f"task {task} took no step")
+        return self.last
+
+    async def take_back(self) -> None:
+        """Wait until the running task hands the baton back."""
+        self._scheduler = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(lambda _raise_cancel: trio.lowlevel.Abort.SUCCEEDED)
+
+    def hand_back(self) -> None:
+        scheduler, self._scheduler = self._scheduler, None
+        if scheduler is not None:
+            trio.lowlevel.reschedule(scheduler)
+
+    def close(self) -> None:
+        self._over = True
+
+
+class _Threading:
+    """What `await` means to one task: operations go through the turnstile, routines are awaited as they are."""
+
+    def __init__(self, task: str, turnstile: _Turnstile) -> None:
+        self._task, self._turnstile = task, turnstile
+        self._seen = [0]
+
+    def _count(self, what: str) -> None:
+        self._seen[-1] += 1
+        if self._seen[-1] > LONGEST_FRAME:
+            raise RuleError(
+                None,
+                f"task {self._task} at {what}: {LONGEST_FRAME} results in one routine: "
+                "a loop that can repeat is `await repeat(body, *state)`",
+            )
+
+    def operation(self, operation: Operation[Any]) -> Generator[Any, Any, object]:
+        self._count(operation.point)
+        return (yield from self._turnstile.pass_through(self._task, operation).__await__())
+
+    def call(self, call: Call[Any]) -> Generator[Any, Any, object]:
+        result = yield from self._frame(call)
+        call.check_outcome(result)
+        return result
+
+    def loop(self, call: Call[Any]) -> Generator[Any, Any, object]:
+        while True:
+            turn = next_turn(call, (yield from self._frame(call)))
+            if isinstance(turn, Done):
+                return turn.value
+            call = turn
+
+    def _frame(self, call: Call[Any]) -> Generator[Any, Any, object]:
+        self._count(str(call))
+        self._seen.append(0)
+        try:
+            return (yield from call.body(*call.args).__await__())
+        finally:
+            self._seen.pop()
+
+
+async def _be(task: Task, turnstile: _Turnstile, deaths: list[TaskDied]) -> None:
+    PERFORMER.set(_Threading(task.name, turnstile))
+    try:
+        await task.call
+    except EngineError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever leaves a task is the engine's to report
+        spelled = ", ".join(map(repr, error.args))
+        place = place_of_code(task.call.body.__code__)
+        deaths.append(TaskDied(f"task {task.name} died in {place}: {type(error).__name__}({spelled})"))
+    turnstile.hand_back()
+
+
+async def _schedule(
+    scenario: Scenario, scheduler: Scheduler, longest: int, watch: Callable[[Step], None] | None
+) -> Run:
+    world = World()
+    turnstile = _Turnstile(world, watch)
+    deaths: list[TaskDied] = []
+    async with trio.open_nursery() as nursery:
+        for task in scenario.tasks:
+            nursery.start_soon(_be, task, turnstile, deaths, name=task.name)
+            await turnstile.take_back()
+        journal = Journal(scenario, world)
+        ended = False
+        while len(journal.steps) < longest and not deaths:
+            offers = tuple(
+                Offer(task.name, parked.operation, outcomes)
+                for task in scenario.tasks
+                if (parked := turnstile.parked.get(task.name)) is not None
+                and (outcomes := world.outcomes(task.name, parked.operation))
+            )
+            ended = not offers
+            picked = scheduler.pick(len(journal.steps), offers) if offers else None
+            if picked is None:
+                break
+            offer = offers[picked[0]]
+            journal.add(await turnstile.let_through(offer.task, offer.outcomes[picked[1]]))
+        turnstile.close()
+        nursery.cancel_scope.cancel()
+    if deaths:
+        raise deaths[0]
+    standing = {
+        task.name: parked.operation if (parked := turnstile.parked.get(task.name)) else None
+        for task in scenario.tasks
+    }
+    return journal.close(standing, ended=ended)
+
+
+def run(
+    scenario: Scenario,
+    scheduler: Scheduler,
+    *,
+    longest: int = LONGEST_RUN,
+    watch: Callable[[Step], None] | None = None,
+) -> Run:
+    """Run one schedule with real trio tasks. `watch` is called in the task that performed the step."""
+    try:
+        return trio.run(_schedule, scenario, scheduler, longest, watch)
+    except BaseExceptionGroup as group:
+        interrupt, _ = group.split(KeyboardInterrupt)
+        raise _innermost(interrupt or group) from None
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """A nursery wraps what left it; with one baton, only one thing went wrong."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

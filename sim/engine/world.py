@@ -1,0 +1,101 @@
+"""The shared half of a state: what each cell holds, and what an operation may do to it.
+
+Both executors stand on this file for the *values* of cells, and on nothing else in common: how a task gets from one
+operation to the next is each one's own affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import attrs
+
+from sim.engine.cells import Cell
+from sim.engine.errors import EngineError
+from sim.engine.operations import HALTED, Finding, Operation, Outcome
+from sim.engine.scenario import Property, Scenario
+from sim.engine.values import spell
+
+V = TypeVar("V")
+
+
+@attrs.frozen
+class Offer:
+    """A task that could take a step: its operation, and what may come of it."""
+
+    task: str
+    operation: Operation[Any]
+    outcomes: tuple[Outcome, ...]
+
+
+@attrs.frozen
+class Step:
+    """One step of a run. `saw` is what the operation gave its task, as a schedule spells it."""
+
+    task: str
+    point: str
+    result: object
+    finding: Finding | None = None
+
+    @property
+    def saw(self) -> str:
+        return spell(self.result)
+
+
+class World:
+    """What the cells hold. A cell comes into being when it is first touched, holding its first value."""
+
+    def __init__(self) -> None:
+        self.values: dict[Cell[Any], object] = {}
+        self._names: dict[str, Cell[Any]] = {}
+
+    def look(self, cell: Cell[V]) -> V:
+        if cell not in self.values:
+            known = self._names.setdefault(cell.name, cell)
+            if known is not cell:
+                raise EngineError(f"two cells are named {cell.name}")
+            self.values[cell] = cell.initial
+        return self.values[cell]  # type: ignore[return-value] # a cell's value has the cell's type
+
+    @property
+    def halted(self) -> bool:
+        return bool(self.values.get(HALTED, False))
+
+    def outcomes(self, task: str, operation: Operation[Any]) -> tuple[Outcome, ...]:
+        """What may come of an operation here; empty while it must wait, and for good after BUG()."""
+        values = tuple(self.look(cell) for cell in operation.cells)
+        return () if self.halted else operation.outcomes(task, values)
+
+    def apply(self, task: str, operation: Operation[Any], outcome: Outcome) -> Step:
+        """Let one outcome happen. Raises DomainError for a value that its cell may not hold."""
+        for cell, value in zip(operation.cells, outcome.values, strict=True):
+            if value is not self.values.get(cell):
+                cell.check(value)
+                self.values[cell] = value
+        return Step(task, operation.point, outcome.result, outcome.finding)
+
+    def named(self) -> dict[str, str]:
+        """Every cell that was touched, by name, in order of name."""
+        return {cell.name: spell(value) for cell, value in sorted(self.values.items(), key=lambda kv: kv[0].name)}
+
+
+def violations(properties: Iterable[Property], world: World) -> tuple[Finding, ...]:
+    """The properties that do not hold here."""
+    return tuple(prop.finding() for prop in properties if not prop.holds(world.look))
+
+
+@attrs.frozen
+class Run:
+    """What happened: the steps, the findings in the order they first showed, and who was left waiting for what."""
+
+    scenario: Scenario
+    steps: tuple[Step, ...]
+    findings: tuple[Finding, ...]
+    cells: dict[str, str]
+    unfinished: tuple[str, ...] = ()
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The findings as a schedule's `expect` names them; `("clean",)` when there are none."""
+        return tuple(dict.fromkeys(map(str, self.findings))) or ("clean",)

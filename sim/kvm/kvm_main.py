@@ -1,0 +1,172 @@
+"""virt/kvm/kvm_main.c and include/linux/kvm_host.h: requests, kicks, and a VM that is given up."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable
+from enum import Enum
+
+import attrs
+
+from sim.engine.cells import BOOL, Cell, members
+from sim.engine.operations import Access, Finding, Operation, Outcome, cmpxchg, load, report, store
+from sim.engine.routines import routine
+from sim.kvm.errno import Errno
+from sim.kvm.mmu_lock import READ, WRITE, MmuLock
+from sim.kvm.spte import Spte
+from sim.tdx.lp import Irq, irq, send_ipi, wait_for_ack
+from sim.tdx.status import Status
+from sim.tdx.vp_enter import Guest, Instruction, VpEnter
+
+
+class VcpuMode(Enum):
+    """vcpu->mode."""
+
+    OUTSIDE_GUEST_MODE = 0
+    IN_GUEST_MODE = 1
+    EXITING_GUEST_MODE = 2
+
+
+class Request(Enum):
+    """KVM_REQ_*. OUTSIDE_GUEST_MODE is NO_ACTION | WAIT: no bit is set for it, and its sender waits."""
+
+    VM_DEAD = 0
+    OUTSIDE_GUEST_MODE = 1
+
+
+@attrs.frozen(eq=False)
+class Vcpu:
+    """struct kvm_vcpu: what other tasks can see of it, and the guest it runs."""
+
+    name: str
+    mode: Cell[VcpuMode]
+    vm_dead_request: Cell[bool]
+    lp: Cell[Irq]
+    guest: Guest
+
+    @classmethod
+    def build(cls, name: str, program: tuple[tuple[Instruction, str], ...]) -> Vcpu:
+        lp = irq(f"{name}.irq")
+        return cls(
+            name,
+            Cell(f"{name}.mode", VcpuMode.OUTSIDE_GUEST_MODE, members(VcpuMode)),
+            Cell(f"{name}.req_vm_dead", initial=False, domain=BOOL),
+            lp,
+            Guest(name, program, lp),
+        )
+
+
+async def _no_step() -> bool:
+    """What a check gives that did not fire."""
+    return False
+
+
+def _fire(_task: str, values: tuple[bool], finding: Finding) -> tuple[Outcome, ...]:
+    return (Outcome(values[0], (True,), (Access.WRITE,), finding),)
+
+
+def _caller() -> str:
+    """The kernel's name of the function a check stands in, as a splat prints it.
+
+    Python mangles a method's leading double underscore; such a function has a single one here.
+    """
+    name = sys._getframe(2).f_code.co_name  # noqa: SLF001 - the caller's caller is what is asked for
+    return f"_{name}" if name.startswith("_") else name
+
+
+@attrs.frozen(eq=False)
+class KvmMain:
+    """struct kvm, with what every layer above uses of it."""
+
+    module: VpEnter
+    vcpus: tuple[Vcpu, ...]
+    mmu_lock: MmuLock
+    sptes: tuple[tuple[str, Cell[Spte]], ...]
+    spte_2m: Cell[Spte]
+    pfns: tuple[tuple[str, int], ...]
+    pages_4k: Cell[int]
+    without: tuple[str, ...] = ()
+    vm_bugged: Cell[bool] = attrs.field(factory=lambda: Cell("vm_bugged", initial=False, domain=BOOL))
+    wait_for_sept_zap: Cell[bool] = attrs.field(
+        factory=lambda: Cell("wait_for_sept_zap", initial=False, domain=BOOL)
+    )
+
+    VERSION = ""
+
+    def sptep(self, gfn: str) -> Cell[Spte]:
+        """The 4K mirror SPTE of a gfn."""
+        return next(cell for name, cell in self.sptes if name == gfn)
+
+    def gfn_to_pfn(self, gfn: str) -> int:
+        """What guest_memfd backs a gfn with."""
+        return next(pfn for name, pfn in self.pfns if name == gfn)
+
+    def KVM_BUG_ON(self, cond: Errno | Status | bool | None) -> Awaitable[bool]:
+        """kvm_host.h: where `cond` holds, a finding in the calling function, and the VM is given up."""
+        return self._bugged("KVM_BUG_ON", _caller(), cond)
+
+    def TDX_BUG_ON(self, err: Status) -> Awaitable[bool]:
+        """arch/x86/kvm/vmx/tdx.c: a SEAMCALL failed that must not."""
+        return self._bugged("TDX_BUG_ON", _caller(), err)
+
+    def WARN_ON_ONCE(self, cond: bool) -> Awaitable[object]:
+        return report("WARN", _caller()) if cond else _no_step()
+
+    def _bugged(self, kind: str, where: str, cond: Errno | Status | bool | None) -> Awaitable[bool]:
+        if not cond:
+            return _no_step()
+        causes = () if isinstance(cond, bool) else cond.causes
+        return self._kvm_vm_bugged(Finding(kind, where, causes))
+
+    @routine
+    async def _kvm_vm_bugged(self, finding: Finding) -> bool:
+        """kvm_vm_bugged(), kvm_vm_dead(): vm_bugged and vm_dead are set together, then every vCPU is told."""
+        fire: Operation[bool] = Operation(f"{finding.where}.{finding.kind}", (self.vm_bugged,), _fire, (finding,))
+        bugged_before = await fire
+        if not bugged_before:
+            await self.kvm_make_all_cpus_request(Request.VM_DEAD)
+        return True
+
+    @routine
+    async def kvm_make_all_cpus_request(self, request: Request) -> None:
+        """kvm_main.c. OUTSIDE_GUEST_MODE waits until every vCPU that was not outside guest mode has taken the IPI."""
+        if request is Request.OUTSIDE_GUEST_MODE and "kick" in self.without:
+            return
+        kicked: tuple[Vcpu, ...] = ()
+        for vcpu in self.vcpus:
+            if request is Request.VM_DEAD:
+                await store(vcpu.vm_dead_request, True)
+            if await self.kvm_request_needs_ipi(vcpu, request):
+                kicked = (*kicked, vcpu)
+        for vcpu in kicked:
+            await send_ipi(vcpu.lp)
+        if request is Request.OUTSIDE_GUEST_MODE:
+            for vcpu in kicked:
+                await wait_for_ack(vcpu.lp)
+
+    @routine
+    async def kvm_request_needs_ipi(self, vcpu: Vcpu, request: Request) -> bool:
+        """kvm_vcpu_exiting_guest_mode() is the cmpxchg; a request that waits does so for EXITING_GUEST_MODE as well."""
+        mode = await cmpxchg(vcpu.mode, VcpuMode.IN_GUEST_MODE, VcpuMode.EXITING_GUEST_MODE)
+        if request is Request.OUTSIDE_GUEST_MODE:
+            return mode is not VcpuMode.OUTSIDE_GUEST_MODE
+        return mode is VcpuMode.IN_GUEST_MODE
+
+    def lockdep_assert_held(self) -> Awaitable[None]:
+        return self._lockdep(_caller(), (READ, WRITE))
+
+    def lockdep_assert_held_read(self) -> Awaitable[None]:
+        return self._lockdep(_caller(), (READ,))
+
+    def lockdep_assert_held_write(self) -> Awaitable[None]:
+        return self._lockdep(_caller(), (WRITE,))
+
+    @routine
+    async def _lockdep(self, where: str, modes: tuple[str, ...]) -> None:
+        if not await self.mmu_lock.held("lockdep_assert_held", *modes):
+            await report("lockdep", where)
+
+    @routine
+    async def kvm_test_vm_dead(self, vcpu: Vcpu) -> bool:
+        """kvm_check_request(KVM_REQ_VM_DEAD): the only request that this model acts on."""
+        return await load(vcpu.vm_dead_request)

@@ -1,0 +1,74 @@
+"""arch/x86/kvm/vmx/tdx.c, S-EPT side: what the TDP MMU's hooks do to the TDX module.
+
+Left out: the HKID checks (a TD that runs has one), memory cgroup and cache work around the SEAMCALLs, and TDs that are not
+RUNNABLE (TDH.MEM.PAGE.ADD).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from sim.engine.operations import store
+from sim.engine.routines import Call, routine
+from sim.kvm.errno import EBUSY, EIO, Errno
+from sim.kvm.kvm_main import KvmMain, Request
+from sim.kvm.spte import PG_LEVEL_4K, Spte
+from sim.tdx.status import Status, tdx_operand_busy
+
+
+@attrs.frozen(eq=False)
+class TdxSept(KvmMain):
+    """The S-EPT side of tdx.c."""
+
+    @routine
+    async def tdh_do_no_vcpus(self, seamcall: Callable[..., Call[Status]], *args: object) -> Status:
+        """tdx.c:tdh_do_no_vcpus() (6.19): one retry with every vCPU out of the guest and none let in."""
+        await self.lockdep_assert_held_write()
+        err = await seamcall(*args)
+        if tdx_operand_busy(err):
+            await store(self.wait_for_sept_zap, True)
+            await self.kvm_make_all_cpus_request(Request.OUTSIDE_GUEST_MODE)
+            err = await seamcall(*args)
+            await store(self.wait_for_sept_zap, False)
+        return err
+
+    @routine
+    async def tdx_mem_page_aug(self, gfn: str, level: int, pfn: int) -> Errno | None:
+        """tdx.c: BUSY is the caller's to retry, anything else is a bug."""
+        err = await self.module.tdh_mem_page_aug(gfn, pfn)
+        if tdx_operand_busy(err):
+            return EBUSY(err)
+        if await self.TDX_BUG_ON(err):
+            return EIO(err)
+        return None
+
+    @routine
+    async def tdx_track(self) -> None:
+        """tdx.c: raise the epoch, then kick, so that every vCPU enters with the new one."""
+        await self.lockdep_assert_held_write()
+        await self.TDX_BUG_ON(await self.tdh_do_no_vcpus(self.module.tdh_mem_track))
+        await self.kvm_make_all_cpus_request(Request.OUTSIDE_GUEST_MODE)
+
+    @routine
+    async def tdx_sept_set_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> Errno | None:
+        """tdx.c (6.19). The RWX check and the smp_rmb() before the TD's state have nothing to check here."""
+        if await self.KVM_BUG_ON(level != PG_LEVEL_4K):
+            return EIO()
+        return await self.tdx_mem_page_aug(gfn, level, mirror_spte.pfn)
+
+    @routine
+    async def tdx_sept_remove_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> None:
+        """tdx.c (6.19): BLOCK, TRACK, REMOVE, WBINVD. Returns nothing: whatever fails bugs the VM here."""
+        await self.lockdep_assert_held_write()
+        if await self.KVM_BUG_ON(level != PG_LEVEL_4K):
+            return
+        err = await self.tdh_do_no_vcpus(self.module.tdh_mem_range_block, gfn)
+        if await self.TDX_BUG_ON(err):
+            return
+        await self.tdx_track()
+        err = await self.tdh_do_no_vcpus(self.module.tdh_mem_page_remove, gfn)
+        if await self.TDX_BUG_ON(err):
+            return
+        await self.TDX_BUG_ON(await self.module.tdh_phymem_page_wbinvd(mirror_spte.pfn))

@@ -1,0 +1,123 @@
+"""The module's locks: every one of them a try-lock, none ever waits.
+
+sharex (common/helpers/tdx_locks.h): bit 0 EXCLUSIVE, the rest a count of readers.
+`acquire_sharex_lock_sh` adds to the count and then looks at EXCLUSIVE in the old value; where it fails, the count stays
+raised until the exclusive holder's release stores 0 over the whole word. Nobody can see that surplus in between: a
+reader looks at EXCLUSIVE only, and an exclusive attempt fails on EXCLUSIVE alone. So a failed attempt changes nothing
+here. `acquire_sharex_lock_ex` is one cmpxchg of the free word, and fails without a trace. There is no fairness.
+
+sharex_hp adds a host-priority bit that a failing host sets and that turns away *guest-side* acquirers only. TDR,
+OP_STATE, TDVPR, PAMT entries and (NEW modules) the S-EPT tree are of this kind, and in this model no guest-side call takes
+any of them: the bit could be set but not felt. It is left out, and with it the second step of a host's attempt.
+
+The S-EPT entry lock, where host priority is felt, has its own file (`sim.tdx.sept`).
+
+What a lock holds here is not a count but who: the task and the leaf it is executing. That is the same word to the
+module, and it lets a BUSY say who was in the way.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from sim.engine.cells import Cell
+from sim.engine.operations import Operation, Outcome, add, read, write
+
+
+@attrs.frozen(cache_hash=True)
+class Holder:
+    """A task inside a leaf."""
+
+    task: str
+    leaf: str
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.leaf}"
+
+
+@attrs.frozen(cache_hash=True)
+class Try:
+    """What a try-lock says: who is in the way. True, as a C error code is, where it failed."""
+
+    holders: tuple[Holder, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.holders)
+
+    def __str__(self) -> str:
+        return f"busy: {', '.join(map(str, self.holders))}" if self.holders else "ok"
+
+
+OK = Try()
+
+
+class Mode(Enum):
+    SHARED = "shared"
+    EXCLUSIVE = "exclusive"
+
+
+@attrs.frozen(cache_hash=True)
+class Sharex:
+    """The word of a sharex lock."""
+
+    exclusive: Holder | None = None
+    shared: tuple[Holder, ...] = ()
+
+    def __str__(self) -> str:
+        if self.exclusive:
+            return f"X {self.exclusive}"
+        return f"S {', '.join(map(str, self.shared))}" if self.shared else "free"
+
+
+@attrs.frozen
+class _HeldBy:
+    """Sharex words: one exclusive holder or any readers, each of these tasks at most once, in order of task."""
+
+    tasks: tuple[str, ...]
+
+    def __contains__(self, word: object) -> bool:
+        if not isinstance(word, Sharex):
+            return False
+        readers = [holder.task for holder in word.shared]
+        known = [*readers, word.exclusive.task] if word.exclusive else readers
+        return (
+            all(task in self.tasks for task in known)
+            and readers == sorted(dict.fromkeys(readers))
+            and not (word.exclusive and readers)
+        )
+
+
+def sharex(name: str, tasks: tuple[str, ...]) -> Cell[Sharex]:
+    """A free lock that `tasks` may take."""
+    return Cell(name, Sharex(), _HeldBy(tasks))
+
+
+def _try(task: str, values: tuple[Sharex], mode: Mode, leaf: str) -> tuple[Outcome, ...]:
+    (word,) = values
+    me = Holder(task, leaf)
+    if word.exclusive:
+        return read(Try((word.exclusive,)), values)
+    if mode is Mode.SHARED:
+        readers = sorted((*word.shared, me), key=lambda holder: holder.task)
+        return add(OK, attrs.evolve(word, shared=tuple(readers)))
+    return read(Try(word.shared), values) if word.shared else write(OK, Sharex(exclusive=me))
+
+
+def _release(task: str, values: tuple[Sharex], mode: Mode) -> tuple[Outcome, ...]:
+    (word,) = values
+    if mode is Mode.EXCLUSIVE:
+        return write(None, Sharex())
+    rest = tuple(holder for holder in word.shared if holder.task != task)
+    return add(None, attrs.evolve(word, shared=rest))
+
+
+def try_lock(lock: Cell[Sharex], mode: Mode, leaf: str) -> Operation[Try]:
+    """One attempt, by a task executing `leaf`."""
+    return Operation(f"{lock.name}.try_{mode.value}", (lock,), _try, (mode, leaf))
+
+
+def release(lock: Cell[Sharex], mode: Mode) -> Operation[None]:
+    """Release what the task holds in this mode."""
+    return Operation(f"{lock.name}.release_{mode.value}", (lock,), _release, (mode,))

@@ -1,0 +1,47 @@
+"""Releases of the module: each a class that overrides what it changed."""
+
+from __future__ import annotations
+
+import attrs
+
+from sim.engine.cells import Cell
+from sim.engine.operations import load
+from sim.engine.routines import routine
+from sim.tdx.locks import Mode
+from sim.tdx.sept import SeptEntry, bts_tdel
+from sim.tdx.tdg_mem import ACCEPT
+from sim.tdx.vp_enter import VpEnter
+
+
+@attrs.frozen(eq=False)
+class Module_1_5_01(VpEnter):
+    """The public release (tag TDX_1.5.01). Zero-step takes the tree exclusively; commits erase TDHP. "OLD"."""
+
+    VERSION = "1.5.01"
+
+
+@attrs.frozen(eq=False)
+class Module_1_5_28(Module_1_5_01):
+    """As read in 1.5.28: zero-step takes the tree shared (so since 1.5.24 at the latest). "NEW".
+
+    The stepping filter of 1.5.28 itself was not read, only the release of a shared lock in TDH.VP.ENTER; that of 1.5.24 was.
+    """
+
+    VERSION = "1.5.28"
+    STEPPING_TREE_MODE = Mode.SHARED
+    KEEPS_TDHP = True
+    STALE_IS_LEAF = False
+
+    @routine
+    async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry]) -> bool:
+        """Looks at TDHP before it touches TDEL, and not again."""
+        if (await load(entry)).tdhp:
+            return True
+        return bool(await bts_tdel(entry, ACCEPT))
+
+
+RELEASES = (Module_1_5_01, Module_1_5_28)
+
+
+def release_named(version: str) -> type[VpEnter]:
+    return next(release for release in RELEASES if version == release.VERSION)

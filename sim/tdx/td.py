@@ -1,0 +1,215 @@
+"""A TD as the module sees it: control structures, S-EPT, PAMT, and what every SEAMCALL on its memory begins and ends with.
+
+Left out: the PAMT entries of the 2M and 1G ranges around a page (taken shared by everybody here), `chldcnt`, the key state
+and lifecycle checks (a TD that runs passes them), and S-EPT levels above 2M (the walk reads one entry a level, and all
+of them are NL_MAPPED for good).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from sim.engine.cells import Cell, members
+from sim.engine.operations import Operation, load, store
+from sim.engine.routines import routine
+from sim.tdx.epoch import Counts, Epoch, counts, epoch
+from sim.tdx.locks import Mode, Sharex, Try, release, sharex, try_lock
+from sim.tdx.sept import SeptEntry, SeptState, bts_tdel, bts_tdhp, btr_tdhp, commit, sept_entry
+from sim.tdx.status import Code, Operand, Status
+
+ZERO_STEP = "zero-step"
+TDCALL = "tdcall"
+SEAMCALL = "seamcall"
+EPOCH = "epoch"
+
+
+def causes(operand: Operand, busy: Try) -> tuple[str, ...]:
+    """What stood in the way, in the words of a finding's causes."""
+    kinds = []
+    for holder in busy.holders:
+        if holder.leaf.startswith("TDG."):
+            kinds.append(TDCALL)
+        elif operand is Operand.TD_EPOCH:
+            kinds.append(EPOCH)
+        elif operand is Operand.SEPT_TREE and holder.leaf == "TDH.VP.ENTER":
+            kinds.append(ZERO_STEP)
+        else:
+            kinds.append(SEAMCALL)
+    return tuple(dict.fromkeys(kinds))
+
+
+def operand_busy(operand: Operand, busy: Try) -> Status:
+    return Status(Code.TDX_OPERAND_BUSY, operand, causes(operand, busy))
+
+
+class PageType(Enum):
+    """PAMT.pt, as far as it is told apart here."""
+
+    NDA = 0
+    REG = 3
+
+
+@attrs.frozen(eq=False)
+class Page:
+    """A physical page's PAMT entry: its lock, its type, and the epoch in which it was blocked."""
+
+    lock: Cell[Sharex]
+    pt: Cell[PageType]
+    bepoch: Cell[Epoch]
+
+
+@attrs.frozen(eq=False)
+class Vp:
+    """A vCPU's TDVPR, as far as others see it: the lock on it, and the epoch in which it last entered."""
+
+    tdvpr: Cell[Sharex]
+    epoch: Cell[Epoch]
+
+
+@attrs.frozen(eq=False)
+class Td:
+    """Everything the module shares between SEAMCALLs and TDCALLs on one TD; op_state is RUNNABLE throughout."""
+
+    tdr: Cell[Sharex]
+    op_state: Cell[Sharex]
+    sept_tree: Cell[Sharex]
+    epoch_lock: Cell[Sharex]
+    epoch_refcount: Cell[Counts]
+    sept_2m: Cell[SeptEntry]
+    sept: tuple[tuple[str, Cell[SeptEntry]], ...]
+    pages: tuple[Page, ...]
+    vps: tuple[tuple[str, Vp], ...]
+
+    @classmethod
+    def build(cls, sept: dict[str, SeptEntry], pfns: int, vps: tuple[str, ...], tasks: tuple[str, ...]) -> Td:
+        """A TD whose S-EPT maps `sept` (by gfn, at 4K) onto pages 1..pfns, for these vCPUs and tasks."""
+        mapped = [entry.pfn for entry in sept.values()]
+        known = tuple(range(1, pfns + 1))
+        return cls(
+            tdr=sharex("tdr", tasks),
+            op_state=sharex("op_state", tasks),
+            sept_tree=sharex("sept.tree", tasks),
+            epoch_lock=sharex("epoch.lock", tasks),
+            epoch_refcount=counts(len(vps)),
+            sept_2m=sept_entry("sept[2M]", SeptEntry(SeptState.NL_MAPPED), (), tasks),
+            sept=tuple((gfn, sept_entry(f"sept[{gfn}]", entry, known, tasks)) for gfn, entry in sept.items()),
+            pages=tuple(
+                Page(
+                    sharex(f"pamt[{pfn}]", tasks),
+                    Cell(f"pamt[{pfn}].pt", PageType.REG if pfn in mapped else PageType.NDA, members(PageType)),
+                    epoch(f"pamt[{pfn}].bepoch"),
+                )
+                for pfn in known
+            ),
+            vps=tuple((name, Vp(sharex(f"{name}.tdvpr", tasks), epoch(f"{name}.epoch"))) for name in vps),
+        )
+
+    def entry(self, gfn: str) -> Cell[SeptEntry]:
+        return next(cell for name, cell in self.sept if name == gfn)
+
+    def page(self, pfn: int) -> Page:
+        return self.pages[pfn - 1]
+
+    def vp(self, vcpu: str) -> Vp:
+        return next(vp for name, vp in self.vps if name == vcpu)
+
+    @property
+    def epochs(self) -> tuple[Cell[Epoch], ...]:
+        """Every place in which an epoch is stored."""
+        return (*(vp.epoch for _, vp in self.vps), *(page.bepoch for page in self.pages))
+
+
+@attrs.frozen(eq=False)
+class Module:
+    """What all leafs have in common. A release of the module is a subclass that overrides what it changed.
+
+    `without` names guards that are taken out to see what they guard (`sim.scenarios.switches`).
+    """
+
+    td: Td
+    without: tuple[str, ...] = ()
+
+    VERSION = ""
+    KEEPS_TDHP = False
+    """Whether a committed state keeps the TDHP that somebody set meanwhile (`sim.tdx.sept`)."""
+
+    @routine
+    async def lock_td(self, leaf: str) -> Status | None:
+        """TDR and OP_STATE, shared: what every TDH.MEM.* leaf begins with. Undoes itself where it fails.
+
+        helpers.c:check_any_td_state_map_tdcs_and_lock. Explicit TDR contention is reported as RDX.
+        """
+        busy = await try_lock(self.td.tdr, Mode.SHARED, leaf)
+        if busy:
+            return operand_busy(Operand.RDX, busy)
+        busy = await try_lock(self.td.op_state, Mode.SHARED, leaf)
+        if busy:
+            await release(self.td.tdr, Mode.SHARED)
+            return operand_busy(Operand.OP_STATE, busy)
+        return None
+
+    @routine
+    async def unlock_td(self) -> None:
+        await release(self.td.op_state, Mode.SHARED)
+        await release(self.td.tdr, Mode.SHARED)
+
+    @routine
+    async def lock_sept_entry(self, gfn: str, leaf: str, tree: Mode) -> tuple[Status | None, SeptEntry]:
+        """TDR, OP_STATE, the tree in mode `tree`, the walk, the entry; gives the entry as read under its lock.
+
+        helpers.c:lock_sept_check_and_walk_internal, sept_manager.c:secure_ept_walk. The walk takes no entry locks and reads each
+        level once. Undoes itself where it fails, but for the TDHP that a host leaves behind.
+        """
+        none = SeptEntry()
+        failed = await self.lock_td(leaf)
+        if failed:
+            return failed, none
+        busy = await try_lock(self.td.sept_tree, tree, leaf)
+        if busy:
+            await self.unlock_td()
+            return operand_busy(Operand.SEPT_TREE, busy), none
+        parent = await load(self.td.sept_2m)
+        if parent.state is not SeptState.NL_MAPPED:
+            await self.unlock_sept(tree)
+            return Status(Code.TDX_EPT_WALK_FAILED, Operand.RCX), none
+        entry = self.td.entry(gfn)
+        busy = await self.sept_lock_acquire_host(entry, leaf)
+        if busy:
+            await self.unlock_sept(tree)
+            return operand_busy(Operand.RCX, busy), none
+        return None, attrs.evolve(await load(entry), tdel=None)
+
+    @routine
+    async def unlock_sept(self, tree: Mode) -> None:
+        """The tree, OP_STATE and TDR; the entry's lock went with the commit, or before."""
+        await release(self.td.sept_tree, tree)
+        await self.unlock_td()
+
+    @routine
+    async def sept_lock_acquire_host(self, entry: Cell[SeptEntry], leaf: str) -> Try:
+        """tdx_locks.h:sept_lock_acquire_host."""
+        busy = await bts_tdel(entry, leaf)
+        if busy:
+            await bts_tdhp(entry)
+        else:
+            await btr_tdhp(entry)
+        return busy
+
+    def commit(
+        self, gfn: str, state: SeptState, pfn: int = 0, *, held_by: str = ""
+    ) -> Operation[None]:
+        """Store an entry's new state, as this release does it."""
+        return commit(self.td.entry(gfn), state, pfn, held_by=held_by, keep_tdhp=self.KEEPS_TDHP)
+
+    @routine
+    async def lock_page(self, pfn: int, leaf: str) -> Try:
+        """The page's own PAMT entry, exclusive."""
+        return await try_lock(self.td.page(pfn).lock, Mode.EXCLUSIVE, leaf)
+
+    @routine
+    async def unlock_page(self, pfn: int, pt: PageType) -> None:
+        """Set the page's type and release its PAMT entry."""
+        await store(self.td.page(pfn).pt, pt)
+        await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)

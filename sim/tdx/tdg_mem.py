@@ -1,0 +1,78 @@
+"""TDG.MEM.*: what a guest asks of its own memory. No lock but the entry's; the guest runs with TDR and TDVPR held.
+
+Source: td_dispatcher/vm_exits/tdg_mem_page_accept.c. Left out: TDX_HOST_PRIORITY_BUSY_TIMEOUT, the exit to the host that a guest
+gets after being turned away by host priority for (by default) a second; there is no time here.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from sim.engine.cells import Cell
+from sim.engine.operations import load, step
+from sim.engine.routines import routine
+from sim.tdx.sept import SeptEntry, SeptState, btr_tdel, bts_tdel
+from sim.tdx.zero_step import ZeroStep
+
+ACCEPT = "TDG.MEM.PAGE.ACCEPT"
+
+
+class Accepted(Enum):
+    """What TDG.MEM.PAGE.ACCEPT comes to: a status for the guest, or an EPT violation for the host."""
+
+    SUCCESS = 0
+    ALREADY_ACCEPTED = 1
+    BUSY = 2
+    SIZE_MISMATCH = 3
+    EPT_VIOLATION = 4
+
+
+@attrs.frozen(eq=False)
+class TdgMem(ZeroStep):
+    """The TDCALLs that lock an S-EPT entry."""
+
+    STALE_IS_LEAF = True
+    """Whether ACCEPT takes `is_leaf` from the entry as it walked to it, not as it found it under the lock."""
+
+    @routine
+    async def tdg_mem_page_accept(self, gfn: str) -> Accepted:
+        """An unlocked walk, the guest's entry lock, and only then a look at the state. 4K."""
+        parent = await load(self.td.sept_2m)
+        if parent.state is not SeptState.NL_MAPPED:
+            return Accepted.EPT_VIOLATION
+        entry = self.td.entry(gfn)
+        walked = await load(entry)
+        if await self.sept_lock_acquire_guest(entry):
+            return Accepted.BUSY
+        return await self._page_accept(gfn, walked.state)
+
+    @routine
+    async def _page_accept(self, gfn: str, walked: SeptState) -> Accepted:
+        entry = self.td.entry(gfn)
+        found = await load(entry)
+        state = found.state
+        leaf = walked.is_leaf if self.STALE_IS_LEAF else state.is_leaf
+        if not leaf and state is not SeptState.FREE:
+            verdict = Accepted.SIZE_MISMATCH
+        elif state is SeptState.MAPPED:
+            verdict = Accepted.ALREADY_ACCEPTED
+        elif state is not SeptState.PENDING:
+            verdict = Accepted.EPT_VIOLATION
+        else:
+            await step(f"page[{found.pfn}].zero")  # long, and with the entry locked
+            await self.commit(gfn, SeptState.MAPPED, found.pfn, held_by=ACCEPT)
+            verdict = Accepted.SUCCESS
+        await btr_tdel(entry)
+        return verdict
+
+    @routine
+    async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry]) -> bool:
+        """Whether it failed. OLD: take TDEL, then look at TDHP, and give TDEL back if it is set."""
+        if await bts_tdel(entry, ACCEPT):
+            return True
+        if not (await load(entry)).tdhp:
+            return False
+        await btr_tdel(entry)
+        return True

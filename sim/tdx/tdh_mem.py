@@ -1,0 +1,159 @@
+"""TDH.MEM.* and TDH.PHYMEM.*: what the host asks of a TD's memory.
+
+Each leaf is the ordered steps of its C function (api_calls/<leaf>.c). 4K pages only.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from sim.engine.operations import load, store
+from sim.engine.routines import routine
+from sim.tdx.epoch import Epoch, advance, tracked
+from sim.tdx.locks import Mode, release, try_lock
+from sim.tdx.sept import SeptState, btr_tdel
+from sim.tdx.status import SUCCESS, Code, Operand, Status
+from sim.tdx.td import EPOCH, Module, PageType, operand_busy
+
+AUG = "TDH.MEM.PAGE.AUG"
+BLOCK = "TDH.MEM.RANGE.BLOCK"
+TRACK = "TDH.MEM.TRACK"
+REMOVE = "TDH.MEM.PAGE.REMOVE"
+WBINVD = "TDH.PHYMEM.PAGE.WBINVD"
+
+_BLOCKED_FORM = (
+    (SeptState.MAPPED, SeptState.BLOCKED),
+    (SeptState.PENDING, SeptState.PENDING_BLOCKED),
+)
+
+
+def _state_incorrect() -> Status:
+    return Status(Code.TDX_EPT_ENTRY_STATE_INCORRECT, Operand.RCX)
+
+
+@attrs.frozen(eq=False)
+class TdhMem(Module):
+    """The leafs that KVM's MMU hooks call."""
+
+    @routine
+    async def tdh_mem_page_aug(self, gfn: str, pfn: int) -> Status:
+        """tdh_mem_page_aug.c. The store of PENDING publishes the page and drops the entry's lock at once."""
+        failed, entry = await self.lock_sept_entry(gfn, AUG, Mode.SHARED)
+        if failed:
+            return failed
+        status = await self._page_aug(gfn, entry.state, pfn)
+        await self.unlock_sept(Mode.SHARED)
+        return status
+
+    @routine
+    async def _page_aug(self, gfn: str, state: SeptState, pfn: int) -> Status:
+        if state is not SeptState.FREE:
+            await btr_tdel(self.td.entry(gfn))
+            return _state_incorrect()
+        busy = await self.lock_page(pfn, AUG)
+        if busy:
+            await btr_tdel(self.td.entry(gfn))
+            return operand_busy(Operand.R8, busy)
+        if await load(self.td.page(pfn).pt) is not PageType.NDA:
+            await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
+            await btr_tdel(self.td.entry(gfn))
+            return Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.R8)
+        await self.commit(gfn, SeptState.PENDING, pfn)
+        await self.unlock_page(pfn, PageType.REG)
+        return SUCCESS
+
+    @routine
+    async def tdh_mem_range_block(self, gfn: str) -> Status:
+        """tdh_mem_range_block.c: the tree exclusively. Already blocked is a warning class, and not success either."""
+        failed, entry = await self.lock_sept_entry(gfn, BLOCK, Mode.EXCLUSIVE)
+        if failed:
+            return failed
+        status = await self._range_block(gfn, entry.state, entry.pfn)
+        await self.unlock_sept(Mode.EXCLUSIVE)
+        return status
+
+    @routine
+    async def _range_block(self, gfn: str, state: SeptState, pfn: int) -> Status:
+        """The blocked state, then BEPOCH := td_epoch, then the entry's lock.
+
+        The module reads td_epoch and writes BEPOCH in two steps. Whoever reads BEPOCH holds this entry's lock, and TRACK ages a sampled
+        epoch as it ages a stored one, so one step here.
+        """
+        blocked = dict(_BLOCKED_FORM).get(state)
+        if blocked is None:
+            await btr_tdel(self.td.entry(gfn))
+            return Status(Code.TDX_GPA_RANGE_ALREADY_BLOCKED, Operand.RCX) if state.is_blocked else _state_incorrect()
+        await self.commit(gfn, blocked, pfn, held_by=BLOCK)
+        await store(self.td.page(pfn).bepoch, Epoch.CURRENT)
+        await btr_tdel(self.td.entry(gfn))
+        return SUCCESS
+
+    @routine
+    async def tdh_mem_track(self) -> Status:
+        """tdh_mem_track.c: no tree, no entry. Waits for nobody: it fails while a vCPU of the epoch before last runs."""
+        failed = await self.lock_td(TRACK)
+        if failed:
+            return failed
+        busy = await try_lock(self.td.epoch_lock, Mode.EXCLUSIVE, TRACK)
+        if busy:
+            await self.unlock_td()
+            return operand_busy(Operand.TD_EPOCH, busy)
+        refcount = await load(self.td.epoch_refcount)
+        if refcount.previous:
+            status = Status(Code.TDX_PREVIOUS_TLB_EPOCH_BUSY, causes=(EPOCH,))
+        else:
+            await advance(self.td.epoch_refcount, self.td.epochs)
+            status = SUCCESS
+        await release(self.td.epoch_lock, Mode.EXCLUSIVE)
+        await self.unlock_td()
+        return status
+
+    @routine
+    async def tdh_mem_page_remove(self, gfn: str) -> Status:
+        """tdh_mem_page_remove.c. A busy PAMT entry is reported as RCX, like a busy S-EPT entry."""
+        failed, entry = await self.lock_sept_entry(gfn, REMOVE, Mode.SHARED)
+        if failed:
+            return failed
+        status = await self._page_remove(gfn, entry.state, entry.pfn)
+        await self.unlock_sept(Mode.SHARED)
+        return status
+
+    @routine
+    async def _page_remove(self, gfn: str, state: SeptState, pfn: int) -> Status:
+        if not state.is_leaf:
+            await btr_tdel(self.td.entry(gfn))
+            return _state_incorrect()
+        busy = await self.lock_page(pfn, REMOVE)
+        if busy:
+            await btr_tdel(self.td.entry(gfn))
+            return operand_busy(Operand.RCX, busy)
+        failed = await self._check_tracked(state, pfn)
+        if failed:
+            await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
+            await btr_tdel(self.td.entry(gfn))
+            return failed
+        await self.commit(gfn, SeptState.FREE)
+        await self.unlock_page(pfn, PageType.NDA)
+        return SUCCESS
+
+    @routine
+    async def _check_tracked(self, state: SeptState, pfn: int) -> Status | None:
+        """Blocked, and then out of every TLB: op_state_lookup.c demands both once the TD is RUNNABLE."""
+        if not state.is_blocked:
+            return Status(Code.TDX_GPA_RANGE_NOT_BLOCKED, Operand.RCX)
+        if not await tracked(self.td.epoch_refcount, self.td.page(pfn).bepoch):
+            return Status(Code.TDX_TLB_TRACKING_NOT_DONE, Operand.RCX, causes=(EPOCH,))
+        return None
+
+    @routine
+    async def tdh_phymem_page_wbinvd(self, pfn: int) -> Status:
+        """tdh_phymem_page_wbinvd.c: the page's PAMT entry shared, and it must belong to nobody."""
+        page = self.td.page(pfn)
+        busy = await try_lock(page.lock, Mode.SHARED, WBINVD)
+        if busy:
+            return operand_busy(Operand.RCX, busy)
+        pt = await load(page.pt)
+        await release(page.lock, Mode.SHARED)
+        return SUCCESS if pt is PageType.NDA else Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.RCX)
+
+

@@ -1,0 +1,156 @@
+"""TDH.VP.ENTER: the way into the guest, the guest itself, and the way out.
+
+td_transitions/tdh_vp_enter.c, td_exit.c. TDR and TDVPR stay locked (shared) while the guest runs; OP_STATE, the epoch lock and,
+where zero-step took it, the tree are released before. Left out: the association with a logical processor (each vCPU
+has its own here) and the single-step defence, which touches no S-EPT lock.
+
+The guest is a fixed program. TOUCH is an access to a private page (a hardware walk: no lock stops it), ACCEPT the TDCALL, with the
+guest's own loop around a BUSY answer; HLT (a TDVMCALL) ends it. Guests run with SEPT_VE_DISABLE: a touch of a PENDING page
+is an EPT violation, not a #VE. Between two instructions a pending interrupt makes the guest exit.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+
+from sim.engine.cells import Cell
+from sim.engine.operations import load
+from sim.engine.routines import Again, Done, repeat, routine
+from sim.tdx.epoch import leave, sample
+from sim.tdx.locks import Mode, Try, release, try_lock
+from sim.tdx.lp import Irq, interrupt_pending
+from sim.tdx.sept import SeptState
+from sim.tdx.status import Operand, Status
+from sim.tdx.td import operand_busy
+from sim.tdx.tdg_mem import Accepted, TdgMem
+from sim.tdx.zero_step import Tdvps
+
+ENTER = "TDH.VP.ENTER"
+
+
+class Instruction(Enum):
+    TOUCH = "touch"
+    ACCEPT = "accept"
+    HLT = "hlt"
+
+
+@attrs.frozen(cache_hash=True)
+class Guest:
+    """One vCPU as the module and the guest see it: its program, and the processor it runs on."""
+
+    name: str
+    program: tuple[tuple[Instruction, str], ...]
+    lp: Cell[Irq]
+
+    def at(self, rip: int) -> tuple[Instruction, str]:
+        return self.program[rip] if rip < len(self.program) else (Instruction.HLT, "")
+
+
+class ExitReason(Enum):
+    """Why TDH.VP.ENTER came back without an error."""
+
+    EXTERNAL_INTERRUPT = 1
+    EPT_VIOLATION = 48
+    TDVMCALL = 77
+
+
+@attrs.frozen(cache_hash=True)
+class Exit:
+    """What KVM gets back: an exit, or a status that says the guest was not entered."""
+
+    reason: ExitReason | None = None
+    gfn: str = ""
+    pending: bool = False
+    """The EPT violation's extended qualification says that the page is PENDING."""
+    status: Status | None = None
+
+
+@attrs.frozen(eq=False)
+class VpEnter(TdgMem):
+    """The leaf that runs the guest."""
+
+    @routine
+    async def tdh_vp_enter(self, guest: Guest, tdvps: Tdvps) -> tuple[Exit, Tdvps]:
+        """The leaf, in the order of tdh_vp_enter.c:tdh_vp_enter."""
+        vp = self.td.vp(guest.name)
+        busy = await try_lock(vp.tdvpr, Mode.SHARED, ENTER)
+        if busy:
+            return Exit(status=operand_busy(Operand.RCX, busy)), tdvps
+        busy = await try_lock(self.td.tdr, Mode.SHARED, ENTER)
+        if busy:
+            await release(vp.tdvpr, Mode.SHARED)
+            return Exit(status=operand_busy(Operand.TDR, busy)), tdvps
+        exit, tdvps = await self._enter_under_tdr(guest, tdvps)
+        await release(self.td.tdr, Mode.SHARED)
+        await release(vp.tdvpr, Mode.SHARED)
+        return exit, tdvps
+
+    @routine
+    async def _enter_under_tdr(self, guest: Guest, tdvps: Tdvps) -> tuple[Exit, Tdvps]:
+        vp = self.td.vp(guest.name)
+        busy = await try_lock(self.td.op_state, Mode.SHARED, ENTER)
+        if busy:
+            return Exit(status=operand_busy(Operand.OP_STATE, busy)), tdvps
+        busy = await self._adjust_tlb_tracking_state(guest)
+        if busy:
+            await release(self.td.op_state, Mode.SHARED)
+            return Exit(status=operand_busy(Operand.TD_EPOCH, busy)), tdvps
+        tdvps = attrs.evolve(tdvps, rip_on_entry=tdvps.rip)
+        filtered = await self.td_entry_stepping_filter(tdvps.last_epf_gpa_list)
+        if filtered.busy or filtered.expected:
+            await leave(self.td.epoch_refcount, vp.epoch)
+            await release(self.td.op_state, Mode.SHARED)
+            if filtered.busy:
+                return Exit(status=filtered.busy), tdvps
+            return Exit(ExitReason.EPT_VIOLATION, filtered.expected or ""), tdvps
+        await release(self.td.op_state, Mode.SHARED)
+        if filtered.tree_held:
+            await release(self.td.sept_tree, self.STEPPING_TREE_MODE)
+        exit, tdvps = await repeat(self._run_guest, guest, tdvps)
+        await leave(self.td.epoch_refcount, vp.epoch)
+        return exit, tdvps
+
+    @routine
+    async def _adjust_tlb_tracking_state(self, guest: Guest) -> Try:
+        """helpers.c:adjust_tlb_tracking_state. Gives the failed Try, or an empty one; INVEPT is not a step of its own."""
+        busy = await try_lock(self.td.epoch_lock, Mode.SHARED, ENTER)
+        if not busy:
+            await sample(self.td.epoch_refcount, self.td.vp(guest.name).epoch)
+            await release(self.td.epoch_lock, Mode.SHARED)
+        return busy
+
+    @routine
+    async def _run_guest(self, guest: Guest, tdvps: Tdvps) -> Again | Done[tuple[Exit, Tdvps]]:
+        """One guest instruction, with the interrupt window before it."""
+        if await interrupt_pending(guest.lp):
+            return Done((Exit(ExitReason.EXTERNAL_INTERRUPT), tdvps.vmexit_stepping_filter()))
+        instruction, gfn = guest.at(tdvps.rip)
+        match instruction:
+            case Instruction.TOUCH:
+                return await self._touch(guest, tdvps, gfn)
+            case Instruction.ACCEPT:
+                return await self._accept(guest, tdvps.vmexit_stepping_filter(), gfn)
+            case Instruction.HLT:
+                return Done((Exit(ExitReason.TDVMCALL), tdvps.vmexit_stepping_filter()))
+
+    @routine
+    async def _touch(self, guest: Guest, tdvps: Tdvps, gfn: str) -> Again | Done[tuple[Exit, Tdvps]]:
+        """A hardware walk: one read a level."""
+        parent = await load(self.td.sept_2m)
+        entry = await load(self.td.entry(gfn))
+        if parent.state is SeptState.NL_MAPPED and entry.state is SeptState.MAPPED:
+            return Again(guest, attrs.evolve(tdvps, rip=tdvps.rip + 1))
+        pending = entry.state is SeptState.PENDING
+        return Done((Exit(ExitReason.EPT_VIOLATION, gfn, pending), tdvps.td_exit_epf_stepping_log(gfn)))
+
+    @routine
+    async def _accept(self, guest: Guest, tdvps: Tdvps, gfn: str) -> Again | Done[tuple[Exit, Tdvps]]:
+        match await self.tdg_mem_page_accept(gfn):
+            case Accepted.EPT_VIOLATION:
+                return Done((Exit(ExitReason.EPT_VIOLATION, gfn), tdvps))
+            case Accepted.BUSY | Accepted.SIZE_MISMATCH:
+                return Again(guest, tdvps)
+            case Accepted.SUCCESS | Accepted.ALREADY_ACCEPTED:
+                return Again(guest, attrs.evolve(tdvps, rip=tdvps.rip + 1))
