@@ -27,7 +27,7 @@ import attrs
 
 from sim.engine.errors import Place, RuleError, TaskDied, place_of, place_of_code
 from sim.engine.operations import PERFORMER, Operation
-from sim.engine.routines import LONGEST_FRAME, Call, Done, Loop, next_turn
+from sim.engine.routines import LONGEST_FRAME, Call, Loop, next_turn
 from sim.engine.values import mutable_part
 
 _LONGEST_SETTLING = 4096
@@ -190,8 +190,7 @@ def _advance(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen
             case Raised(type_, args):
                 trap = coroutine.throw(type_(*args))
     except StopIteration as stop:
-        if not isinstance(stop.value, Done) and not hasattr(stop.value, "state"):
-            call.check_outcome(stop.value)
+        call.check_outcome(stop.value)
         return Leave(Returned(stop.value))
     except RuleError:
         raise

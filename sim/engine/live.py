@@ -109,9 +109,7 @@ class _Threading:
         return (yield from self._turnstile.pass_through(self._task, operation).__await__())
 
     def call(self, call: Call[Any]) -> Generator[Any, Any, object]:
-        result = yield from self._frame(call)
-        call.check_outcome(result)
-        return result
+        return self._frame(call)
 
     def loop(self, call: Call[Any]) -> Generator[Any, Any, object]:
         while True:
@@ -124,7 +122,9 @@ class _Threading:
         self._count(str(call))
         self._seen.append(0)
         try:
-            return (yield from call.body(*call.args).__await__())
+            result = yield from call.body(*call.args).__await__()
+            call.check_outcome(result)
+            return result
         finally:
             self._seen.pop()
 

@@ -61,13 +61,14 @@ class Call(Generic[R]):
             self.refuse(f"{self} returns something that can change: result{part}")
 
 
+@attrs.frozen(init=False)
 class Again:
     """What a loop's body returns to go round once more, with this state and nothing else."""
 
-    __match_args__ = ("state",)
+    state: tuple[object, ...]
 
     def __init__(self, *state: object) -> None:
-        self.state = state
+        object.__setattr__(self, "state", state)
 
 
 @attrs.frozen
@@ -92,7 +93,6 @@ def next_turn(call: Call[Any], result: object) -> Call[Any] | Done[Any]:
     if isinstance(result, Again):
         return enter(call.body, call.args[: len(call.args) - len(_state_of(call))] + result.state)
     if isinstance(result, Done):
-        call.check_outcome(result.value)
         return result
     call.refuse(f"the body of a loop returns Again(...) or Done(...), {call} returned {result!r}")
 

@@ -11,6 +11,8 @@ a waiting writer, is one step here with joining the queue.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
+from typing import Any
 
 import attrs
 
@@ -20,6 +22,13 @@ from sim.engine.routines import Call, routine
 
 READ = "read"
 WRITE = "write"
+
+
+class Acquire(Enum):
+    """How an attempt ended: with the lock, or in the queue for it."""
+
+    LOCKED = True
+    QUEUED = False
 
 
 @attrs.frozen(cache_hash=True)
@@ -66,8 +75,8 @@ def _lock(task: str, values: tuple[RwState], mode: str) -> tuple[Outcome, ...]:
     ahead = bool(lock.queue) if mode == WRITE else bool(lock.queue) and lock.queue[0][1] == WRITE
     if lock.may_take(mode) and not ahead:
         taken = lock.taken(task, mode)
-        return write(True, taken) if mode == WRITE else add(True, taken)
-    return write(False, attrs.evolve(lock, queue=(*lock.queue, (task, mode))))
+        return write(Acquire.LOCKED, taken) if mode == WRITE else add(Acquire.LOCKED, taken)
+    return write(Acquire.QUEUED, attrs.evolve(lock, queue=(*lock.queue, (task, mode))))
 
 
 def _take(task: str, values: tuple[RwState], mode: str) -> tuple[Outcome, ...]:
@@ -128,8 +137,8 @@ class MmuLock:
     async def _acquire(self, mode: str) -> None:
         if self.unfair:
             await self._step(f"{mode}_lock", _take_unfair, mode)
-        elif not await self._step(f"{mode}_lock", _lock, mode):
+        elif await self._step(f"{mode}_lock", _lock, mode) is Acquire.QUEUED:
             await self._step(f"{mode}_lock_slowpath", _take, mode)
 
-    def _step(self, what: str, effect: Callable[..., tuple[Outcome, ...]], *args: object) -> Operation[bool]:
+    def _step(self, what: str, effect: Callable[..., tuple[Outcome, ...]], *args: object) -> Operation[Any]:
         return Operation(f"mmu_lock.{what}", (self.cell,), effect, args)

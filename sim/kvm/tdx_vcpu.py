@@ -34,7 +34,7 @@ class TdxVcpu(Mmu):
     @routine
     async def tdx_vcpu_run(self, vcpu: Vcpu, tdvps: Tdvps) -> tuple[Exit | None, Tdvps]:
         """None for EXIT_FASTPATH_EXIT_HANDLED: not entered, because of a zap, or because the module was busy."""
-        if await load(self.wait_for_sept_zap):
+        if "wait-for-sept-zap" not in self.without and await load(self.wait_for_sept_zap):
             return None, tdvps
         exit, tdvps = await self.module.tdh_vp_enter(vcpu.guest, tdvps)
         return (None if exit.status else exit), tdvps

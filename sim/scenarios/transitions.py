@@ -42,9 +42,15 @@ class Row:
     shared: bool
 
     @property
+    def words(self) -> tuple[str, str]:
+        """Old and new as the mail has them."""
+        old, new = ("NP" if kind is Kind.NP else kind.name.lower() for kind in (self.old, self.new))
+        return old, new
+
+    @property
     def name(self) -> str:
-        words = {Kind.NP: "np", Kind.LEAF: "leaf", Kind.NONLEAF: "nonleaf"}
-        return f"{words[self.old]}-to-{words[self.new]}-{'shared' if self.shared else 'exclusive'}"
+        mode = "shared" if self.shared else "exclusive"
+        return f"{'-to-'.join(self.words)}-{mode}".lower()
 
 
 ROWS = (
@@ -75,6 +81,7 @@ GUARDS = (
     Guard("restore", "tdp_mmu_set_spte_atomic() puts the old SPTE back when the external operation failed"),
     Guard("zero-step", "TDH.VP.ENTER looks at the list of pages that faulted at one RIP"),
     Guard("kick", "KVM_REQ_OUTSIDE_GUEST_MODE makes vCPUs leave the guest, and waits for them"),
+    Guard("wait-for-sept-zap", "tdx_vcpu_run() does not enter the guest while a zapper retries its SEAMCALL"),
     Guard("local-retry", "tdx_handle_ept_violation() retries a fault itself instead of entering the guest again"),
 )
 
@@ -137,7 +144,7 @@ def _recipe(row: Row) -> Recipe:
     mode = "read" if row.shared else "write"
     setter = "tdp_mmu_set_spte_atomic" if row.shared else "tdp_mmu_set_spte"
     doc = (
-        f"Row {row.number} of the table: {row.old.name} to {row.new.name} with mmu_lock held for {mode}. "
+        f"Row {row.number} of the table: {' to '.join(row.words)} with mmu_lock held for {mode}. "
         f"v0 calls {setter}() once; v1 enters with its zero-step list armed, v2's guest accepts the same page."
     )
     return Recipe(row.name, doc, PARAMS, GUARDS, lambda recipe, settings: build(recipe, settings, row))

@@ -47,7 +47,10 @@ class Try:
         return bool(self.holders)
 
     def __str__(self) -> str:
-        return f"busy: {', '.join(map(str, self.holders))}" if self.holders else "ok"
+        """One holder with its leaf; of several, the tasks: a schedule's lines are short."""
+        if len(self.holders) == 1:
+            return f"busy: {self.holders[0]}"
+        return f"busy: {' '.join(holder.task for holder in self.holders)}" if self.holders else "ok"
 
 
 OK = Try()

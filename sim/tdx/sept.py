@@ -56,7 +56,7 @@ class SeptEntry:
     tdhp: bool = False
 
     def __str__(self) -> str:
-        lock = f" TDEL {self.tdel}" if self.tdel else ""
+        lock = f" TDEL {self.tdel.task}" if self.tdel else ""
         return f"{self.state.name}{f' pfn {self.pfn}' if self.pfn else ''}{lock}{' TDHP' if self.tdhp else ''}"
 
 

@@ -1,0 +1,43 @@
+# Two commands: `make table` and `make test`. Each sets up what it needs, in .venv, the first time it runs.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: table test check schedules wheel clean
+
+table: $(VENV)/.ready
+	@$(BIN)/tdpsim table
+
+test: check
+	$(BIN)/pytest -q -n 2
+
+check: $(VENV)/.ready-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# Derive every schedule in schedules/ again, and show what the model's move has changed.
+schedules: $(VENV)/.ready
+	rm -f schedules/*.toml
+	$(BIN)/tdpsim table --record schedules > /dev/null
+	$(BIN)/tdpsim explore np-to-leaf-shared --without restore --record schedules > /dev/null || test $$? = 1
+	$(BIN)/tdpsim explore leaf-to-np-exclusive --without kick --record schedules > /dev/null || test $$? = 1
+	git --no-pager diff --stat -- schedules
+
+wheel: $(VENV)/.ready-dev
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+$(VENV)/.ready: pyproject.toml requirements.lock
+	@echo "setting up $(VENV) (once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

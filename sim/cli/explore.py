@@ -1,0 +1,40 @@
+"""tdpsim explore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sim.cli.files import write_schedule
+from sim.cli.options import Force, Json, Settings, Without, print_json, progress, scenario_from
+from sim.cli.status import Status
+from sim.scenarios.witnesses import witnesses
+from sim.search.explore import explore
+from sim.view import contract
+from sim.view.report import exploration_report, finding_line
+
+
+def explore_command(
+    scenario: str,
+    *,
+    set: Settings = (),  # noqa: A002 - the option's name
+    without: Without = (),
+    record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,
+    force: Force = False,
+    json: Json = False,
+) -> int:
+    """Visit every state of every interleaving of SCENARIO. Exit status 1 if something is found."""
+    exploration = explore(scenario_from(scenario, set, without), tick=progress(scenario))
+    recorded = {}
+    if record is not None:
+        record.mkdir(parents=True, exist_ok=True)
+        for (name, schedule), found in zip(witnesses(exploration), exploration.found, strict=True):
+            write_schedule(record / name, schedule, force=force)
+            recorded[finding_line(found.finding)] = str(record / name)
+    if json:
+        print_json(contract.of_exploration(exploration))
+    else:
+        print(exploration_report(exploration, recorded))
+    return Status.CLEAN if exploration.clean else Status.FINDING

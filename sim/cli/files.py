@@ -1,0 +1,83 @@
+"""Schedules in and out of files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from sim.cli.status import Status
+from sim.engine.replay import Drift
+from sim.engine.scenario import Scenario
+from sim.engine.schedule import Schedule, ScheduleError, parse, write
+from sim.scenarios.library import recipe_named
+from sim.scenarios.recipe import UsageError
+from sim.scenarios.witnesses import full_model
+
+
+class FileTrouble(Exception):  # noqa: N818 - it is reported, not handled
+    """Something about a file, with the exit status it deserves."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def read_schedule(name: str) -> Schedule:
+    """The schedule in a file, or in what `-` reads."""
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise FileTrouble(Status.USAGE, f"cannot read {name}: {error.strerror}") from None
+    try:
+        return parse(data)
+    except ScheduleError as error:
+        place = f"{name}:{error.line}" if error.line else name
+        raise FileTrouble(Status.DRIFT, f"{place}: {error}") from None
+
+
+def scenario_of(name: str, schedule: Schedule, *, loose: bool) -> Scenario:
+    """The scenario that a schedule names, if it is this model's."""
+    try:
+        scenario = recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
+    except UsageError as error:
+        raise FileTrouble(Status.DRIFT, f"{name}: {error}") from None
+    model = full_model(scenario)
+    if schedule.model != model and not loose:
+        raise FileTrouble(
+            Status.DRIFT,
+            f"{name}: recorded with model {schedule.model!r}, this is {model!r}; --loose replays it all the same",
+        )
+    return scenario
+
+
+def drifted(name: str, drift: Drift) -> FileTrouble:
+    line = f":{drift.recorded.line}" if drift.recorded.line else ""
+    return FileTrouble(Status.DRIFT, f"{name}{line}: {drift}")
+
+
+def write_schedule(path: Path, schedule: Schedule, *, force: bool = False) -> None:
+    """Write a schedule file, whole or not at all; another file's contents are kept unless `force`."""
+    text = write(schedule)
+    try:
+        if path.exists() and not force and path.read_text(encoding="utf-8") != text:
+            raise FileTrouble(Status.USAGE, f"{path} is there already, and different; --force replaces it")
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            try:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o644)
+                Path(file.name).replace(path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    Path(file.name).unlink()
+                raise
+    except OSError as error:
+        raise FileTrouble(Status.USAGE, f"cannot write {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise FileTrouble(Status.USAGE, f"{path} is there already, and no schedule; --force replaces it") from None

@@ -1,0 +1,19 @@
+"""tdpsim list."""
+
+from __future__ import annotations
+
+from sim.cli.options import Json, print_json
+from sim.scenarios.glossary import GLOSSARY
+
+
+def list_command(*, json: Json = False) -> int:
+    """What can be explored, set, taken out and found, by name."""
+    if json:
+        print_json({kind: list(words) for kind, words in GLOSSARY.items()})
+        return 0
+    for kind, words in GLOSSARY.items():
+        print(kind)
+        for word in words:
+            print(f"  {word}")
+    print("\n`tdpsim explain NAME` says what each of them is.")
+    return 0

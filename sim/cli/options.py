@@ -1,0 +1,70 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from sim.engine.scenario import Scenario
+from sim.scenarios.library import recipe_named
+from sim.scenarios.recipe import UsageError
+from sim.search.explore import Progress
+
+Settings = Annotated[
+    tuple[str, ...], Parameter(name="--set", negative=(), help="KEY=VALUE; `tdpsim explain SCENARIO` has the keys")
+]
+Without = Annotated[tuple[str, ...], Parameter(negative=(), help="Take a guard out, to see what it guards")]
+Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON and nothing else")]
+Force = Annotated[bool, Parameter(negative=(), help="Replace files that are there already")]
+Color = Annotated[Literal["auto", "always", "never"], Parameter(help="Colour; NO_COLOR is respected too")]
+
+
+def scenario_from(name: str, settings: Sequence[str], without: Sequence[str]) -> Scenario:
+    """Build what the command line asks for. Raises UsageError."""
+    given = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes KEY=VALUE, got {setting!r}")
+        given[key] = value
+    return recipe_named(name).scenario(given, tuple(without))
+
+
+def console(color: str = "auto") -> Console:
+    if color == "never":
+        return Console(no_color=True, highlight=False)
+    return Console(force_terminal=True if color == "always" else None, highlight=False)
+
+
+def is_ascii(console: Console) -> bool:
+    return not console.encoding.lower().startswith("utf")
+
+
+def print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def progress(what: str) -> Callable[[Progress], None]:
+    """Tell how far it is, on stderr: a line that is rewritten on a terminal, a line a minute elsewhere."""
+    terminal = sys.stderr.isatty()
+    pause = 0.2 if terminal else 60.0
+    last = monotonic()
+
+    def tick(now: Progress) -> None:
+        nonlocal last
+        if monotonic() - last < pause and now.frontier:
+            return
+        last = monotonic()
+        line = f"{what}: {now.states:,} states, depth {now.depth}, {now.frontier:,} to go, {now.seconds:.0f} s"
+        if terminal:
+            print("\r\x1b[K" + (line if now.frontier else ""), end="", file=sys.stderr, flush=True)
+        elif now.frontier:
+            print(line, file=sys.stderr, flush=True)
+
+    return tick

@@ -1,0 +1,30 @@
+"""tdpsim show."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sim.cli.files import drifted, read_schedule, scenario_of
+from sim.cli.options import console
+from sim.cli.replay import Loose
+from sim.engine.replay import Drift
+from sim.view.timeline import moments, timeline
+
+
+def show_command(
+    file: str,
+    *,
+    loose: Loose = False,
+    width: Annotated[int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")] = None,
+) -> int:
+    """Draw a recorded schedule: time downwards, a lane a task."""
+    schedule = read_schedule(file)
+    scenario = scenario_of(file, schedule, loose=loose)
+    try:
+        run, seen = moments(schedule, scenario, loose=loose)
+    except Drift as drift:
+        raise drifted(file, drift) from None
+    print(timeline(schedule, run, seen, width or console().width), end="")
+    return 0

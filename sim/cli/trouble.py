@@ -1,0 +1,31 @@
+"""What went wrong, as an exit status and a line that names the place and the way out."""
+
+from __future__ import annotations
+
+import os
+import traceback
+
+from sim.cli.files import FileTrouble
+from sim.cli.status import Status
+from sim.engine.errors import EngineError
+from sim.scenarios.recipe import UsageError
+
+
+def explain(error: Exception) -> tuple[Status, str]:
+    """The status and the line for an error that reached the top."""
+    match error:
+        case FileTrouble():
+            return error.status, str(error)
+        case UsageError():
+            return Status.USAGE, str(error)
+        case OSError():
+            name = f"{error.filename}: " if error.filename else ""
+            return Status.USAGE, f"{name}{error.strerror or error}"
+        case MemoryError():
+            return Status.UNDECIDED, "out of memory: undecided"
+    if os.environ.get("TDPSIM_TRACEBACK"):
+        traceback.print_exception(error)
+    hint = "TDPSIM_TRACEBACK=1 shows where"
+    if isinstance(error, EngineError):
+        return Status.INTERNAL, f"the model or the engine broke a rule: {error} ({hint})"
+    return Status.INTERNAL, f"internal error: {type(error).__name__}: {error} ({hint})"

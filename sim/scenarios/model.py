@@ -1,0 +1,59 @@
+"""Which model this is: a digest of everything that decides what a step does.
+
+It is taken over the syntax trees of the model's files, without comments, docstrings and annotations, so that it
+moves when the model may have moved, and is the same under every Python.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+_PARTS = ("tdx", "kvm", "scenarios")
+_ENGINE = ("operations.py", "cells.py", "values.py")
+_UNSAID = ("annotation", "returns", "type_comment", "type_params", "kind", "ctx")
+
+
+def _sources(folder: Traversable) -> Iterator[Traversable]:
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir():
+            yield from _sources(item)
+        elif item.name.endswith(".py"):
+            yield item
+
+
+def _spelled(node: object) -> str:
+    if isinstance(node, list):
+        return "[" + ",".join(map(_spelled, node)) + "]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    body = getattr(node, "body", None)
+    if isinstance(body, list) and isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        node.body = [part for part in body if not _is_text(part)]
+    parts = (
+        f"{name}={_spelled(value)}"
+        for name, value in ast.iter_fields(node)
+        if name not in _UNSAID and value is not None and value != []
+    )
+    return f"{type(node).__name__}({','.join(parts)})"
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+@cache
+def model_digest() -> str:
+    """Eight hexadecimal digits."""
+    root = files("sim")
+    sources = [root / "engine" / name for name in _ENGINE]
+    for part in _PARTS:
+        sources += _sources(root / part)
+    seen = sha256()
+    for source in sources:
+        seen.update(_spelled(ast.parse(source.read_text(encoding="utf-8"))).encode())
+    return seen.hexdigest()[:8]

@@ -1,0 +1,55 @@
+"""Witnesses as schedule files: what they are called, and the ones that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from sim.engine.scenario import Scenario
+from sim.engine.schedule import FoundBy, Schedule, record
+from sim.engine.world import Run
+from sim.scenarios.model import model_digest
+from sim.search.explore import Exploration, Found
+
+
+def full_model(scenario: Scenario) -> str:
+    """The model's name as a schedule has it: kernel, module, digest."""
+    return f"{scenario.model} {model_digest()}"
+
+
+def witness(found: Found) -> Schedule:
+    """The schedule of a finding's shortest run."""
+    return record(
+        found.witness, full_model(found.witness.scenario), FoundBy("explore", causes=found.finding.causes)
+    )
+
+
+def recording(run: Run, strategy: str, seed: int) -> Schedule:
+    """The schedule of a seeded run."""
+    return record(run, full_model(run.scenario), FoundBy(strategy, seed))
+
+
+def file_name(scenario: Scenario, found: Found) -> str:
+    """Scenario, kernel, module, the guards that are out, and the finding."""
+    finding = found.finding
+    without = tuple(f"without-{guard}" for guard in scenario.without)
+    where = finding.where.partition("@")[0]
+    return ".".join((scenario.name, scenario.model, *without, finding.kind, where, *finding.causes)) + ".toml"
+
+
+def witnesses(exploration: Exploration) -> Iterator[tuple[str, Schedule]]:
+    """The files that a recorded exploration consists of."""
+    for found in exploration.found:
+        yield file_name(exploration.scenario, found), witness(found)
+
+
+def shipped() -> dict[str, Traversable]:
+    """The schedules that come with the package, by file name: from the wheel, or from the checkout beside `sim`."""
+    inside = files("sim") / "schedules"
+    folder: Traversable = inside if inside.is_dir() else Path(str(files("sim"))).parent / "schedules"
+    if not folder.is_dir():
+        return {}
+    found = sorted(folder.iterdir(), key=lambda item: item.name)
+    return {item.name: item for item in found if item.name.endswith(".toml")}

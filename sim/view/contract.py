@@ -1,0 +1,96 @@
+"""Results as JSON values. The field names are a contract: docs/json.md lists them, and a test holds them to it.
+
+Fields that nothing computes yet are null: an answer that is not known is not left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim.engine.operations import Finding
+from sim.engine.schedule import Schedule, write
+from sim.engine.world import Run
+from sim.scenarios.table import Cell
+from sim.scenarios.witnesses import file_name, full_model, shipped, witness
+from sim.search.explore import Exploration, Found
+
+Json = dict[str, Any]
+
+
+def of_finding(finding: Finding) -> Json:
+    return {"kind": finding.kind, "where": finding.where, "causes": list(finding.causes)}
+
+
+def of_found(found: Found) -> Json:
+    return {
+        **of_finding(found.finding),
+        "interleavings": None,
+        "random_walk_probability": None,
+        "inevitable_at": None,
+        "witness": {
+            "steps": len(found.witness.steps),
+            "preemptions": None,
+            "schedule": write(witness(found)),
+        },
+    }
+
+
+def of_exploration(exploration: Exploration) -> Json:
+    scenario = exploration.scenario
+    params: Json = dict(scenario.params)
+    return {
+        "scenario": scenario.name,
+        "params": {**params, "without": list(scenario.without)},
+        "model": full_model(scenario),
+        "grain": params["grain"],
+        "verdict": "clean" if exploration.clean else "finding",
+        "not_covered": list(scenario.not_covered),
+        "states": exploration.states,
+        "transitions": exploration.transitions,
+        "depth": exploration.depth,
+        "seconds": round(exploration.seconds, 3),
+        "retries": None,
+        "interleavings": None,
+        "classes": None,
+        "findings": [of_found(found) for found in exploration.found],
+    }
+
+
+def of_cell(cell: Cell) -> Json:
+    scenario, known = cell.scenario, shipped()
+    names = [file_name(scenario, found) for found in cell.exploration.found]
+    return {
+        "row": cell.row.number,
+        "old": cell.row.old.name,
+        "new": cell.row.new.name,
+        "shared": cell.row.shared,
+        "valid": None,
+        "callers": None,
+        "mirror": None,
+        "kernel": scenario.model.partition("+")[0],
+        "order": cell.order,
+        "module": cell.module,
+        "flipped": [],
+        "findings": list(dict.fromkeys(finding.kind for finding in cell.findings)),
+        "kvm_bug_on": bool(cell.hits),
+        "causes": list(cell.causes),
+        "states": cell.exploration.states,
+        "interleavings": None,
+        "classes": None,
+        "witnesses": [str(known[name]) for name in names if name in known],
+    }
+
+
+def of_run(run: Run, schedule: Schedule) -> Json:
+    return {
+        "scenario": schedule.scenario,
+        "params": {**schedule.params, "without": list(schedule.without)},
+        "model": schedule.model,
+        "strategy": schedule.found_by.strategy,
+        "seed": schedule.found_by.seed,
+        "verdict": "finding" if run.findings else "clean",
+        "steps": len(run.steps),
+        "findings": [of_finding(finding) for finding in run.findings],
+        "unfinished": list(run.unfinished),
+        "schedule": write(schedule),
+    }

@@ -1,0 +1,217 @@
+"""The laws on which everything else stands, over random small programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+
+from sim.engine import live, stepper
+from sim.engine.automata import Automata
+from sim.engine.operations import Finding
+from sim.engine.product import Flag, Product, Widen
+from sim.engine.scenario import Scenario
+from sim.engine.scheduler import Picks, Walk
+from sim.engine.world import World
+from sim.search.explore import explore
+from tests.engine.mini import CELLS, LOCKS, TASKS, Block, Config, Label, Memory, Naive, programs, scenario
+
+LENGTH = 9
+"""Runs are compared up to this length: loops make some of them endless."""
+MOST = 3000
+
+laws = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+Programs = tuple[Block, ...]
+SPIN: Programs = ((("repeat", 1, (("load", 0),)),), (("store", 0, 1),))
+PULSE: Programs = ((("store", 0, 1), ("store", 0, 0)), (("store", 1, 1), ("store", 1, 0)))
+ABBA: Programs = ((("lock", 0), ("lock", 1)), (("lock", 1), ("lock", 0)))
+
+
+def product_of(scenario: Scenario, *, merge: bool) -> tuple[Product, dict[int, int], list[Flag], list[int]]:
+    """Every state of the product executor, its findings' transitions, and the states where nobody can step."""
+    product = Product(scenario, Automata(merge=merge))
+    while True:
+        first = product.restart()
+        before, flags, stuck, frontier = {first: first}, list[Flag](), list[int](), [first]
+        try:
+            while frontier:
+                frontier, _ = product.expand(frontier, before, flags, stuck)
+        except Widen:
+            continue
+        return product, before, flags, stuck
+
+
+def view(product: Product, state: int) -> tuple[object, ...]:
+    """What `Naive.view` gives."""
+    by_name = {cell.name: product.cell(state, cell) for cell in product.cells}
+    return (
+        tuple(by_name.get(f"c{i}", 0) for i in range(CELLS)),
+        tuple(by_name.get(f"m{i}", "") for i in range(LOCKS)),
+        tuple(product.local(state, task.name).operation is None for task in product.scenario.tasks),
+    )
+
+
+def naive_states(naive: Naive) -> tuple[set[Config], set[Config], bool]:
+    """Every configuration, those in which nobody can step, and whether a finding shows."""
+    seen, todo, stuck, warned = {naive.first}, [naive.first], set(), False
+    while todo:
+        config = todo.pop()
+        steps = list(naive.steps(config))
+        if not steps:
+            stuck.add(config)
+        for (_, point, _), after in steps:
+            warned |= point == "here.WARN"
+            if after not in seen:
+                seen.add(after)
+                todo.append(after)
+    return seen, stuck, warned
+
+
+def runs(first: Any, steps: Callable[[Any], Iterator[tuple[Label, Any]]]) -> set[tuple[Label, ...]]:
+    """Every run, cut at LENGTH steps; no more than MOST of them are asked for."""
+    found, todo = set(), [((), first)]
+    while todo and len(found) < MOST:
+        run, state = todo.pop()
+        nexts = list(steps(state)) if len(run) < LENGTH else []
+        if not nexts:
+            found.add(run)
+        todo += [((*run, label), after) for label, after in nexts]
+    return found
+
+
+def product_steps(product: Product) -> Callable[[int], Iterator[tuple[Label, int]]]:
+    def steps(state: int) -> Iterator[tuple[Label, int]]:
+        for task in product.scenario.tasks:
+            operation = product.local(state, task.name).operation
+            for outcome, (delta, _) in zip(
+                product.outcomes(task.name, state), product.answer(task.name, state), strict=True
+            ):
+                assert operation is not None
+                saw = "-" if outcome.result is None else str(outcome.result)
+                yield (task.name, operation.point, saw), state + delta
+
+    return steps
+
+
+@laws
+@given(programs)
+@example(SPIN)
+@example(PULSE)
+@example(ABBA)
+def test_the_product_reaches_exactly_the_states_of_the_naive_enumerator(program: Programs) -> None:
+    naive = Naive(program)
+    configs, stuck, warned = naive_states(naive)
+    for merge in (True, False):
+        if not merge and any("repeat" in str(block) for block in program):
+            continue  # a whole history never repeats: there is no end to the unmerged names of a loop
+        product, states, flags, ends = product_of(scenario(program), merge=merge)
+        assert {view(product, state) for state in states} == {naive.view(config) for config in configs}
+        assert {view(product, state) for state in ends} == {naive.view(config) for config in stuck}
+        assert bool(flags) == warned
+
+
+@laws
+@given(programs)
+@example(ABBA)
+def test_deadlocks_are_those_of_the_naive_enumerator(program: Programs) -> None:
+    naive = Naive(program)
+    _, stuck, _ = naive_states(naive)
+    deadlocked = any(not all(naive.view(config)[2]) for config in stuck)  # type: ignore[call-overload]
+    found = [found.finding for found in explore(scenario(program)).found]
+    assert any(finding.kind == "deadlock" for finding in found) == deadlocked
+
+
+@laws
+@given(programs)
+@example(SPIN)
+def test_merged_full_and_naive_runs_are_the_same_runs(program: Programs) -> None:
+    expected = runs(Naive(program).first, Naive(program).steps)
+    for merge in (True, False):
+        product = Product(scenario(program), Automata(merge=merge))
+        while True:
+            try:
+                actual = runs(product.restart(), product_steps(product))
+                break
+            except Widen:
+                continue
+        if len(expected) < MOST:
+            assert actual == expected
+
+
+@settings(laws, max_examples=60)
+@given(programs)
+@example(SPIN)
+@example(ABBA)
+def test_trio_and_automata_agree_on_every_seed(program: Programs) -> None:
+    this = scenario(program)
+    for seed in range(8):
+        assert live.run(this, Walk(seed), longest=60) == stepper.run(this, Walk(seed), longest=60)
+
+
+@settings(laws, max_examples=40)
+@given(programs)
+@example(ABBA)
+def test_trio_takes_every_run_of_the_naive_enumerator(program: Programs) -> None:
+    """Each run, replayed by its choices alone, is that run."""
+    this = scenario(program)
+    for run in sorted(runs(Naive(program).first, Naive(program).steps))[:40]:
+        lived = live.run(this, Follow(run))
+        assert tuple((step.task, step.point, step.saw) for step in lived.steps) == run
+
+
+class Follow:
+    """Takes the task and the value that a label names."""
+
+    def __init__(self, run: tuple[Label, ...]) -> None:
+        self._run = run
+
+    def pick(self, step: int, offers: tuple[Any, ...]) -> tuple[int, int] | None:
+        if step >= len(self._run):
+            return None
+        task, _, saw = self._run[step]
+        i = next(i for i, offer in enumerate(offers) if offer.task == task)
+        seen = [str(outcome.result) for outcome in offers[i].outcomes]
+        return i, seen.index(saw) if offers[i].operation.choice else 0
+
+
+@settings(laws, max_examples=60)
+@given(programs)
+def test_a_witness_shows_its_finding_under_trio(program: Programs) -> None:
+    for found in explore(scenario(program)).found:
+        lived = live.run(found.witness.scenario, found.picks)
+        assert found.finding in lived.findings
+        assert lived == found.witness
+
+
+def test_sabotaging_one_executors_locks_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agreement test is worth something: let trio's lock be taken twice, and the executors part."""
+    honest = World.outcomes
+
+    def sabotaged(self: World, task: str, operation: Any) -> Any:
+        if operation.point.endswith(".lock"):
+            self = World()
+        return honest(self, task, operation)
+
+    this = scenario(ABBA)
+    monkeypatch.setattr(live, "World", type("Sabotaged", (World,), {"outcomes": sabotaged}))
+    assert any(live.run(this, Walk(seed)) != stepper.run(this, Walk(seed)) for seed in range(20))
+
+
+def test_the_naive_enumerator_knows_a_deadlock_when_it_sees_one() -> None:
+    _, stuck, _ = naive_states(Naive(ABBA))
+    assert any(config.tasks[0][1] for config in stuck)
+    assert Finding("deadlock", "p@m1.lock,q@m0.lock") in [found.finding for found in explore(scenario(ABBA)).found]
+
+
+def test_picks_end_where_they_end() -> None:
+    run = stepper.run(scenario(PULSE), Picks((("q", 0),)))
+    assert [step.task for step in run.steps] == ["q"]
+    assert run.unfinished == ("p", "q")
+
+
+def test_memories_do_not_share_cells() -> None:
+    assert Memory.build().cells[0] is not Memory.build().cells[0]
+    assert TASKS == tuple(sorted(TASKS))
