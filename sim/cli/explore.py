@@ -19,7 +19,7 @@ from sim.view.report import exploration_report, finding_line
 def explore_command(
     scenario: str,
     *,
-    set: Settings = (),  # noqa: A002 - the option's name
+    set: Settings = (),
     without: Without = (),
     record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,
     force: Force = False,

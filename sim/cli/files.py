@@ -17,7 +17,7 @@ from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import full_model
 
 
-class FileTrouble(Exception):  # noqa: N818 - it is reported, not handled
+class FileTrouble(Exception):
     """Something about a file, with the exit status it deserves."""
 
     def __init__(self, status: Status, message: str) -> None:
@@ -71,7 +71,7 @@ def write_schedule(path: Path, schedule: Schedule, *, force: bool = False) -> No
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)
+                Path(file.name).chmod(0o644)
                 Path(file.name).replace(path)
             except BaseException:
                 with contextlib.suppress(OSError):

@@ -23,7 +23,7 @@ def run_command(
     *,
     seed: Annotated[int, Parameter(help="Decides everything that is left to chance")] = 0,
     strategy: Literal["walk"] = "walk",
-    set: Settings = (),  # noqa: A002 - the option's name
+    set: Settings = (),
     without: Without = (),
     record: Annotated[Path | None, Parameter(help="Write the run's schedule to this file")] = None,
     force: Force = False,

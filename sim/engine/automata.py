@@ -1,9 +1,9 @@
 """Learned automata: what a task does next, found out once and remembered.
 
 A coroutine cannot be copied, and stepping one per state would cost what the interpreter costs. But a routine is a
-function of what it has seen, so where a frame stands is a *node*: its call, and the outcomes it has seen so far. What it
-does at a node (perform an operation, enter another routine, leave) is learned by running the coroutine once from its
-start along the node's outcomes, and never again: from then on a task is a walk through a table.
+function of what it has seen, so where a frame stands is a *node*: its call, and the outcomes it has seen so far.
+What it does at a node (perform an operation, enter another routine, leave) is learned by running the coroutine once
+from its start along the node's outcomes, and never again: from then on a task is a walk through a table.
 
 Frames are learned one by one, not as a stack. A routine that another one enters is not run inside it; its caller is
 simply handed the outcome. Two tasks, or two callers, that enter the same routine with the same arguments share what was
@@ -21,16 +21,14 @@ from __future__ import annotations
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager, suppress
 from types import CoroutineType
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import attrs
 
-from sim.engine.errors import Place, RuleError, TaskDied, place_of, place_of_code
+from sim.engine.errors import EngineError, Place, RuleError, TaskDied, place_of, place_of_code
 from sim.engine.operations import PERFORMER, Operation
-from sim.engine.routines import LONGEST_FRAME, Call, Loop, next_turn
+from sim.engine.routines import LONGEST_FRAME, LONGEST_SETTLING, Call, Loop, next_turn
 from sim.engine.values import mutable_part
-
-_LONGEST_SETTLING = 4096
 
 
 @attrs.frozen
@@ -157,12 +155,19 @@ class Node:
         with _started(self.call) as coroutine:
             action = _advance(self.call, coroutine, None)
             for node, outcome in zip(way, self.seen, strict=False):
-                if node._action is None:
-                    node._remember(action, coroutine)
-                elif node._action != action:
-                    self._refuse_change(node, action, coroutine)
+                node.check(action, coroutine)
                 action = _advance(self.call, coroutine, outcome)
             self._remember(action, coroutine)
+
+    def check(self, action: Action, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """The frame did `action` here when it was run again: as before, or its routine is refused."""
+        if self._action is None:
+            self._remember(action, coroutine)
+        elif self._action != action:
+            raise RuleError(
+                place_of(cast("CoroutineType[Any, Any, Any]", coroutine)),
+                f"{self.call} is not deterministic: having seen the same, it did {self._action} before, {action} now",
+            )
 
     def _remember(self, action: Action, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._action = action
@@ -170,13 +175,6 @@ class Node:
             self._place = place_of_code(self.call.body.__code__)
         else:
             self._place = place_of(cast("CoroutineType[Any, Any, Any]", coroutine))
-
-    def _refuse_change(self, node: Node, now: Action, coroutine: Coroutine[Any, Any, Any]) -> NoReturn:
-        place = place_of(cast("CoroutineType[Any, Any, Any]", coroutine))
-        raise RuleError(
-            place,
-            f"{self.call} is not deterministic: having seen the same, it did {node._action} before and {now} now",
-        )
 
 
 def _advance(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen | None) -> Action:
@@ -192,15 +190,10 @@ def _advance(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen
     except StopIteration as stop:
         call.check_outcome(stop.value)
         return Leave(Returned(stop.value))
-    except RuleError:
+    except EngineError:
         raise
-    except Exception as error:
-        for i, arg in enumerate(error.args):
-            part = mutable_part(arg)
-            if part is not None:
-                call.refuse(f"{call} raises something that can change: {type(error).__name__} argument {i}{part}")
-        if type(error).__module__.startswith("sim.engine"):
-            raise
+    except Exception as error:  # noqa: BLE001 - whatever leaves a routine is its outcome
+        call.check_raised(error)
         return Leave(Raised(type(error), error.args))
     match trap:
         case Operation():
@@ -289,7 +282,7 @@ class Automata:
 
     def _settle(self, task: str, frames: list[Frame]) -> LocalState:
         """Enter and leave routines until the task stands before an operation, or has finished."""
-        for _ in range(_LONGEST_SETTLING):
+        for _ in range(LONGEST_SETTLING):
             top = frames[-1]
             match top.node.action:
                 case Perform():

@@ -1,8 +1,9 @@
 """The one source of chance: a counter-based generator of (seed, step, draw).
 
-There is no state to carry along: the number that seed 7 draws at step 3 is the same whether one seed is run or a hundred
-thousand at once, on every platform. The mixing function is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA
-2014), applied once per coordinate. `below` scales the upper 32 bits, so a choice among n is uniform to n parts in 2**32.
+There is no state to carry along: the number that seed 7 draws at step 3 is the same whether one seed is run or a
+hundred thousand at once, on every platform. The mixing function is the finaliser of SplitMix64 (Steele, Lea and
+Flood, OOPSLA 2014), applied once per coordinate. `below` scales the upper 32 bits, so a choice among n is uniform to
+n parts in 2**32.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ def below_many(
     n: npt.NDArray[np.uint64], seeds: npt.NDArray[np.uint64], step: int, draw: int
 ) -> npt.NDArray[np.uint64]:
     """`below` for many seeds at once, each with its own n: the same numbers."""
-    import numpy  # noqa: PLC0415 - the command line starts without it
+    import numpy as np  # noqa: PLC0415 - the command line starts without it
 
-    u64 = numpy.uint64
+    u64 = np.uint64
 
     def mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
         x = (x ^ (x >> u64(30))) * u64(_A)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import CodeType, CoroutineType
 
 import attrs
@@ -34,6 +35,14 @@ def place_of(coroutine: CoroutineType[object, object, object]) -> Place:
     return place_of_code(coroutine.cr_code, frame.f_lineno if frame else None)
 
 
+def place_of_caller() -> Place:
+    """The line of the model from which the engine was entered, on the running stack."""
+    frame = sys._getframe(1)  # noqa: SLF001 - the only way to the running line
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("sim.engine."):
+        frame = frame.f_back
+    return place_of_code(frame.f_code, frame.f_lineno)
+
+
 class EngineError(Exception):
     """The model broke a rule of the engine; the verdict is void."""
 
@@ -50,9 +59,9 @@ class DomainError(EngineError):
     """A value outside its cell's domain."""
 
 
-class TaskDied(EngineError):  # noqa: N818 - it is what happened, and `TaskDiedError` says no more
+class TaskDied(EngineError):
     """An exception left a task."""
 
 
-class Undecided(Exception):  # noqa: N818 - a verdict, not a failure
+class Undecided(Exception):
     """A budget ended before every state was seen."""

@@ -17,10 +17,10 @@ from typing import Any
 import attrs
 import trio
 
-from sim.engine.errors import EngineError, RuleError, TaskDied, place_of_code
+from sim.engine.errors import EngineError, RuleError, TaskDied, place_of_caller, place_of_code
 from sim.engine.journal import LONGEST_RUN, Journal
 from sim.engine.operations import PERFORMER, Operation, Outcome
-from sim.engine.routines import LONGEST_FRAME, Call, Done, next_turn
+from sim.engine.routines import LONGEST_FRAME, LONGEST_SETTLING, Call, Done, next_turn
 from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Scheduler
 from sim.engine.values import mutable_part
@@ -94,35 +94,47 @@ class _Threading:
     def __init__(self, task: str, turnstile: _Turnstile) -> None:
         self._task, self._turnstile = task, turnstile
         self._seen = [0]
+        self._turns = 0
 
-    def _count(self, what: str) -> None:
+    def _count(self) -> None:
+        """Count what the frame on top is about to see."""
         self._seen[-1] += 1
         if self._seen[-1] > LONGEST_FRAME:
             raise RuleError(
-                None,
-                f"task {self._task} at {what}: {LONGEST_FRAME} results in one routine: "
+                place_of_caller(),
+                f"task {self._task} has seen {LONGEST_FRAME} results in one routine: "
                 "a loop that can repeat is `await repeat(body, *state)`",
             )
 
     def operation(self, operation: Operation[Any]) -> Generator[Any, Any, object]:
-        self._count(operation.point)
+        self._count()
+        self._turns = 0
         return (yield from self._turnstile.pass_through(self._task, operation).__await__())
 
     def call(self, call: Call[Any]) -> Generator[Any, Any, object]:
+        self._count()
         return self._frame(call)
 
     def loop(self, call: Call[Any]) -> Generator[Any, Any, object]:
-        while True:
+        self._count()
+        while self._turns < LONGEST_SETTLING:
+            self._turns += 1
             turn = next_turn(call, (yield from self._frame(call)))
             if isinstance(turn, Done):
                 return turn.value
             call = turn
+        raise RuleError(place_of_code(call.body.__code__), f"task {self._task} goes round without an operation")
 
     def _frame(self, call: Call[Any]) -> Generator[Any, Any, object]:
-        self._count(str(call))
         self._seen.append(0)
         try:
             result = yield from call.body(*call.args).__await__()
+        except EngineError:
+            raise
+        except Exception as error:
+            call.check_raised(error)
+            raise
+        else:
             call.check_outcome(result)
             return result
         finally:
@@ -172,8 +184,7 @@ async def _schedule(
     if deaths:
         raise deaths[0]
     standing = {
-        task.name: parked.operation if (parked := turnstile.parked.get(task.name)) else None
-        for task in scenario.tasks
+        task.name: parked.operation if (parked := turnstile.parked.get(task.name)) else None for task in scenario.tasks
     }
     return journal.close(standing, ended=ended)
 

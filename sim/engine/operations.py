@@ -1,11 +1,11 @@
 """Operations: the only way a task touches a cell, and the only place where it can be interrupted.
 
-An operation is data: the point where the task stands, the cells it touches (its footprint), and a pure function from the
-footprint's values to what may come of it. Several outcomes are a choice; none means that the operation must wait. A
+An operation is data: the point where the task stands, the cells it touches (its footprint), and a pure function from
+the footprint's values to what may come of it. Several outcomes are a choice; none means that the operation must wait. A
 task stops *before* its operation: whoever schedules sees what each task is about to do, and on what.
 
-An outcome says per cell how it was touched. READ and READ commute, and so do ADD and ADD (readers of a rwlock, the count
-of a shared try-lock); everything else is dependent, whether or not the written value differs.
+An outcome says per cell how it was touched. READ and READ commute, and so do ADD and ADD (readers of a rwlock, the
+count of a shared try-lock); everything else is dependent, whether or not the written value differs.
 """
 
 from __future__ import annotations

@@ -3,15 +3,16 @@
 A state of the product is what every cell holds and where every task stands. Cells, values and local states are numbered
 in the order in which they are found, each gets a field of bits, and a state is the integer made of all fields. Then
 
-* a task's next step depends on its own field and its operation's footprint, so `state & mask` is the whole question, and
-  a dictionary per local state holds the answers it has given before;
+* a task's next step depends on its own field and its operation's footprint, so `state & mask` is the whole question,
+  and a dictionary per local state holds the answers it has given before;
 * an answer is what to *add* to the state: the differences of the fields that change, summed;
 * a state is kept as itself. No hash stands in for it, so none can collide.
 
 The first time a question is asked, the operation's effect is computed and the task's coroutine is run once
-(`sim.engine.automata`); nothing of the model runs after that. A cell that is found late needs no repacking: its field is
-added above the others, where every state so far has 0, the number of a cell's first value. A field that runs out of
-numbers does: `Widen` is raised, the exploration starts over with wider fields, and everything learned is kept.
+(`sim.engine.automata`); nothing of the model runs after that. A cell that is found late needs no repacking: its
+field is added above the others, where every state so far has 0, the number of a cell's first value. A field that
+runs out of numbers does: `Widen` is raised, the exploration starts over with wider fields, and everything learned is
+kept.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sim.engine.scenario import Scenario
 V = TypeVar("V")
 
 
-class Widen(Exception):  # noqa: N818 - a request, caught by `explore`
+class Widen(Exception):
     """A field has run out of numbers; start over."""
 
 
@@ -194,9 +195,7 @@ class Product:
         `before` gets every new state with the state it was reached from, `flags` the transitions that show a finding,
         `stuck` the states in which nobody can step. Raises Widen when a field has run out of numbers.
         """
-        tasks = [
-            (name, field.shift, field.mask, self._rows[name]) for name, field in self._locals.items()
-        ]
+        tasks = [(name, field.shift, field.mask, self._rows[name]) for name, field in self._locals.items()]
         ask = self.answer
         found: list[int] = []
         transitions = 0

@@ -1,8 +1,8 @@
 """Replay: take a recorded schedule step by step, and say where it no longer fits.
 
 The schedule is first walked over learned automata, which know the line of the model at which each task stands, and
-then run by trio. The two must come to the same run; that they do is a law of the engine, so anything else is its failure
-and not the schedule's.
+then run by trio. The two must come to the same run; that they do is a law of the engine, so anything else is its
+failure and not the schedule's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sim.engine.values import spell
 from sim.engine.world import Offer, Run, Step
 
 
-class Drift(Exception):  # noqa: N818 - what the model has done, not a failure of the replay
+class Drift(Exception):
     """A schedule that does not fit the model: at which step, what was recorded, and where the task stands."""
 
     def __init__(self, step: int, recorded: Recorded, message: str) -> None:
@@ -30,7 +30,10 @@ class Drift(Exception):  # noqa: N818 - what the model has done, not a failure o
 
 @attrs.define
 class _Script:
-    """A scheduler that follows recorded steps; `loose` does not check what a task saw, but for the value of a choice."""
+    """A scheduler that follows recorded steps.
+
+    `loose` does not check what a task saw, but for the value of a choice.
+    """
 
     steps: tuple[Recorded, ...]
     loose: bool = False

@@ -36,6 +36,9 @@ R = TypeVar("R")
 LONGEST_FRAME = 256
 """What one frame may see before a bare loop is suspected; the longest honest frame of the model sees about forty."""
 
+LONGEST_SETTLING = 4096
+"""Routines that a task may enter and leave between two operations before it is said to go round."""
+
 
 @attrs.frozen(cache_hash=True)
 class Call(Generic[R]):
@@ -59,6 +62,12 @@ class Call(Generic[R]):
         part = mutable_part(value)
         if part is not None:
             self.refuse(f"{self} returns something that can change: result{part}")
+
+    def check_raised(self, error: Exception) -> None:
+        """Refuse an exception whose arguments could change after it left."""
+        part = mutable_part(error.args)
+        if part is not None:
+            self.refuse(f"{self} raises something that can change: {type(error).__name__} argument {part}")
 
 
 @attrs.frozen(init=False)
@@ -94,7 +103,7 @@ def next_turn(call: Call[Any], result: object) -> Call[Any] | Done[Any]:
         return enter(call.body, call.args[: len(call.args) - len(_state_of(call))] + result.state)
     if isinstance(result, Done):
         return result
-    call.refuse(f"the body of a loop returns Again(...) or Done(...), {call} returned {result!r}")
+    return call.refuse(f"the body of a loop returns Again(...) or Done(...), {call} returned {result!r}")
 
 
 def _state_of(call: Call[Any]) -> tuple[object, ...]:

@@ -1,8 +1,8 @@
 """The schedule file: what was chosen, in a form that survives mail, editors and `git diff`.
 
-TOML, at most 72 columns wide: a header that names the scenario and everything that decides the run, then one step a line:
-the task, the point at which it stood, and what it saw there. The task is the choice, and so is the value of a `choose`; the
-rest is there to be checked, so that a schedule that no longer fits its model says where.
+TOML, at most 72 columns wide: a header that names the scenario and everything that decides the run, then one step a
+line: the task, the point at which it stood, and what it saw there. The task is the choice, and so is the value of a
+`choose`; the rest is there to be checked, so that a schedule that no longer fits its model says where.
 
 A schedule is data. It may have been quoted any number of times, with either kind of line end, in the middle of a mail.
 """
@@ -95,7 +95,7 @@ def _converter() -> cattrs.Converter:
             return value
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return value
-        raise ValueError(f"a text or a list of texts is wanted, not {value!r}")  # noqa: TRY004 - cattrs wants it so
+        raise ValueError(f"a text or a list of texts is wanted, not {value!r}")
 
     def typed(value: object, kind: type) -> object:
         if type(value) is not kind:
@@ -123,7 +123,7 @@ def _unquoted(text: str) -> tuple[str, int]:
         bare = _QUOTES.sub("", line).rstrip()
         document.append(bare)
         fences += bare.count("'''")
-        if fences == 2:  # noqa: PLR2004 - the steps' opening and closing quotes
+        if fences == 2:  # the steps' opening and closing quotes
             break
     return "\n".join(document) + "\n", first
 

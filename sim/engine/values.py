@@ -35,7 +35,7 @@ def mutable_part(value: object) -> str | None:
     elif isinstance(value, MethodType):
         parts = [(".__self__", value.__self__)]
     else:
-        fields = _frozen_fields(type(value))
+        fields = _frozen_fields(type(value))  # type: ignore[arg-type] # a class is hashable
         if fields is None:
             return f" ({type(value).__name__})"
         parts = ((f".{name}", getattr(value, name)) for name in fields)
@@ -59,4 +59,3 @@ def spell(value: object) -> str:
     if isinstance(value, (FunctionType, MethodType, type)):
         return value.__qualname__
     return str(value)
-

@@ -87,9 +87,7 @@ class KvmMain:
     pages_4k: Cell[int]
     without: tuple[str, ...] = ()
     vm_bugged: Cell[bool] = attrs.field(factory=lambda: Cell("vm_bugged", initial=False, domain=BOOL))
-    wait_for_sept_zap: Cell[bool] = attrs.field(
-        factory=lambda: Cell("wait_for_sept_zap", initial=False, domain=BOOL)
-    )
+    wait_for_sept_zap: Cell[bool] = attrs.field(factory=lambda: Cell("wait_for_sept_zap", initial=False, domain=BOOL))
 
     VERSION = ""
 

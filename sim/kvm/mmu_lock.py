@@ -1,9 +1,9 @@
 """mmu_lock: a rwlock, fair as the kernel's qrwlock is.
 
-kernel/locking/qrwlock.c: readers and writers that cannot have the lock at once queue up behind one another. A new reader gets in at
-once unless a writer holds the lock or waits at the head of the queue; a new writer only if nobody holds the lock or
-waits. The head of the queue takes the lock as soon as it can. The queue is a spinlock's; taking that, and announcing
-a waiting writer, is one step here with joining the queue.
+kernel/locking/qrwlock.c: readers and writers that cannot have the lock at once queue up behind one another. A new
+reader gets in at once unless a writer holds the lock or waits at the head of the queue; a new writer only if nobody
+holds the lock or waits. The head of the queue takes the lock as soon as it can. The queue is a spinlock's; taking
+that, and announcing a waiting writer, is one step here with joining the queue.
 
 `unfair=True` drops the queue: whoever comes first when the lock is free gets it.
 """

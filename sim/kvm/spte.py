@@ -1,7 +1,7 @@
 """SPTEs of a mirror root: arch/x86/kvm/mmu/spte.h.
 
-A mirror leaf is always RWX, so a leaf is its pfn; the bits that make up a value are not kept. `FROZEN_SPTE` and the plain
-non-present value are told apart by comparison, as in C.
+A mirror leaf is always RWX, so a leaf is its pfn; the bits that make up a value are not kept. `FROZEN_SPTE` and the
+plain non-present value are told apart by comparison, as in C.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """arch/x86/kvm/mmu/tdp_mmu.c on a mirror root, v6.19.
 
-Left out: page tables that come and go (no nonleaf SPTE is linked or zapped: `tdp_mmu_link_sp`, `handle_removed_pt`), MMIO
-SPTEs, which a mirror root never holds, direct roots, RCU (no page table is freed), tracepoints.
+Left out: page tables that come and go (no nonleaf SPTE is linked or zapped: `tdp_mmu_link_sp`, `handle_removed_pt`),
+MMIO SPTEs, which a mirror root never holds, direct roots, RCU (no page table is freed), tracepoints.
 
 A leading double underscore is a single one here: Python would mangle a method's.
 """
@@ -85,9 +85,7 @@ class TdpMmu(TdxSept):
         await self.tdx_sept_remove_private_spte(gfn, level, old_spte)
 
     @routine
-    async def handle_changed_spte(
-        self, gfn: str, old_spte: Spte, new_spte: Spte, level: int, shared: bool
-    ) -> None:
+    async def handle_changed_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int, shared: bool) -> None:
         """The TDP MMU's bookkeeping for a change; no external operation in this version, and nothing to return."""
         if leaf_pfn_changed(old_spte, new_spte, level):
             await bug("handle_changed_spte")

@@ -1,7 +1,7 @@
 """arch/x86/kvm/vmx/tdx.c, S-EPT side: what the TDP MMU's hooks do to the TDX module.
 
-Left out: the HKID checks (a TD that runs has one), memory cgroup and cache work around the SEAMCALLs, and TDs that are not
-RUNNABLE (TDH.MEM.PAGE.ADD).
+Left out: the HKID checks (a TD that runs has one), memory cgroup and cache work around the SEAMCALLs, and TDs that
+are not RUNNABLE (TDH.MEM.PAGE.ADD).
 """
 
 from __future__ import annotations

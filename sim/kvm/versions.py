@@ -15,8 +15,9 @@ from sim.kvm.x86 import Kvm
 class Series(Kvm):
     """The end of "TDX MMU refactors" (KVM list, v3 of 2026-05-28), whose patch 07/15 (07/17 in v1) is the seed's.
 
-    `__handle_changed_spte()` does the external operation, and can fail; `handle_changed_spte()` is for callers that cannot. Leaf
-    removal goes the same way. Of a nonleaf old SPTE, the other branch of `__handle_changed_spte()`, see `sim.kvm.tdp_mmu`.
+    `__handle_changed_spte()` does the external operation, and can fail; `handle_changed_spte()` is for callers that
+    cannot. Leaf removal goes the same way. Of a nonleaf old SPTE, the other branch of `__handle_changed_spte()`, see
+    `sim.kvm.tdp_mmu`.
     """
 
     VERSION = "series"
@@ -46,9 +47,7 @@ class Series(Kvm):
         return old_spte
 
     @routine
-    async def handle_changed_spte(
-        self, gfn: str, old_spte: Spte, new_spte: Spte, level: int, shared: bool
-    ) -> None:
+    async def handle_changed_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int, shared: bool) -> None:
         """For callers that cannot tolerate failure."""
         await self.KVM_BUG_ON(await self._handle_changed_spte(gfn, old_spte, new_spte, level, shared))
 
@@ -71,9 +70,7 @@ class Series(Kvm):
         return None
 
     @routine
-    async def set_external_spte(
-        self, gfn: str, old_spte: Spte, new_spte: Spte, level: int
-    ) -> Errno | None:
+    async def set_external_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Errno | None:
         """tdx.c:tdx_sept_set_private_spte(old, new): an old present SPTE always means removal."""
         await self.lockdep_assert_held()
         if old_spte.is_shadow_present:

@@ -1,8 +1,8 @@
 """arch/x86/kvm/x86.c: the vCPU loop.
 
-A vCPU says that it is in guest mode before it looks at requests, and a requester sets its request before it looks at the mode:
-one of the two sees the other. Interrupts are off from before the one until after the guest has been left, so an IPI that
-finds a vCPU anywhere but outside guest mode is taken after SEAM was left.
+A vCPU says that it is in guest mode before it looks at requests, and a requester sets its request before it looks at
+the mode: one of the two sees the other. Interrupts are off from before the one until after the guest has been left,
+so an IPI that finds a vCPU anywhere but outside guest mode is taken after SEAM was left.
 """
 
 from __future__ import annotations

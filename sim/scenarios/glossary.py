@@ -7,29 +7,36 @@ from sim.scenarios.transitions import GUARDS, ORDERS, PARAMS
 from sim.tdx.releases import RELEASES
 
 FINDINGS = {
-    "KVM_BUG_ON": "A condition that KVM gives a VM up for: it warns once, sets vm_bugged, and tells every vCPU. The run goes "
-    "on, as the kernel does, and the condition counts also where the VM was bugged before.",
-    "TDX_BUG_ON": "A SEAMCALL failed that must not fail: KVM_BUG_ON() with the status (arch/x86/kvm/vmx/tdx.c, since v6.19).",
+    "KVM_BUG_ON": """A condition that KVM gives a VM up for: it warns once, sets vm_bugged, and tells every vCPU. The
+        run goes on, as the kernel does, and the condition counts also where the VM was bugged before.""",
+    "TDX_BUG_ON": """A SEAMCALL failed that must not fail: KVM_BUG_ON() with the status (arch/x86/kvm/vmx/tdx.c, since
+        v6.19).""",
     "WARN": "A WARN_ON_ONCE() whose condition was true.",
-    "lockdep": "A lockdep assertion about mmu_lock that did not hold. It costs nothing on a kernel without lockdep.",
+    "lockdep": "A lockdep assertion about mmu_lock that did not hold. A kernel without lockdep says nothing.",
     "BUG": "BUG(): the host is gone, and the run ends.",
-    "divergence": "A property of the state does not hold while mmu_lock is free and the VM is not bugged. Nobody warns.",
-    "deadlock": "Nobody can take a step, and a task that should finish has not; the place names each one and what it waits for.",
+    "divergence": """A property of the state does not hold while mmu_lock is free and the VM is not bugged. Nobody
+        warns.""",
+    "deadlock": """Nobody can take a step, and a task that should finish has not; the place names each one and what it
+        waits for.""",
 }
 
 PROPERTIES = {
-    "mirror-is-sept": "Wherever mmu_lock is free: a mirror leaf has its page in the S-EPT, PENDING or MAPPED; a non-present "
-    "mirror SPTE has a FREE S-EPT entry; no mirror SPTE is FROZEN. Not asked for once the VM is bugged.",
+    "mirror-is-sept": """Wherever mmu_lock is free: a mirror leaf has its page in the S-EPT, PENDING or MAPPED; a
+        non-present mirror SPTE has a FREE S-EPT entry; no mirror SPTE is FROZEN. Not asked once the VM is bugged.""",
     "stats-are-leafs": "Wherever mmu_lock is free: pages_4k is the number of leafs in the mirror.",
 }
 
 CAUSES = {
-    "zero-step": "TDH.VP.ENTER held the S-EPT tree lock, to look at the pages that faulted at one RIP "
-    "(td_transitions/td_exit_stepping.c).",
+    "zero-step": """TDH.VP.ENTER held the S-EPT tree lock, to look at the pages that faulted at one RIP
+        (td_transitions/td_exit_stepping.c).""",
     "tdcall": "A guest's TDCALL held the lock of the S-EPT entry.",
     "seamcall": "Another SEAMCALL of the host held the lock.",
     "epoch": "TLB tracking: a vCPU was entering, or was still running in an epoch that had to be over.",
 }
+
+
+def _said(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _scenarios() -> dict[str, str]:
@@ -39,7 +46,7 @@ def _scenarios() -> dict[str, str]:
 
 
 def _orders() -> dict[str, str]:
-    return {order: f"Kernel {kernel.VERSION}. {' '.join((kernel.__doc__ or '').split())}" for order, kernel in ORDERS.items()}
+    return {order: f"Kernel {kernel.VERSION}. {_said(kernel.__doc__)}" for order, kernel in ORDERS.items()}
 
 
 GLOSSARY: dict[str, dict[str, str]] = {
@@ -47,8 +54,8 @@ GLOSSARY: dict[str, dict[str, str]] = {
     "parameters": {p.name: f"{p.doc}. One of {', '.join(p.values)}; {p.default} by default." for p in PARAMS},
     "guards": {guard.name: f"{guard.doc}. Taken out by --without {guard.name}." for guard in GUARDS},
     "orders": _orders(),
-    "modules": {release.VERSION: " ".join((release.__doc__ or "").split()) for release in RELEASES},
-    "properties": PROPERTIES,
-    "findings": FINDINGS,
-    "causes": CAUSES,
+    "modules": {release.VERSION: _said(release.__doc__) for release in RELEASES},
+    "properties": {name: _said(text) for name, text in PROPERTIES.items()},
+    "findings": {name: _said(text) for name, text in FINDINGS.items()},
+    "causes": {name: _said(text) for name, text in CAUSES.items()},
 }

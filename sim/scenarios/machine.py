@@ -36,8 +36,7 @@ def machine(
     entries = {gfn: SeptEntry(state, PAGES[gfn] if state.is_leaf else 0) for gfn, state in sept.items()}
     td = Td.build(entries, len(pfns), tuple(programs), tasks)
     mirror = {
-        gfn: make_spte(entry.pfn) if entry.state.is_leaf else SHADOW_NONPRESENT_VALUE
-        for gfn, entry in entries.items()
+        gfn: make_spte(entry.pfn) if entry.state.is_leaf else SHADOW_NONPRESENT_VALUE for gfn, entry in entries.items()
     }
     leafs = sum(spte.kind is Kind.LEAF for spte in mirror.values())
     return kernel(

@@ -1,7 +1,7 @@
 """Recipes: how a name and a few settings become a scenario.
 
-A schedule names a recipe and its settings and nothing else, so this is also the border that a schedule from a stranger's
-mail cannot cross: what it says is looked up here, and never imported, evaluated or opened.
+A schedule names a recipe and its settings and nothing else, so this is also the border that a schedule from a
+stranger's mail cannot cross: what it says is looked up here, and never imported, evaluated or opened.
 """
 
 from __future__ import annotations

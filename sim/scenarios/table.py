@@ -1,7 +1,7 @@
 """The table of transitions, derived: one loop over rows, orders and modules, and no word about any one of them.
 
-*hit* is the mail's column: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in some interleaving. What it
-lacks is beside it: everything else that was found, and for each contender whether it alone suffices.
+*hit* is the mail's column: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in some interleaving.
+What it lacks is beside it: everything else that was found, and for each contender whether it alone suffices.
 """
 
 from __future__ import annotations

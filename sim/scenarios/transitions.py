@@ -1,8 +1,8 @@
 """The transitions of a mirror SPTE, each as a what-if: the setter called once, beside everybody who can contend.
 
-The table (KVM list, 7 April 2026) asks of each (old, new, lock mode) whether the KVM_BUG_ON() in handle_changed_spte() can be
-hit, were the transition to happen on a mirror root. So one task, `v0`, takes mmu_lock and calls the setter of that mode,
-once. Beside it run
+The table (KVM list, 7 April 2026) asks of each (old, new, lock mode) whether the KVM_BUG_ON() in
+handle_changed_spte() can be hit, were the transition to happen on a mirror root. So one task, `v0`, takes mmu_lock
+and calls the setter of that mode, once. Beside it run
 
 * `v1`, a vCPU whose zero-step list is armed with another gfn, B, that is mapped: it will enter, and to see that it may
   it takes the S-EPT tree lock;

@@ -21,9 +21,7 @@ def full_model(scenario: Scenario) -> str:
 
 def witness(found: Found) -> Schedule:
     """The schedule of a finding's shortest run."""
-    return record(
-        found.witness, full_model(found.witness.scenario), FoundBy("explore", causes=found.finding.causes)
-    )
+    return record(found.witness, full_model(found.witness.scenario), FoundBy("explore", causes=found.finding.causes))
 
 
 def recording(run: Run, strategy: str, seed: int) -> Schedule:

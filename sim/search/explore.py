@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TypeVar
 
 import attrs
@@ -66,8 +67,8 @@ class Exploration:
 class _Watched:
     """Evaluates all properties once per distinct valuation of what they read.
 
-    Which cells that is, is found by watching: the mask only ever grows, and a verdict that was given under a smaller one is
-    given again.
+    Which cells that is, is found by watching: the mask only ever grows, and a verdict that was given under a smaller
+    one is given again.
     """
 
     def __init__(self, product: Product) -> None:
@@ -148,8 +149,7 @@ class _Search:
         while way[-1] != self.first:
             way.append(self.before[way[-1]])
         way.reverse()
-        pairs = zip(way, way[1:], strict=False)
-        return Picks(tuple(self._pick(*pair) for pair in pairs))
+        return Picks(tuple(self._pick(*pair) for pair in pairwise(way)))
 
     def _pick(self, state: int, after: int) -> tuple[str, int]:
         for task in self.product.scenario.tasks:
@@ -197,4 +197,3 @@ def explore(
 
 def _named(product: Product, state: int) -> dict[str, str]:
     return {cell.name: spell(product.cell(state, cell)) for cell in product.cells}
-

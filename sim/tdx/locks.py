@@ -7,8 +7,8 @@ reader looks at EXCLUSIVE only, and an exclusive attempt fails on EXCLUSIVE alon
 here. `acquire_sharex_lock_ex` is one cmpxchg of the free word, and fails without a trace. There is no fairness.
 
 sharex_hp adds a host-priority bit that a failing host sets and that turns away *guest-side* acquirers only. TDR,
-OP_STATE, TDVPR, PAMT entries and (NEW modules) the S-EPT tree are of this kind, and in this model no guest-side call takes
-any of them: the bit could be set but not felt. It is left out, and with it the second step of a host's attempt.
+OP_STATE, TDVPR, PAMT entries and (NEW modules) the S-EPT tree are of this kind, and in this model no guest-side call
+takes any of them: the bit could be set but not felt. It is left out, and with it the second step of a host's attempt.
 
 The S-EPT entry lock, where host priority is felt, has its own file (`sim.tdx.sept`).
 

@@ -24,7 +24,8 @@ class Module_1_5_01(VpEnter):
 class Module_1_5_28(Module_1_5_01):
     """As read in 1.5.28: zero-step takes the tree shared (so since 1.5.24 at the latest). "NEW".
 
-    The stepping filter of 1.5.28 itself was not read, only the release of a shared lock in TDH.VP.ENTER; that of 1.5.24 was.
+    The stepping filter of 1.5.28 itself was not read, only the release of a shared lock in TDH.VP.ENTER; that of
+    1.5.24 was.
     """
 
     VERSION = "1.5.28"

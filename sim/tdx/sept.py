@@ -1,17 +1,18 @@
 """S-EPT entries: their states, the lock inside each, and what a TDCALL and a SEAMCALL do to each other on one entry.
 
-An entry is one 64-bit word: state, page, TDEL (bit 11, the lock) and TDHP (bit 52, host priority), and every access below
-is an access to that one word. Sources: x86_defs.h (bits), sept_manager.h and sept_state_lookup.c (states),
+An entry is one 64-bit word: state, page, TDEL (bit 11, the lock) and TDHP (bit 52, host priority), and every access
+below is an access to that one word. Sources: x86_defs.h (bits), sept_manager.h and sept_state_lookup.c (states),
 tdx_locks.h: `sept_lock_acquire_host`, `sept_lock_acquire_guest`, `sept_lock_release`.
 
-* A host that finds TDEL set sets TDHP in a second step and answers BUSY; one that gets TDEL clears TDHP in a second step.
+* A host that finds TDEL set sets TDHP in a second step and answers BUSY; one that gets TDEL clears TDHP in a second
+  step.
 * A guest that finds TDEL set answers BUSY. One that gets TDEL then looks at TDHP, and gives the lock back if it is set:
-  a guest that polls holds the lock for moments, and can make the host's next attempt fail too (OLD). NEW modules look at
-  TDHP before they touch TDEL, and not again after.
+  a guest that polls holds the lock for moments, and can make the host's next attempt fail too (OLD). NEW modules
+  look at TDHP before they touch TDEL, and not again after.
 * Release clears TDEL alone.
-* OLD modules commit a change of state by a plain store of a value computed under the lock with TDHP clear, so a TDHP that a
-  loser set in the meantime is lost. NEW ones use a cmpxchg loop that keeps TDHP; under TDEL nothing else can change, so the
-  loop is one step here.
+* OLD modules commit a change of state by a plain store of a value computed under the lock with TDHP clear, so a TDHP
+  that a loser set in the meantime is lost. NEW ones use a cmpxchg loop that keeps TDHP; under TDEL nothing else can
+  change, so the loop is one step here.
 """
 
 from __future__ import annotations

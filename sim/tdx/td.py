@@ -1,8 +1,8 @@
-"""A TD as the module sees it: control structures, S-EPT, PAMT, and what every SEAMCALL on its memory begins and ends with.
+"""A TD as the module sees it: control structures, S-EPT, PAMT, and how every SEAMCALL on its memory begins.
 
-Left out: the PAMT entries of the 2M and 1G ranges around a page (taken shared by everybody here), `chldcnt`, the key state
-and lifecycle checks (a TD that runs passes them), and S-EPT levels above 2M (the walk reads one entry a level, and all
-of them are NL_MAPPED for good).
+Left out: the PAMT entries of the 2M and 1G ranges around a page (taken shared by everybody here), `chldcnt`, the key
+state and lifecycle checks (a TD that runs passes them), and S-EPT levels above 2M (the walk reads one entry a level,
+and all of them are NL_MAPPED for good).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sim.engine.operations import Operation, load, store
 from sim.engine.routines import routine
 from sim.tdx.epoch import Counts, Epoch, counts, epoch
 from sim.tdx.locks import Mode, Sharex, Try, release, sharex, try_lock
-from sim.tdx.sept import SeptEntry, SeptState, bts_tdel, bts_tdhp, btr_tdhp, commit, sept_entry
+from sim.tdx.sept import SeptEntry, SeptState, btr_tdhp, bts_tdel, bts_tdhp, commit, sept_entry
 from sim.tdx.status import Code, Operand, Status
 
 ZERO_STEP = "zero-step"
@@ -159,8 +159,8 @@ class Module:
     async def lock_sept_entry(self, gfn: str, leaf: str, tree: Mode) -> tuple[Status | None, SeptEntry]:
         """TDR, OP_STATE, the tree in mode `tree`, the walk, the entry; gives the entry as read under its lock.
 
-        helpers.c:lock_sept_check_and_walk_internal, sept_manager.c:secure_ept_walk. The walk takes no entry locks and reads each
-        level once. Undoes itself where it fails, but for the TDHP that a host leaves behind.
+        helpers.c:lock_sept_check_and_walk_internal, sept_manager.c:secure_ept_walk. The walk takes no entry locks
+        and reads each level once. Undoes itself where it fails, but for the TDHP that a host leaves behind.
         """
         none = SeptEntry()
         failed = await self.lock_td(leaf)
@@ -197,9 +197,7 @@ class Module:
             await btr_tdhp(entry)
         return busy
 
-    def commit(
-        self, gfn: str, state: SeptState, pfn: int = 0, *, held_by: str = ""
-    ) -> Operation[None]:
+    def commit(self, gfn: str, state: SeptState, pfn: int = 0, *, held_by: str = "") -> Operation[None]:
         """Store an entry's new state, as this release does it."""
         return commit(self.td.entry(gfn), state, pfn, held_by=held_by, keep_tdhp=self.KEEPS_TDHP)
 

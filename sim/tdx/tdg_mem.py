@@ -1,7 +1,7 @@
 """TDG.MEM.*: what a guest asks of its own memory. No lock but the entry's; the guest runs with TDR and TDVPR held.
 
-Source: td_dispatcher/vm_exits/tdg_mem_page_accept.c. Left out: TDX_HOST_PRIORITY_BUSY_TIMEOUT, the exit to the host that a guest
-gets after being turned away by host priority for (by default) a second; there is no time here.
+Source: td_dispatcher/vm_exits/tdg_mem_page_accept.c. Left out: TDX_HOST_PRIORITY_BUSY_TIMEOUT, the exit to the host
+that a guest gets after being turned away by host priority for (by default) a second; there is no time here.
 """
 
 from __future__ import annotations

@@ -76,8 +76,8 @@ class TdhMem(Module):
     async def _range_block(self, gfn: str, state: SeptState, pfn: int) -> Status:
         """The blocked state, then BEPOCH := td_epoch, then the entry's lock.
 
-        The module reads td_epoch and writes BEPOCH in two steps. Whoever reads BEPOCH holds this entry's lock, and TRACK ages a sampled
-        epoch as it ages a stored one, so one step here.
+        The module reads td_epoch and writes BEPOCH in two steps. Whoever reads BEPOCH holds this entry's lock, and
+        TRACK ages a sampled epoch as it ages a stored one, so one step here.
         """
         blocked = dict(_BLOCKED_FORM).get(state)
         if blocked is None:
@@ -155,5 +155,3 @@ class TdhMem(Module):
         pt = await load(page.pt)
         await release(page.lock, Mode.SHARED)
         return SUCCESS if pt is PageType.NDA else Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.RCX)
-
-

@@ -1,12 +1,13 @@
 """TDH.VP.ENTER: the way into the guest, the guest itself, and the way out.
 
-td_transitions/tdh_vp_enter.c, td_exit.c. TDR and TDVPR stay locked (shared) while the guest runs; OP_STATE, the epoch lock and,
-where zero-step took it, the tree are released before. Left out: the association with a logical processor (each vCPU
-has its own here) and the single-step defence, which touches no S-EPT lock.
+td_transitions/tdh_vp_enter.c, td_exit.c. TDR and TDVPR stay locked (shared) while the guest runs; OP_STATE, the
+epoch lock and, where zero-step took it, the tree are released before. Left out: the association with a logical
+processor (each vCPU has its own here) and the single-step defence, which touches no S-EPT lock.
 
-The guest is a fixed program. TOUCH is an access to a private page (a hardware walk: no lock stops it), ACCEPT the TDCALL, with the
-guest's own loop around a BUSY answer; HLT (a TDVMCALL) ends it. Guests run with SEPT_VE_DISABLE: a touch of a PENDING page
-is an EPT violation, not a #VE. Between two instructions a pending interrupt makes the guest exit.
+The guest is a fixed program. TOUCH is an access to a private page (a hardware walk: no lock stops it), ACCEPT the
+TDCALL, with the guest's own loop around a BUSY answer; HLT (a TDVMCALL) ends it. Guests run with SEPT_VE_DISABLE: a
+touch of a PENDING page is an EPT violation, not a #VE. Between two instructions a pending interrupt makes the guest
+exit.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class VpEnter(TdgMem):
 
     @routine
     async def _adjust_tlb_tracking_state(self, guest: Guest) -> Try:
-        """helpers.c:adjust_tlb_tracking_state. Gives the failed Try, or an empty one; INVEPT is not a step of its own."""
+        """helpers.c:adjust_tlb_tracking_state, whose INVEPT is not a step of its own."""
         busy = await try_lock(self.td.epoch_lock, Mode.SHARED, ENTER)
         if not busy:
             await sample(self.td.epoch_refcount, self.td.vp(guest.name).epoch)

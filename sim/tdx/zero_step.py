@@ -1,10 +1,10 @@
 """Zero-step mitigation: what the module does about a host that keeps a guest from finishing an instruction.
 
-A host that unmaps a page, lets the guest fault on it, and maps and unmaps it again, could watch one instruction as often as it
-likes. So the module counts EPT violations at one RIP, and from the seventh on it keeps a list of the pages that
-faulted; while that list is not empty, TDH.VP.ENTER refuses to enter a guest whose listed pages are not all mapped.
-To look at them it takes the S-EPT tree lock: exclusively in OLD modules, and then it contends with every SEAMCALL that
-maps a page; shared in NEW ones, and then with those that block and remove.
+A host that unmaps a page, lets the guest fault on it, and maps and unmaps it again, could watch one instruction as
+often as it likes. So the module counts EPT violations at one RIP, and from the seventh on it keeps a list of the
+pages that faulted; while that list is not empty, TDH.VP.ENTER refuses to enter a guest whose listed pages are not
+all mapped. To look at them it takes the S-EPT tree lock: exclusively in OLD modules, and then it contends with every
+SEAMCALL that maps a page; shared in NEW ones, and then with those that block and remove.
 
 State, all of it private to one vCPU (TDVPS): the counter, the list, and the RIP at the last entry. It is carried as a
 value, not kept in a cell: nobody else can look at it.
@@ -13,13 +13,13 @@ Rules, td_transitions/td_exit_stepping.c:
 
 * every VM exit, also one the module handles itself, clears counter and list if RIP is not that of the last entry
   (`vmexit_stepping_filter`);
-* an EPT violation that is passed on to the host raises the counter to STEPPING_EPF_THRESHOLD; once there, it adds its page
-  to the list, if that is not there and the list has room (`td_exit_epf_stepping_log`). Violations that
+* an EPT violation that is passed on to the host raises the counter to STEPPING_EPF_THRESHOLD; once there, it adds
+  its page to the list, if that is not there and the list has room (`td_exit_epf_stepping_log`). Violations that
   TDG.MEM.PAGE.ACCEPT raises, and those made up below, do not count;
-* TDH.VP.ENTER records RIP; with a list, it walks to every page on it (`td_entry_stepping_filter`). The first one that is
-  not fully mapped is reported to the host as an EPT violation, and the guest is not entered: PENDING is not mapped, so
-  a page that the host has added and the guest has not accepted keeps its vCPU out. Otherwise the tree lock is held until
-  just before entry.
+* TDH.VP.ENTER records RIP; with a list, it walks to every page on it (`td_entry_stepping_filter`). The first one
+  that is not fully mapped is reported to the host as an EPT violation, and the guest is not entered: PENDING is not
+  mapped, so a page that the host has added and the guest has not accepted keeps its vCPU out. Otherwise the tree
+  lock is held until just before entry.
 
 Progress is RIP alone: an instruction that loops to itself makes none.
 """
@@ -55,13 +55,13 @@ class Tdvps:
         return attrs.evolve(self, possibly_epf_stepping=0, last_epf_gpa_list=())
 
     def td_exit_epf_stepping_log(self, gfn: str) -> Tdvps:
-        self = self.vmexit_stepping_filter()
-        if self.possibly_epf_stepping < STEPPING_EPF_THRESHOLD:
-            return attrs.evolve(self, possibly_epf_stepping=self.possibly_epf_stepping + 1)
-        known = self.last_epf_gpa_list
+        now = self.vmexit_stepping_filter()
+        if now.possibly_epf_stepping < STEPPING_EPF_THRESHOLD:
+            return attrs.evolve(now, possibly_epf_stepping=now.possibly_epf_stepping + 1)
+        known = now.last_epf_gpa_list
         if gfn in known or len(known) >= EPF_GPA_LIST_SIZE:
-            return self
-        return attrs.evolve(self, last_epf_gpa_list=(*known, gfn))
+            return now
+        return attrs.evolve(now, last_epf_gpa_list=(*known, gfn))
 
 
 @attrs.frozen(cache_hash=True)
@@ -94,7 +94,7 @@ class ZeroStep(TdhMem):
 
     @routine
     async def _is_epf_expected(self, gfn: str) -> bool:
-        """td_exit_stepping.c:is_epf_expected: a walk without entry locks, and anything but a full mapping is expected."""
+        """td_exit_stepping.c:is_epf_expected: a walk without entry locks; anything but a full mapping faults."""
         parent = await load(self.td.sept_2m)
         if parent.state is not SeptState.NL_MAPPED:
             return True

@@ -1,7 +1,7 @@
 """A little language, run three ways.
 
-Programs are data. `interpret` runs one as a model, in whatever executor awaits it. `Naive` runs the same program as a plain
-transition system over tuples: it knows no coroutines, no operations and no cells, and is the oracle.
+Programs are data. `interpret` runs one as a model, in whatever executor awaits it. `Naive` runs the same program as
+a plain transition system over tuples: it knows no coroutines, no operations and no cells, and is the oracle.
 
 Statements, with one register per task:
   (load c) (put c) (store c v) (xchg c v) (cas c old new) (add c n)    cells 0..N-1; put stores the register
@@ -298,6 +298,6 @@ _statement = st.recursive(
     ),
     max_leaves=4,
 )
-programs = st.lists(_block(st.one_of(_statement, _tuples("add", _cell, st.integers(-1, 1)))), min_size=1, max_size=3).map(
-    tuple
-)
+programs = st.lists(
+    _block(st.one_of(_statement, _tuples("add", _cell, st.integers(-1, 1)))), min_size=1, max_size=3
+).map(tuple)
