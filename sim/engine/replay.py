@@ -49,6 +49,12 @@ class _Script:
         was = f"{recorded.task} was recorded at {recorded.point}, but it cannot step"
         raise Drift(step, recorded, f"{was}; who can: {free}")
 
+    def finish(self, run: Run) -> None:
+        """Raise Drift if the run ended before the schedule did."""
+        if len(run.steps) < len(self.steps):
+            left = self.steps[len(run.steps)]
+            raise Drift(len(run.steps), left, f"{left.task} was recorded at {left.point}, but nobody can step")
+
     def _outcome(self, step: int, recorded: Recorded, offer: Offer) -> int:
         point = offer.operation.point
         if point != recorded.point:
@@ -81,7 +87,9 @@ def walk(schedule: Schedule, scenario: Scenario, *, loose: bool = False, watch: 
             watch(step, local)
 
     try:
-        return stepper.run(scenario, _Script(schedule.steps, loose), automata=automata, watch=note)
+        script = _Script(schedule.steps, loose)
+        run = stepper.run(scenario, script, automata=automata, watch=note)
+        script.finish(run)
     except Drift as drift:
         task = drift.recorded.task
         if task not in at:
@@ -90,6 +98,8 @@ def walk(schedule: Schedule, scenario: Scenario, *, loose: bool = False, watch: 
         place = at[task].place
         where = f"at {place}" if place else "finished"
         raise Drift(drift.step, drift.recorded, f"{drift.message}; {task} is {where}") from None
+    else:
+        return run
 
 
 def replay(schedule: Schedule, scenario: Scenario, *, loose: bool = False) -> Run:

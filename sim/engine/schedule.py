@@ -26,6 +26,8 @@ WIDTH = 72
 _LARGEST = 64 * 1024 * 1024
 _QUOTES = re.compile(r"^[ \t]*(?:>[ \t]?)+")
 _HEAD = re.compile(r"^(?:[ \t]*>)*[ \t]*format[ \t]*=[ \t]*\d+[ \t]*(?:#.*)?$")
+_FENCE = "'''"
+_OPENING = re.compile(rf"^\s*steps\s*=\s*{_FENCE}")
 _STEP = re.compile(r"^(?P<task>\S+)\s+(?P<point>\S+)(?:\s+->\s+(?P<saw>.*\S))?\s*$")
 
 
@@ -113,18 +115,18 @@ def _converter() -> cattrs.Converter:
 
 def _unquoted(text: str) -> tuple[str, int]:
     """The TOML document inside a mail, without its quotation marks, and the number of lines before it."""
-    lines = text.splitlines()
+    lines = [line.rstrip("\r") for line in text.split("\n")]
     first = next((i for i, line in enumerate(lines) if _HEAD.match(line)), None)
     if first is None:
         raise ScheduleError("no schedule in here: one begins with a line `format = 1`")
     document = []
-    fences = 0
+    inside = False
     for line in lines[first:]:
         bare = _QUOTES.sub("", line).rstrip()
         document.append(bare)
-        fences += bare.count("'''")
-        if fences == 2:  # the steps' opening and closing quotes
+        if inside and _FENCE in bare:
             break
+        inside = inside or bool(_OPENING.match(bare))
     return "\n".join(document) + "\n", first
 
 
@@ -137,17 +139,15 @@ def parse(data: bytes) -> Schedule:
         raise ScheduleError("it is empty")
     if len(data) > _LARGEST:
         raise ScheduleError(f"it is larger than {_LARGEST >> 20} MiB: no schedule is")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise ScheduleError(f"it is not text: byte {error.start} is not UTF-8") from None
-    document, skipped = _unquoted(text)
+    document, skipped = _unquoted(data.decode(errors="replace"))  # the mail around it may be in any encoding
     try:
         raw = tomllib.loads(document)
     except tomllib.TOMLDecodeError as error:
         at = re.search(r"at line (\d+)", str(error))
         message = re.sub(r" \(at .*\)", "", str(error))
         raise ScheduleError(f"not TOML: {message}", int(at[1]) + skipped if at else None) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
+        raise ScheduleError(f"not TOML: {error}", skipped + 1) from None
     if raw.get("format") != FORMAT:
         raise ScheduleError(f"format {raw.get('format')} is not known here; this reads format {FORMAT}", skipped + 1)
     try:
@@ -177,8 +177,9 @@ def _without_x(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _explained(error: cattrs.BaseValidationError, at: str = "") -> Iterable[str]:
     for inner in error.exceptions:
-        note = next((n for n in getattr(inner, "__notes__", []) if hasattr(n, "name")), None)
-        path = f"{at}.{note.name}".strip(".").replace("found_by", "found-by") if note else at
+        notes = getattr(inner, "__notes__", [])
+        names = [getattr(note, "name", getattr(note, "index", None)) for note in notes]
+        path = ".".join(str(name) for name in (at, *names[:1]) if name).replace("found_by", "found-by")
         if isinstance(inner, cattrs.BaseValidationError):
             yield from _explained(inner, path)
         elif isinstance(inner, cattrs.ForbiddenExtraKeysError):
@@ -206,14 +207,18 @@ def _params(table: Mapping[str, str | list[str]]) -> tuple[dict[str, str], tuple
 def _steps(document: str, skipped: int) -> Iterable[Recorded]:
     """The step lines, numbered as in the file they came from."""
     inside = False
-    for number, line in enumerate(document.splitlines(), skipped + 1):
-        if "'''" in line:
-            if line.split("'''")[1 if not inside else 0].strip():
-                raise ScheduleError("steps stand on lines of their own, between the quotes", number)
-            inside = not inside
+    for number, line in enumerate(document.split("\n"), skipped + 1):
+        if not inside:
+            inside = bool(_OPENING.match(line))
+            if inside and line.partition(_FENCE)[2].strip():
+                raise ScheduleError("steps begin on the line after the quotes", number)
             continue
+        if _FENCE in line:
+            if line.partition(_FENCE)[0].strip():
+                raise ScheduleError("the closing quotes stand on a line of their own", number)
+            return
         step = line.strip()
-        if not inside or not step or step.startswith("#"):
+        if not step or step.startswith("#"):
             continue
         match = _STEP.match(step)
         if match is None:
@@ -248,7 +253,8 @@ def write(schedule: Schedule) -> str:
         f"expect   = {_texts(schedule.expect)}",
         "[params]",
     ]
-    width = max((len(name) for name in schedule.params), default=0)
+    names = [*schedule.params, *(["without"] if schedule.without else [])]
+    width = max(map(len, names), default=0)
     lines += [f"{name:<{width}} = {_quoted(value)}" for name, value in schedule.params.items()]
     if schedule.without:
         lines.append(f"{'without':<{width}} = {_texts(schedule.without, always=True)}")
@@ -257,14 +263,20 @@ def write(schedule: Schedule) -> str:
         lines.append(f"seed     = {schedule.found_by.seed:#x}")
     if schedule.found_by.causes:
         lines.append(f"causes   = {_texts(schedule.found_by.causes, always=True)}")
-    lines += ["[schedule]", "steps = '''"]
-    task = max([6, *(len(step.task) for step in schedule.steps)])
-    point = max([5, *(len(step.point) for step in schedule.steps)])
-    lines.append(f"# {'TASK':<{task - 2}}  {'POINT':<{point}}  -> what it saw")
-    for step in schedule.steps:
-        saw = "" if step.saw == "-" else f"  -> {step.saw}"
-        lines.append(f"{step.task:<{task}}  {step.point:<{point}}{saw}".rstrip())
-    return "\n".join([*lines, "'''", ""])
+    lines += ["[schedule]", f"steps = {_FENCE}"]
+    lines += [*_columns(schedule.steps), _FENCE, ""]
+    return "\n".join(lines)
+
+
+def _columns(steps: tuple[Recorded, ...]) -> Iterable[str]:
+    """The steps in columns; a point that is too long for its column pushes what it saw to the right."""
+    task = max([6, *(len(step.task) for step in steps)])
+    saw = max([11, *(len(step.saw) for step in steps)])
+    point = min(max([5, *(len(step.point) for step in steps)]), WIDTH - task - len("    -> ") - saw)
+    yield f"# {'TASK':<{task - 2}}  {'POINT':<{point}}  -> what it saw"
+    for step in steps:
+        said = "" if step.saw == "-" else f"  -> {step.saw}"
+        yield f"{step.task:<{task}}  {step.point:<{point}}{said}".rstrip()
 
 
 def _quoted(text: str) -> str:

@@ -131,14 +131,15 @@ class MmuLock:
 
     def held(self, what: str, *modes: str) -> Operation[bool]:
         """Whether the task holds the lock in one of `modes`: what lockdep knows."""
-        return self._step(what, _held, modes)
+        return self.step(what, _held, modes)
 
     @routine
     async def _acquire(self, mode: str) -> None:
         if self.unfair:
-            await self._step(f"{mode}_lock", _take_unfair, mode)
-        elif await self._step(f"{mode}_lock", _lock, mode) is Acquire.QUEUED:
-            await self._step(f"{mode}_lock_slowpath", _take, mode)
+            await self.step(f"{mode}_lock", _take_unfair, mode)
+        elif await self.step(f"{mode}_lock", _lock, mode) is Acquire.QUEUED:
+            await self.step(f"{mode}_lock_slowpath", _take, mode)
 
-    def _step(self, what: str, effect: Callable[..., tuple[Outcome, ...]], *args: object) -> Operation[Any]:
+    def step(self, what: str, effect: Callable[..., tuple[Outcome, ...]], *args: object) -> Operation[Any]:
+        """One step on the lock."""
         return Operation(f"mmu_lock.{what}", (self.cell,), effect, args)

@@ -1,0 +1,161 @@
+"""The product executor: every state, each kept apart, in fields that grow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sim.engine.cells import BOOL, Cell
+from sim.engine.operations import bug, choose, fetch_add, load, store, wait
+from sim.engine.routines import Again, Call, Done, repeat, routine
+from sim.engine.scenario import Look, Property, Scenario, Task
+from sim.search.explore import Exploration, explore
+
+X: Cell[int] = Cell("x", 0, range(200))
+Y: Cell[int] = Cell("y", 0, range(200))
+Z: Cell[int] = Cell("z", 0, range(200))
+DONE: Cell[bool] = Cell("done", initial=False, domain=BOOL)
+
+
+def scenario(*calls: Call[Any], properties: tuple[Property, ...] = (), daemon: Call[Any] | None = None) -> Scenario:
+    tasks = [Task(f"t{i}", call) for i, call in enumerate(calls)]
+    if daemon is not None:
+        tasks.append(Task("daemon", daemon, daemon=True))
+    return Scenario("product", tuple(tasks), properties)
+
+
+def kinds(exploration: Exploration) -> list[str]:
+    return [found.finding.kind for found in exploration.found]
+
+
+@routine
+async def own_steps(cell: Cell[int], n: int) -> None:
+    for i in range(n):
+        await store(cell, i + 1)
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 5), (2, 3), (3, 4)])
+def test_independent_tasks_make_a_grid(k: int, n: int) -> None:
+    cells = [Cell(f"c{i}", 0, range(n + 1)) for i in range(k)]
+    exploration = explore(scenario(*(own_steps(cell, n) for cell in cells)))
+    assert exploration.states == (n + 1) ** k
+    assert exploration.transitions == k * n * (n + 1) ** (k - 1)
+    assert exploration.depth == k * n
+
+
+@routine
+async def count_up(n: int) -> None:
+    for _ in range(n):
+        await fetch_add(X, 1)
+
+
+def test_a_field_that_outgrows_its_bits_starts_over_and_loses_nothing() -> None:
+    """100 values of one cell and 101 local states, of which the first layout holds 8 and 256."""
+    exploration = explore(scenario(count_up(100)))
+    assert exploration.states == 101
+    assert exploration.final_states == ({"halted": "no", "x": "100"},)
+
+
+@routine
+async def pulse(cell: Cell[int]) -> None:
+    await store(cell, 1)
+    await store(cell, 0)
+
+
+def _never_both(look: Look) -> bool:
+    return not (look(X) and look(Y))
+
+
+def test_the_pulse_is_found_in_between() -> None:
+    """x=1;x=0 beside y=1;y=0: no final state, and no partial-order reduced search, shows both at 1."""
+    exploration = explore(scenario(pulse(X), pulse(Y), properties=(Property("never-both", "divergence", _never_both),)))
+    assert kinds(exploration) == ["divergence"]
+    assert [len(found.witness.steps) for found in exploration.found] == [2]
+    assert exploration.states == 9
+
+
+def _reads_by_value(look: Look) -> bool:
+    return look(Y) != 1 if look(X) else look(Z) != 1
+
+
+def test_a_property_may_read_what_its_last_read_told_it_to() -> None:
+    """x chooses between y and z; each violation is seen, and z at 1 beside x at 1 is none."""
+    prop = Property("by-value", "divergence", _reads_by_value)
+    assert kinds(explore(scenario(own_steps(X, 1), properties=(prop,)))) == []
+    assert kinds(explore(scenario(own_steps(Z, 1), properties=(prop,)))) == ["divergence"]
+    assert kinds(explore(scenario(x_then(Z), properties=(prop,)))) == []
+    assert kinds(explore(scenario(x_then(Y), properties=(prop,)))) == ["divergence"]
+
+
+@routine
+async def x_then(cell: Cell[int]) -> None:
+    await store(X, 1)
+    await store(cell, 1)
+
+
+@routine
+async def toss() -> None:
+    await store(X, await choose("coin", (3, 5, 7)))
+
+
+def test_a_choice_takes_each_value() -> None:
+    finals = explore(scenario(toss())).final_states
+    assert sorted(state["x"] for state in finals) == ["3", "5", "7"]
+
+
+@routine
+async def crash() -> None:
+    await store(X, 1)
+    await bug("somewhere")
+    await store(X, 2)
+
+
+def test_bug_stops_everybody_and_is_no_deadlock() -> None:
+    exploration = explore(scenario(crash(), own_steps(Y, 1)))
+    assert kinds(exploration) == ["BUG"]
+    assert {state["x"] for state in exploration.final_states} == {"1"}
+
+
+@routine
+async def serve() -> None:
+    await repeat(serve_once)
+
+
+@routine
+async def serve_once() -> Again | Done[None]:
+    await wait("request", bool, DONE)
+    await store(DONE, False)
+    return Again()
+
+
+@routine
+async def ask() -> None:
+    await store(DONE, True)
+
+
+def test_an_idle_daemon_is_no_deadlock() -> None:
+    assert kinds(explore(scenario(ask(), daemon=serve()))) == []
+    assert kinds(explore(scenario(ask(), serve()))) == ["deadlock"]
+
+
+@routine
+async def take_both(first: Cell[bool], second: Cell[bool]) -> None:
+    await wait(f"{first}.free", _free, first)
+    await store(first, True)
+    await wait(f"{second}.free", _free, second)
+    await store(second, True)
+    await load(X)
+    await store(second, False)
+    await store(first, False)
+
+
+def _free(held: bool) -> bool:
+    return not held
+
+
+def test_a_deadlock_names_each_task_and_what_it_waits_for() -> None:
+    """Waiting for a lock and taking it are two steps here, but nobody else takes the one that is waited for."""
+    a, b = Cell("a", initial=False, domain=BOOL), Cell("b", initial=False, domain=BOOL)
+    exploration = explore(scenario(take_both(a, b), take_both(b, a)))
+    assert [str(found.finding) for found in exploration.found] == ["deadlock t0@b.free,t1@a.free"]

@@ -1,0 +1,78 @@
+"""The fault path: what a guest's access comes to, and what keeps zero-step from waking."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.engine.scenario import Scenario, Task
+from sim.kvm.versions import VERSIONS
+from sim.kvm.x86 import Kvm
+from sim.scenarios.machine import AtRest, machine
+from sim.search.explore import Exploration, explore
+from sim.tdx.releases import RELEASES
+from sim.tdx.sept import SeptState
+from sim.tdx.vp_enter import Instruction, VpEnter
+from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
+
+EVERY = [(kernel, module) for kernel in VERSIONS for module in RELEASES]
+IDS = [f"{kernel.VERSION}+{module.VERSION}" for kernel, module in EVERY]
+each = pytest.mark.parametrize(("kernel", "module"), EVERY, ids=IDS)
+
+
+def guests(
+    kernel: type[Kvm], module: type[VpEnter], *programs: tuple[Instruction, ...], armed: str = ""
+) -> Exploration:
+    """vCPUs v1, v2, ... that run these instructions on gfn A, and nobody else."""
+    names = [f"v{i}" for i in range(1, len(programs) + 1)]
+    kvm = machine(
+        kernel,
+        module,
+        sept={"A": SeptState.FREE, "B": SeptState.MAPPED},
+        programs={
+            name: tuple((instruction, "A") for instruction in program)
+            for name, program in zip(names, programs, strict=True)
+        },
+        others=(),
+    )
+    first = Tdvps(0, 0, STEPPING_EPF_THRESHOLD, (armed,)) if armed else Tdvps()
+    tasks = tuple(Task(vcpu.name, kvm.vcpu_run(vcpu, first)) for vcpu in kvm.vcpus)
+    return explore(Scenario("guests", tasks, AtRest(kvm).properties()))
+
+
+ACCEPT, TOUCH = Instruction.ACCEPT, Instruction.TOUCH
+
+
+@each
+def test_a_guest_that_accepts_gets_its_page(kernel: type[Kvm], module: type[VpEnter]) -> None:
+    exploration = guests(kernel, module, (ACCEPT, TOUCH))
+    assert exploration.clean
+    assert {(s["sept[A]"], s["spte[A]"], s["stats.pages_4k"]) for s in exploration.final_states} == {
+        ("MAPPED pfn 1", "leaf pfn 1", "2")
+    }
+
+
+@each
+def test_two_guests_that_accept_one_page_share_it(kernel: type[Kvm], module: type[VpEnter]) -> None:
+    """Freeze, retry, spurious fault, busy entry, already accepted: whatever happens, the page is mapped once."""
+    exploration = guests(kernel, module, (ACCEPT,), (ACCEPT,))
+    assert exploration.clean
+    assert {(s["sept[A]"].removesuffix(" TDHP"), s["stats.pages_4k"]) for s in exploration.final_states} == {
+        ("MAPPED pfn 1", "2")
+    }
+
+
+@each
+def test_a_touch_of_a_page_that_nobody_accepts_kills_the_vm(kernel: type[Kvm], module: type[VpEnter]) -> None:
+    """The second fault says that the page is PENDING: KVM gives the VM up without calling it bugged."""
+    exploration = guests(kernel, module, (TOUCH,))
+    assert exploration.clean
+    assert {s["v1.req_vm_dead"] for s in exploration.final_states} == {"yes"}
+    assert {s.get("vm_bugged", "no") for s in exploration.final_states} == {"no"}
+
+
+@each
+def test_a_vcpu_whose_listed_page_stays_pending_never_enters(kernel: type[Kvm], module: type[VpEnter]) -> None:
+    """Armed with the very page it waits for: fake EPT violations, one after another, and the run never ends."""
+    exploration = guests(kernel, module, (ACCEPT,), armed="A")
+    assert exploration.clean
+    assert exploration.final_states == ()

@@ -1,0 +1,168 @@
+"""The leafs, each alone, against the module's own tables: S-EPT transitions (sept_state_lookup.c) and the lock matrix.
+
+Both tables are typed in here and nowhere in `sim`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sim.engine import stepper
+from sim.engine.cells import Cell, one_of
+from sim.engine.operations import store
+from sim.engine.routines import Call, routine
+from sim.engine.scenario import Scenario, Task
+from sim.engine.scheduler import Walk
+from sim.engine.world import Run
+from sim.tdx.releases import Module_1_5_01, Module_1_5_28
+from sim.tdx.sept import SeptEntry, SeptState
+from sim.tdx.td import Td
+from sim.tdx.tdg_mem import TdgMem
+
+S = SeptState
+MODULES = [Module_1_5_01, Module_1_5_28]
+STATES = [S.FREE, S.MAPPED, S.BLOCKED, S.PENDING, S.PENDING_BLOCKED, S.NL_MAPPED, S.NL_BLOCKED]
+
+INCORRECT = "TDX_EPT_ENTRY_STATE_INCORRECT|RCX"
+NOT_BLOCKED = "TDX_GPA_RANGE_NOT_BLOCKED|RCX"
+ALREADY = "TDX_GPA_RANGE_ALREADY_BLOCKED|RCX"
+OK = "TDX_SUCCESS"
+
+AUG = {S.FREE: (OK, S.PENDING)}
+BLOCK = {
+    S.MAPPED: (OK, S.BLOCKED),
+    S.PENDING: (OK, S.PENDING_BLOCKED),
+    S.BLOCKED: (ALREADY, S.BLOCKED),
+    S.PENDING_BLOCKED: (ALREADY, S.PENDING_BLOCKED),
+    S.NL_BLOCKED: (ALREADY, S.NL_BLOCKED),
+}
+REMOVE = {
+    S.MAPPED: (NOT_BLOCKED, S.MAPPED),
+    S.PENDING: (NOT_BLOCKED, S.PENDING),
+    S.BLOCKED: (OK, S.FREE),
+    S.PENDING_BLOCKED: (OK, S.FREE),
+}
+ACCEPT = {
+    S.FREE: ("EPT_VIOLATION", S.FREE),
+    S.MAPPED: ("ALREADY_ACCEPTED", S.MAPPED),
+    S.BLOCKED: ("EPT_VIOLATION", S.BLOCKED),
+    S.PENDING: ("SUCCESS", S.MAPPED),
+    S.PENDING_BLOCKED: ("EPT_VIOLATION", S.PENDING_BLOCKED),
+    S.NL_MAPPED: ("SIZE_MISMATCH", S.NL_MAPPED),
+    S.NL_BLOCKED: ("SIZE_MISMATCH", S.NL_BLOCKED),
+}
+
+LEAFS: dict[str, tuple[Callable[[TdgMem], Call[Any]], dict[S, tuple[str, S]]]] = {
+    "AUG": (lambda module: module.tdh_mem_page_aug("A", 2), AUG),
+    "BLOCK": (lambda module: module.tdh_mem_range_block("A"), BLOCK),
+    "REMOVE": (lambda module: module.tdh_mem_page_remove("A"), REMOVE),
+    "ACCEPT": (lambda module: module.tdg_mem_page_accept("A"), ACCEPT),
+}
+
+RESULT: Cell[str] = Cell(
+    "result", "", one_of(["", OK, INCORRECT, NOT_BLOCKED, ALREADY, *(a for a, _ in ACCEPT.values())])
+)
+
+
+@routine
+async def note(call: Call[Any]) -> None:
+    result = await call
+    await store(RESULT, getattr(result, "name", None) or str(result))
+
+
+def run(module: TdgMem, call: Call[Any]) -> Run:
+    return stepper.run(Scenario("leaf", (Task("v0", note(call)),)), Walk(0))
+
+
+def td_with(state: S) -> Td:
+    entry = SeptEntry(state, 1 if state.is_leaf else 0)
+    return Td.build({"A": entry}, 2, ("v0",), ("v0",))
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("leaf", LEAFS)
+def test_every_leaf_on_every_state(leaf: str, state: S, module: type[TdgMem]) -> None:
+    """A page blocked in an older epoch, by the way the cells begin, is tracked."""
+    enter, table = LEAFS[leaf]
+    td = td_with(state)
+    result = run(module(td), enter(module(td)))
+    said, after = table.get(state, (INCORRECT, state))
+    assert result.cells["result"] == said
+    assert result.cells["sept[A]"].split(" ")[0] == after.name
+    assert "TDEL" not in result.cells["sept[A]"]
+
+
+@pytest.mark.parametrize("leaf", LEAFS)
+@pytest.mark.parametrize("state", STATES)
+def test_every_leaf_gives_back_every_lock(leaf: str, state: S) -> None:
+    enter, _ = LEAFS[leaf]
+    td = td_with(state)
+    cells = run(Module_1_5_01(td), enter(Module_1_5_01(td))).cells
+    locks = {
+        name: value for name, value in cells.items() if name in {"tdr", "op_state", "sept.tree", "pamt[1]", "pamt[2]"}
+    }
+    assert set(locks.values()) <= {"free"}
+
+
+MATRIX = {
+    "AUG": {"tdr": "shared", "op_state": "shared", "sept.tree": "shared", "pamt[2]": "exclusive"},
+    "BLOCK": {"tdr": "shared", "op_state": "shared", "sept.tree": "exclusive"},
+    "REMOVE": {"tdr": "shared", "op_state": "shared", "sept.tree": "shared", "pamt[1]": "exclusive"},
+    "ACCEPT": {},
+    "TRACK": {"tdr": "shared", "op_state": "shared", "epoch.lock": "exclusive"},
+}
+STARTS = {"AUG": S.FREE, "BLOCK": S.MAPPED, "REMOVE": S.BLOCKED, "ACCEPT": S.PENDING, "TRACK": S.FREE}
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("leaf", MATRIX)
+def test_the_lock_matrix_comes_out_of_running(leaf: str, module: type[TdgMem]) -> None:
+    this = module(td_with(STARTS[leaf]))
+    call = this.tdh_mem_track() if leaf == "TRACK" else LEAFS[leaf][0](this)
+    taken = {}
+    for step in run(this, call).steps:
+        lock, _, what = step.point.rpartition(".")
+        if what.startswith("try_"):
+            taken[lock] = what.removeprefix("try_")
+    assert taken == MATRIX[leaf]
+
+
+@pytest.mark.parametrize("leaf", ["AUG", "BLOCK", "REMOVE", "ACCEPT"])
+def test_every_leaf_on_an_entry_locks_that_entry(leaf: str) -> None:
+    this = Module_1_5_01(td_with(STARTS[leaf]))
+    points = [step.point for step in run(this, LEAFS[leaf][0](this)).steps]
+    assert points.count("sept[A].bts_TDEL") == 1
+
+
+def test_a_page_that_belongs_to_somebody_cannot_be_added() -> None:
+    td = Td.build({"A": SeptEntry(), "B": SeptEntry(S.MAPPED, 1)}, 1, (), ("v0",))
+    module = Module_1_5_01(td)
+    with pytest.raises(Exception, match="TDX_PAGE_METADATA_INCORRECT"):
+        run(module, module.tdh_mem_page_aug("A", 1))
+
+
+def test_aug_is_the_ordered_steps_of_its_c_function() -> None:
+    module = Module_1_5_01(td_with(S.FREE))
+    points = [step.point for step in run(module, module.tdh_mem_page_aug("A", 2)).steps]
+    assert points == [
+        "tdr.try_shared",
+        "op_state.try_shared",
+        "sept.tree.try_shared",
+        "sept[2M].load",
+        "sept[A].bts_TDEL",
+        "sept[A].btr_TDHP",
+        "sept[A].load",
+        "pamt[2].try_exclusive",
+        "pamt[2].pt.load",
+        "sept[A].store_PENDING",
+        "pamt[2].pt.store",
+        "pamt[2].release_exclusive",
+        "sept.tree.release_shared",
+        "op_state.release_shared",
+        "tdr.release_shared",
+        "result.store",
+    ]

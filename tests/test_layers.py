@@ -1,0 +1,53 @@
+"""Imports run downwards, and what is heavy is imported late."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sim
+
+ROOT = Path(sim.__file__).parent
+LAYERS = ["engine", "search", "tdx", "kvm", "scenarios", "campaign", "view", "cli"]
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def layer(name: str) -> int | None:
+    """The layer of a dotted module name; None outside the layers."""
+    parts = name.split(".")
+    return LAYERS.index(parts[1]) if parts[0] == "sim" and len(parts) > 1 and parts[1] in LAYERS else None
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_downwards(path: Path) -> None:
+    own = layer(".".join(["sim", *path.relative_to(ROOT).with_suffix("").parts]))
+    for name in imported(path):
+        theirs = layer(name)
+        if own is not None and theirs is not None:
+            assert theirs <= own, f"{path.name} imports {name}"
+
+
+def test_every_room_is_a_layer() -> None:
+    rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert rooms <= {*LAYERS, "schedules"}
+
+
+def test_the_command_line_starts_light() -> None:
+    heavy = "[m for m in ('trio', 'numpy', 'textual', 'rich', 'cattrs') if m in sys.modules]"
+    code = f"import sim.cli, sys; print({heavy})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
