@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from enum import Enum
+from typing import TypeVar
 
 import attrs
 
@@ -65,11 +66,17 @@ def _fire(_task: str, values: tuple[bool], finding: Finding) -> tuple[Outcome, .
     return (Outcome(values[0], (True,), (Access.WRITE,), finding),)
 
 
-def _caller() -> str:
-    """The kernel's name of the function a check stands in, as a splat prints it.
+F = TypeVar("F", bound=Callable[..., object])
 
-    Python mangles a method's leading double underscore; such a function has a single one here.
-    """
+
+def dunder(function: F) -> F:
+    """Give `_f` the kernel's name, `__f`: in a class, Python would mangle that one."""
+    function.__name__ = f"_{function.__name__}"
+    return function
+
+
+def _caller() -> str:
+    """The kernel's name of the function a check stands in, as a splat prints it."""
     name = sys._getframe(2).f_code.co_name  # noqa: SLF001 - the caller's caller is what is asked for
     return f"_{name}" if name.startswith("_") else name
 

@@ -2,8 +2,6 @@
 
 Left out: page tables that come and go (no nonleaf SPTE is linked or zapped: `tdp_mmu_link_sp`, `handle_removed_pt`),
 MMIO SPTEs, which a mirror root never holds, direct roots, RCU (no page table is freed), tracepoints.
-
-A leading double underscore is a single one here: Python would mangle a method's.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ import attrs
 from sim.engine.operations import atomic_add, bug, cmpxchg, load, store
 from sim.engine.routines import routine
 from sim.kvm.errno import EBUSY, Errno
+from sim.kvm.kvm_main import dunder
 from sim.kvm.spte import FROZEN_SPTE, PG_LEVEL_4K, Kind, Spte, TdpIter, leaf_pfn_changed, make_spte
 from sim.kvm.tdx_sept import TdxSept
 
@@ -48,6 +47,7 @@ class TdpMmu(TdxSept):
         return ret
 
     @routine
+    @dunder
     async def _tdp_mmu_set_spte_atomic(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
         """On a mirror root with a new SPTE that is not FROZEN, as everywhere here."""
         await self.WARN_ON_ONCE(iter.old_spte.is_frozen)

@@ -7,6 +7,7 @@ import attrs
 from sim.engine.operations import bug, cmpxchg, store
 from sim.engine.routines import routine
 from sim.kvm.errno import EBUSY, EIO, Errno
+from sim.kvm.kvm_main import dunder
 from sim.kvm.spte import FROZEN_SPTE, PG_LEVEL_4K, Spte, TdpIter, leaf_pfn_changed
 from sim.kvm.x86 import Kvm
 
@@ -52,6 +53,7 @@ class Series(Kvm):
         await self.KVM_BUG_ON(await self._handle_changed_spte(gfn, old_spte, new_spte, level, shared))
 
     @routine
+    @dunder
     async def _handle_changed_spte(
         self, gfn: str, old_spte: Spte, new_spte: Spte, level: int, shared: bool
     ) -> Errno | None:

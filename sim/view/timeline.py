@@ -28,7 +28,7 @@ def moments(schedule: Schedule, scenario: Scenario, *, loose: bool = False) -> t
     seen: list[Moment] = []
 
     def watch(step: Step, local: LocalState) -> None:
-        seen.append(Moment(step, local.calls))
+        seen.append(Moment(step, tuple(call for call in local.calls if _is_theirs(call))))
 
     return walk(schedule, scenario, loose=loose, watch=watch), tuple(seen)
 
@@ -57,9 +57,14 @@ def _entered(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
     return now[same:]
 
 
+def _is_theirs(call: str) -> bool:
+    """Whether a function has a name in the kernel or the module; one underscore marks a helper of ours."""
+    return not call.startswith("_") or call.startswith("__")
+
+
 def _said(step: Step) -> str:
     saw = "" if step.result is None else f" -> {step.saw}"
-    mark = "  <== " + step.finding.kind if step.finding else ""
+    mark = "  <==" if step.finding else ""
     return f"{step.point}{saw}{mark}"
 
 

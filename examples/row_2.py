@@ -1,0 +1,21 @@
+"""Can KVM_BUG_ON() in handle_changed_spte() fire when an exclusive caller maps a leaf? And what if one thing were gone?
+
+Explores row 2 of the table four times: as it is, on a newer module, without zero-step mitigation, and with nobody beside it.
+"""
+
+from sim.scenarios.library import recipe_named
+from sim.search.explore import explore
+
+row_2 = recipe_named("np-to-leaf-exclusive")
+
+QUESTIONS = {
+    "as it is": row_2.scenario({}),
+    "on module 1.5.28": row_2.scenario({"module": "1.5.28"}),
+    "without zero-step mitigation": row_2.scenario({}, ("zero-step",)),
+    "with nobody beside it": row_2.scenario({"contenders": "none"}),
+}
+
+for question, scenario in QUESTIONS.items():
+    exploration = explore(scenario)
+    causes = [cause for found in exploration.found for cause in found.finding.causes]
+    print(f"{question}: {', '.join(causes) or 'clean'} ({exploration.states:,} states)")

@@ -1,0 +1,62 @@
+"""The `tdpsim` command: whatever goes wrong in it becomes one line and an exit status.
+
+Commands are imported when they are called, so that `tdpsim --help` starts neither trio nor numpy.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from sim import __version__
+from sim.cli.status import Status
+
+app = App(
+    name="tdpsim",
+    version=__version__,
+    help="Explore every interleaving of KVM's TDP MMU and the TDX module, and replay the ones that matter.",
+    help_format="plaintext",
+    suppress_keyboard_interrupt=False,
+)
+for _name, _help in (
+    ("table", "Derive the table of transitions by exploring every cell of it."),
+    ("list", "What can be explored, set, taken out and found, by name."),
+    ("explain", "One of those names in words."),
+    ("explore", "Every state of every interleaving of a scenario."),
+    ("run", "One seeded run under trio."),
+    ("replay", "A recorded schedule again, under both executors."),
+    ("show", "A recorded schedule as a timeline."),
+):
+    app.command(f"sim.cli.{_name}:{_name}_command", name=_name, help=_help)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit status."""
+    try:
+        status = app(
+            list(sys.argv[1:] if argv is None else argv),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+        sys.stdout.flush()
+    except CycloptsError as error:
+        return _complain(Status.USAGE, f"{error} (`tdpsim --help` shows what there is)")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Status.BROKEN_PIPE
+    except KeyboardInterrupt:
+        return _complain(Status.INTERRUPTED, "interrupted; nothing was recorded that is not complete")
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
+        from sim.cli.trouble import explain  # noqa: PLC0415 - knows the engine's errors, which --help does not need
+
+        return _complain(*explain(error))
+    return Status.CLEAN if status is None else int(status)
+
+
+def _complain(status: Status, message: str) -> int:
+    print("tdpsim:", " ".join(message.split()), file=sys.stderr)
+    return status

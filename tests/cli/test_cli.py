@@ -1,0 +1,365 @@
+"""The command as its users meet it: what it prints, what it exits with, and what it does with garbage."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.cli import main
+from sim.engine.operations import write
+from sim.scenarios.witnesses import shipped
+from sim.tdx import epoch
+
+SCHEDULES = Path(__file__).parents[2] / "schedules"
+ROW_2 = SCHEDULES / "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+
+
+class Said:
+    """What a command said, and how it ended."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def complaint(self) -> str:
+        """The one line on stderr."""
+        assert self.out == ""
+        assert self.err.count("\n") == 1
+        assert self.err.startswith("tdpsim: ")
+        assert "Traceback" not in self.err
+        return self.err
+
+
+@pytest.fixture
+def tdpsim(capsys: pytest.CaptureFixture[str]) -> Any:
+    def run(*argv: object) -> Said:
+        status = main([str(arg) for arg in argv])
+        out, err = capsys.readouterr()
+        return Said(status, out, err)
+
+    return run
+
+
+EXPLORE_FIELDS = {
+    "scenario",
+    "params",
+    "model",
+    "grain",
+    "verdict",
+    "not_covered",
+    "states",
+    "transitions",
+    "depth",
+    "seconds",
+    "retries",
+    "interleavings",
+    "classes",
+    "findings",
+}
+FINDING_FIELDS = {
+    "kind",
+    "where",
+    "causes",
+    "interleavings",
+    "random_walk_probability",
+    "inevitable_at",
+    "witness",
+}
+ROW_FIELDS = {
+    "row",
+    "old",
+    "new",
+    "shared",
+    "valid",
+    "callers",
+    "mirror",
+    "kernel",
+    "order",
+    "module",
+    "flipped",
+    "findings",
+    "kvm_bug_on",
+    "causes",
+    "states",
+    "interleavings",
+    "classes",
+    "witnesses",
+}
+
+
+def test_explore_prints_the_contract(tdpsim: Any) -> None:
+    said = tdpsim("explore", "np-to-leaf-exclusive", "--set", "order=after", "--set", "module=1.5.01", "--json")
+    result = json.loads(said.out)
+    assert said.status == 1
+    assert said.err == ""
+    assert set(result) == EXPLORE_FIELDS
+    assert result["verdict"] == "finding"
+    assert [set(finding) for finding in result["findings"]] == [FINDING_FIELDS] * 2
+    assert {tuple(finding["causes"]) for finding in result["findings"]} == {("zero-step",), ("tdcall",)}
+    assert set(result["findings"][0]["witness"]) == {"steps", "preemptions", "schedule"}
+    assert result["interleavings"] is result["classes"] is result["retries"] is None
+    assert result["params"]["order"] == "after"
+    assert result["grain"] == "lock"
+
+
+def test_a_clean_row_exits_with_0(tdpsim: Any) -> None:
+    said = tdpsim("explore", "np-to-leaf-shared", "--json")
+    result = json.loads(said.out)
+    assert (said.status, result["verdict"], result["findings"]) == (0, "clean", [])
+    assert "clean: every interleaving" in tdpsim("explore", "np-to-leaf-shared").out
+
+
+def test_the_table_prints_the_contract(tdpsim: Any) -> None:
+    said = tdpsim("table", "--order", "after", "--module", "1.5.28", "--json")
+    rows = json.loads(said.out)["rows"]
+    assert said.status == 0
+    assert [set(row) for row in rows] == [ROW_FIELDS] * 3
+    assert [(row["row"], row["kvm_bug_on"], row["causes"]) for row in rows] == [
+        (1, False, []),
+        (2, True, ["tdcall"]),
+        (12, False, []),
+    ]
+    assert [len(row["witnesses"]) for row in rows] == [0, 1, 0]
+
+
+def test_the_table_fits_80_columns(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = tdpsim("table", "--order", "after", "--module", "1.5.28").out.splitlines()
+    row_2 = next(line for line in lines if line.split()[:1] == ["2"])
+    assert row_2.split() == ["2", "NP", "leaf", "N", "after", "1.5.28", "Y", "none", "hit", "32,184"]
+    assert max(len(line) for line in lines if "schedules" not in line) <= 80
+
+
+def test_docs_list_every_field_of_the_contract() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
+    for field in EXPLORE_FIELDS | FINDING_FIELDS | ROW_FIELDS:
+        assert f"`{field}`" in text
+
+
+def test_exploring_ends_with_a_schedule_that_replays(tdpsim: Any, tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.write_text(tdpsim("explore", "np-to-leaf-exclusive").out, encoding="utf-8")
+    said = tdpsim("replay", mail)
+    assert (said.status, said.err) == (0, "")
+    assert "24 steps, the same under both executors" in said.out
+
+
+def test_recording_writes_each_witness_and_the_command_that_replays_it(tdpsim: Any, tmp_path: Path) -> None:
+    said = tdpsim("explore", "np-to-leaf-exclusive", "--record", tmp_path)
+    commands = [line.split()[1:] for line in said.out.splitlines() if line.strip().startswith("tdpsim replay")]
+    assert len(commands) == len(list(tmp_path.iterdir())) == 2
+    assert [tdpsim(*command).status for command in commands] == [0, 0]
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SCHEDULES.glob("*.toml")))
+def test_replay_and_show_every_schedule(tdpsim: Any, name: str) -> None:
+    assert tdpsim("replay", SCHEDULES / name).status == 0
+    shown = tdpsim("show", SCHEDULES / name, "--width", "80")
+    assert shown.status == 0
+    assert max(map(len, shown.out.splitlines())) <= 80
+    numbers = [int(match[1]) for line in shown.out.splitlines() if (match := re.match(r" {0,2}(\d+)  ", line))]
+    recorded = (SCHEDULES / name).read_text(encoding="utf-8").partition("saw\n")[2].splitlines()[:-1]
+    assert numbers == list(range(1, len(recorded) + 1))
+
+
+def test_show_draws_lanes_where_they_fit(tdpsim: Any) -> None:
+    wide, narrow = (tdpsim("show", ROW_2, "--width", width).out for width in ("120", "50"))
+    assert "v0" in wide.splitlines()[2]
+    assert "tdp_mmu_set_spte()" in wide
+    assert "==> KVM_BUG_ON in handle_changed_spte" in wide
+    assert max(map(len, wide.splitlines())) <= 120
+    assert max(map(len, narrow.splitlines())) <= 50
+
+
+def test_replaying_a_mail_that_quotes_it_twice(tdpsim: Any, tmp_path: Path) -> None:
+    quoted = "\r\n".join("> > " + line for line in ROW_2.read_text(encoding="utf-8").splitlines())
+    mail = tmp_path / "mail"
+    mail.write_bytes(f"Hi,\r\n\r\n> somebody wrote:\r\n{quoted}\r\n> ouch\r\n\r\nme too\r\n".encode())
+    assert tdpsim("replay", mail).status == 0
+
+
+def test_one_changed_step_is_drift(tdpsim: Any, tmp_path: Path) -> None:
+    text = ROW_2.read_text(encoding="utf-8")
+    file = tmp_path / "f.toml"
+    file.write_text(text.replace("-> busy: v1 TDH.VP.ENTER", "-> ok"), encoding="utf-8")
+    line = 1 + next(i for i, line in enumerate(text.splitlines()) if "busy" in line)
+    said = tdpsim("replay", file)
+    assert said.status == 3
+    assert f"f.toml:{line}: step 21: v0 at sept.tree.try_shared was recorded to see 'ok'" in said.complaint
+    assert "sees 'busy: v1 TDH.VP.ENTER'; v0 is at sim/tdx/td.py:" in said.complaint
+
+
+def test_another_outcome_than_expected_exits_with_1(tdpsim: Any, tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    text = ROW_2.read_text(encoding="utf-8")
+    file.write_text(text.replace('"KVM_BUG_ON handle_changed_spte"', '"clean"'), encoding="utf-8")
+    said = tdpsim("replay", file)
+    assert said.status == 1
+    assert "but the file expects clean" in said.out
+
+
+def foreign(text: str) -> str:
+    head, model, tail = text.partition('model    = "series+1.5.01 ')
+    return head + model + "00000000" + tail[8:]
+
+
+def test_a_foreign_model_is_refused_unless_loose(tdpsim: Any, tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text(foreign(ROW_2.read_text(encoding="utf-8")), encoding="utf-8")
+    said = tdpsim("replay", file)
+    assert said.status == 3
+    assert "recorded with model 'series+1.5.01 00000000'" in said.complaint
+    assert "--loose" in said.complaint
+    assert tdpsim("replay", file, "--loose").status == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda _text: "", "it is empty"),
+        (lambda text: text.replace("[params]", "mood = 3\n[params]"), "unknown key mood"),
+        (lambda text: text.replace('"np-to-leaf-exclusive"', '"np-to-leav-exclusive"'), "did you mean np-to-leaf-ex"),
+        (lambda text: text.replace('order      = "after"', 'order      = "later"'), "order cannot be 'later'"),
+        (lambda text: text.replace("[found-by]", 'without = ["brakes"]\n[found-by]'), "no guard 'brakes'"),
+        (lambda text: text.replace("format   = 1", "format   = 7"), "format 7 is not known"),
+        (lambda text: text.replace("steps = '''", "steps = [1]"), "not TOML"),
+        (lambda text: text[: len(text) // 2], "not TOML"),
+    ],
+)
+@pytest.mark.parametrize("command", ["replay", "show"])
+def test_a_mangled_schedule_gets_one_line(tdpsim: Any, tmp_path: Path, command: str, change: Any, message: str) -> None:
+    file = tmp_path / "f.toml"
+    file.write_text(change(ROW_2.read_text(encoding="utf-8")), encoding="utf-8")
+    said = tdpsim(command, file)
+    assert said.status == 3
+    assert message in said.complaint
+    assert "f.toml" in said.complaint
+
+
+def test_ten_megabytes_of_noise_get_one_line(tdpsim: Any, tmp_path: Path) -> None:
+    file = tmp_path / "noise"
+    file.write_bytes(os.urandom(10_000_000))
+    assert tdpsim("replay", file).status == 3
+
+
+def test_what_cannot_be_read_or_written_is_named(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Is a directory" in tdpsim("replay", tmp_path).complaint
+    assert "No such file" in tdpsim("replay", tmp_path / "none").complaint
+    assert tdpsim("replay", tmp_path).status == 2
+    assert "cannot write" in tdpsim("run", "np-to-leaf-shared", "--record", tmp_path / "no" / "f.toml").complaint
+
+    def refused(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    said = tdpsim("replay", ROW_2)
+    assert said.status == 2
+    assert "Permission denied" in said.complaint
+
+
+def test_a_full_disk_leaves_what_was_there(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "f.toml"
+    tdpsim("run", "np-to-leaf-shared", "--seed", "1", "--record", file)
+    before = file.read_bytes()
+
+    def full(_fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    said = tdpsim("run", "np-to-leaf-shared", "--seed", "2", "--record", file, "--force")
+    assert said.status == 2
+    assert "No space left on device" in said.complaint
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_recording_is_not_overwritten(tdpsim: Any, tmp_path: Path) -> None:
+    file = tmp_path / "f.toml"
+    assert tdpsim("run", "np-to-leaf-shared", "--seed", "1", "--record", file).status == 0
+    assert tdpsim("run", "np-to-leaf-shared", "--seed", "1", "--record", file).status == 0
+    said = tdpsim("run", "np-to-leaf-shared", "--seed", "2", "--record", file)
+    assert said.status == 2
+    assert "--force" in said.complaint
+    assert tdpsim("run", "np-to-leaf-shared", "--seed", "2", "--record", file, "--force").status == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("explore", "np-to-leaf"), "did you mean np-to-leaf-"),
+        (("explore", "np-to-leaf-shared", "--set", "order"), "KEY=VALUE"),
+        (("explore", "np-to-leaf-shared", "--set", "mood=1"), "no parameter 'mood'"),
+        (("explore", "np-to-leaf-shared", "--without", "brakes"), "no guard 'brakes'"),
+        (("table", "--module", "9"), "no module release is named '9'"),
+        (("explian", "kick"), 'Did you mean "explain"'),
+        (("explain", "kik"), "did you mean kick"),
+        (("run", "np-to-leaf-shared", "--seed", "x"), "seed"),
+        (("explore",), "requires an argument"),
+    ],
+)
+def test_usage_errors_get_one_line_with_the_way_out(tdpsim: Any, argv: tuple[str, ...], message: str) -> None:
+    said = tdpsim(*argv)
+    assert said.status == 2
+    assert message in said.complaint
+
+
+def test_everything_that_is_listed_is_explained(tdpsim: Any) -> None:
+    for words in json.loads(tdpsim("list", "--json").out).values():
+        for word in words:
+            said = tdpsim("explain", word)
+            assert said.status == 0
+            assert word in said.out
+    assert "kick" in tdpsim("list").out
+
+
+def test_a_broken_model_exits_with_70(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epoch, "_sample", lambda _task, _values: write(None, 3, 4))
+    said = tdpsim("explore", "np-to-leaf-shared")
+    assert said.status == 70
+    assert "cell epoch.refcount: 3 is outside its domain" in said.complaint
+
+
+def python(*argv: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "sim.cli", *argv], capture_output=True, env={**os.environ, **env}, check=False
+    )
+
+
+def test_ctrl_c_is_one_line_and_130() -> None:
+    command = [sys.executable, "-m", "sim.cli", "table"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(3)
+        process.send_signal(2)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == b""
+    assert err.decode().splitlines()[-1].startswith("tdpsim: interrupted")
+    assert b"Traceback" not in err
+
+
+def test_a_reader_that_leaves_is_no_trouble() -> None:
+    command = f"{sys.executable} -m sim.cli explore np-to-leaf-exclusive | head -1; exit ${{PIPESTATUS[0]}}"
+    run = subprocess.run(["bash", "-c", command], capture_output=True, check=False)  # noqa: S607
+    assert b"Traceback" not in run.stderr
+    assert run.returncode in {1, 141}
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_a_seeded_run_is_the_same_to_the_byte_under_every_hash_seed(tmp_path: Path, order: str) -> None:
+    files = [tmp_path / f"{i}.toml" for i in range(3)]
+    for file, seed in zip(files, ("0", "1", "4242"), strict=True):
+        argv = ("run", "np-to-leaf-exclusive", "--seed", "0x2a", "--set", f"order={order}", "--record", str(file))
+        assert python(*argv, PYTHONHASHSEED=seed).returncode in {0, 1}
+    assert len({file.read_bytes() for file in files}) == 1
+
+
+def test_shipped_schedules_are_the_ones_in_the_tree() -> None:
+    assert sorted(shipped()) == sorted(path.name for path in SCHEDULES.glob("*.toml"))
