@@ -1,6 +1,6 @@
-"""Can KVM_BUG_ON() in handle_changed_spte() fire when an exclusive caller maps a leaf? And what if one thing were gone?
+"""Explores row 2 of the table four times, to see what it takes for its KVM_BUG_ON() to fire.
 
-Explores row 2 of the table four times: as it is, on a newer module, without zero-step mitigation, and with nobody beside it.
+As it is, on a newer module, without zero-step mitigation, and with nobody beside it.
 """
 
 from sim.scenarios.library import recipe_named

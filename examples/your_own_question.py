@@ -1,4 +1,4 @@
-"""A model of your own, in thirty lines: is a flag that is set before it is cleared enough of a lock?
+"""A model of your own, in thirty lines: a flag that is read and then set is not a lock.
 
 Cells are what tasks share; a routine is an `async def` that awaits operations on them; a property reads cells.
 """

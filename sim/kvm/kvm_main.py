@@ -172,6 +172,11 @@ class KvmMain:
             await report("lockdep", where)
 
     @routine
-    async def kvm_test_vm_dead(self, vcpu: Vcpu) -> bool:
-        """kvm_check_request(KVM_REQ_VM_DEAD): the only request that this model acts on."""
+    async def kvm_request_pending(self, vcpu: Vcpu) -> bool:
+        """kvm_host.h: READ_ONCE(vcpu->requests); the only request that sets a bit here is VM_DEAD."""
+        return await load(vcpu.vm_dead_request)
+
+    @routine
+    async def kvm_check_request(self, vcpu: Vcpu) -> bool:
+        """kvm_host.h, for KVM_REQ_VM_DEAD. It clears the bit, too: whoever sees it set does not run again."""
         return await load(vcpu.vm_dead_request)

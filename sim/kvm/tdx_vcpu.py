@@ -61,6 +61,6 @@ class TdxVcpu(Mmu):
         ret = await self.kvm_tdp_mmu_page_fault(gfn)
         if ret is not RetPf.RETRY or "local-retry" in self.without:
             return Done(Resume.GUEST)
-        if await self.kvm_test_vm_dead(vcpu):
+        if await self.kvm_check_request(vcpu):
             return Done(EIO())
         return Again(vcpu, gfn)

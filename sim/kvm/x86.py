@@ -31,7 +31,7 @@ class Kvm(TdxVcpu):
 
     @routine
     async def vcpu_enter_guest(self, vcpu: Vcpu, tdvps: Tdvps) -> Again | Done[Resume | Errno]:
-        if await self.kvm_test_vm_dead(vcpu):
+        if await self.kvm_check_request(vcpu):
             return Done(EIO())
         await local_irq_disable(vcpu.lp)
         await store(vcpu.mode, VcpuMode.IN_GUEST_MODE)
@@ -50,7 +50,7 @@ class Kvm(TdxVcpu):
         """Kicked, or asked to do something, since it said that it was in guest mode; no signal, no resched here."""
         if await load(vcpu.mode) is VcpuMode.EXITING_GUEST_MODE:
             return True
-        return await self.kvm_test_vm_dead(vcpu)
+        return await self.kvm_request_pending(vcpu)
 
     @routine
     async def leave_guest_mode(self, vcpu: Vcpu) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import site
 import subprocess
 import sys
 import time
@@ -350,6 +352,25 @@ def test_a_reader_that_leaves_is_no_trouble() -> None:
     run = subprocess.run(["bash", "-c", command], capture_output=True, check=False)  # noqa: S607
     assert b"Traceback" not in run.stderr
     assert run.returncode in {1, 141}
+
+
+def _runs(python: str | None) -> bool:
+    """Whether a Python is there, and is one: a version manager's stand-in may not be."""
+    return python is not None and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+NEWER = [path for minor in range(12, 20) if _runs(path := shutil.which(f"python3.{minor}"))]
+
+
+@pytest.mark.parametrize("newer", NEWER or [sys.executable])
+def test_a_seeded_run_is_the_same_to_the_byte_under_newer_pythons(tmp_path: Path, newer: str) -> None:
+    """They borrow this Python's packages, none of which is compiled but numpy, and that is not needed for a run."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCHEDULES.parent), *site.getsitepackages()])}
+    files = [tmp_path / "this.toml", tmp_path / "newer.toml"]
+    for python_, file in zip((sys.executable, newer), files, strict=True):
+        command = [python_, "-m", "sim.cli", "run", "np-to-leaf-exclusive", "--seed", "0x2a", "--record", str(file)]
+        assert subprocess.run(command, env=env, capture_output=True, check=False).returncode in {0, 1}
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 @pytest.mark.parametrize("order", ["before", "after"])

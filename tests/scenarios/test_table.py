@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from sim.scenarios.library import recipe_named
@@ -46,6 +49,21 @@ def test_before_row_2_bugs_elsewhere(cells: tuple[Cell, ...]) -> None:
 
 def test_rows_1_and_12_are_clean(cells: tuple[Cell, ...]) -> None:
     assert [c.exploration.found for c in cells if c.row.number in {1, 12}] == [()] * 8
+
+
+def test_the_readme_shows_what_is_derived(cells: tuple[Cell, ...]) -> None:
+    """Every line of the table in the README is a line of the table."""
+    derived = {(str(c.row.number), c.order, c.module): c for c in cells}
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    lines = [line.split() for line in readme.splitlines() if re.match(r" *\d+  (NP|leaf) ", line)]
+    assert len(lines) == 5
+    for number, old, new, shared, order, module, hit, zero_step, tdcall, *_, states in lines:
+        cell = derived[number, order, module]
+        assert (old, new) == cell.row.words
+        assert shared == "NY"[cell.row.shared]
+        assert hit == "NY"[bool(cell.hits)]
+        assert [zero_step, tdcall] == ["hit" if suffices else "none" for _, suffices in cell.alone]
+        assert states == f"{cell.exploration.states:,}"
 
 
 def kinds(exploration: Exploration) -> set[tuple[str, str]]:
