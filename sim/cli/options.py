@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -44,6 +45,12 @@ def console(color: str = "auto") -> Console:
 
 def is_ascii(console: Console) -> bool:
     return not console.encoding.lower().startswith("utf")
+
+
+def relative(path: str) -> str:
+    """A path as one would type it here."""
+    here = os.path.relpath(path)
+    return path if here.startswith(os.pardir) else here
 
 
 def print_json(value: object) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from sim.cli.files import write_schedule
-from sim.cli.options import Color, Force, Json, console, is_ascii, print_json, progress
+from sim.cli.options import Color, Force, Json, console, is_ascii, print_json, progress, relative
 from sim.cli.status import Status
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.table import derive
@@ -53,5 +53,5 @@ def table_command(
     if paths:
         screen.print("\nwitnesses; `tdpsim show` draws one, `tdpsim replay` runs it again:")
         for path in paths:
-            print(f"  {path}")
+            print(f"  {relative(path)}")
     return Status.CLEAN

@@ -5,8 +5,8 @@ every task has parked or finished, the scheduler hands the baton to one of them,
 trio task and runs on to its next one. Nothing here steps a coroutine by hand, so whatever trio does with a model
 (exceptions, cancellation, context) is what the model does.
 
-When the run ends, tasks that have not finished are cancelled. A cancelled task unwinds as any trio task does, but the
-turnstile lets no operation through any more: giving up a task has no effect on the world.
+When the run ends, tasks that have not finished are cancelled. A cancelled task unwinds as any trio task does; an
+operation that it comes to on its way out is never let through: giving up a task has no effect on the world.
 """
 
 from __future__ import annotations
@@ -45,12 +45,9 @@ class _Turnstile:
         self.last: Step | None = None
         self._watch = watch
         self._scheduler: trio.lowlevel.Task | None = None
-        self._over = False
 
     async def pass_through(self, task: str, operation: Operation[Any]) -> object:
         """Park before `operation`; once let through, perform it and give its result."""
-        if self._over:
-            await trio.sleep_forever()  # the task is cancelled: this raises, and performs nothing
         part = mutable_part(operation.args)
         if part is not None:
             raise RuleError(None, f"{operation.point} is given something that can change: argument {part}")
@@ -83,9 +80,6 @@ class _Turnstile:
         scheduler, self._scheduler = self._scheduler, None
         if scheduler is not None:
             trio.lowlevel.reschedule(scheduler)
-
-    def close(self) -> None:
-        self._over = True
 
 
 class _Threading:
@@ -179,14 +173,15 @@ async def _schedule(
                 break
             offer = offers[picked[0]]
             journal.add(await turnstile.let_through(offer.task, offer.outcomes[picked[1]]))
-        turnstile.close()
+        standing = {
+            task.name: parked.operation if (parked := turnstile.parked.get(task.name)) else None
+            for task in scenario.tasks
+        }
+        run = journal.close(standing, ended=ended)
         nursery.cancel_scope.cancel()
     if deaths:
         raise deaths[0]
-    standing = {
-        task.name: parked.operation if (parked := turnstile.parked.get(task.name)) else None for task in scenario.tasks
-    }
-    return journal.close(standing, ended=ended)
+    return run
 
 
 def run(

@@ -67,8 +67,8 @@ class Exploration:
 class _Watched:
     """Evaluates all properties once per distinct valuation of what they read.
 
-    Which cells that is, is found by watching: the mask only ever grows, and a verdict that was given under a smaller
-    one is given again.
+    Which cells that is, is found by watching, and the mask only ever grows. A verdict that was given under a smaller
+    mask stays good: it was reached without a look at the cells that came later, so it holds whatever they hold.
     """
 
     def __init__(self, product: Product) -> None:
@@ -90,9 +90,7 @@ class _Watched:
             return value
 
         broken = tuple(p.finding() for p in self._product.scenario.properties if not p.holds(look))
-        if mask != self.mask:
-            self.mask = mask
-            self._broken.clear()
+        self.mask = mask
         self._broken[state & mask] = broken
         return broken
 

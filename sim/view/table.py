@@ -14,7 +14,9 @@ from sim.view.report import finding_line
 
 def table(cells: Sequence[Cell], *, ascii_only: bool) -> tuple[Table, tuple[str, ...]]:
     """One line a cell, and the notes beneath it: what else was found, by letter."""
-    grid = Table(box=box.ASCII2 if ascii_only else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    grid = Table(
+        box=box.ASCII2 if ascii_only else box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0)
+    )
     for name in ("#", "old", "new", "shared", "order", "module", "hit", *CONTENDERS, "also", "states"):
         grid.add_column(name, justify="right" if name in {"#", "states"} else "left", no_wrap=True)
     notes: dict[str, str] = {}

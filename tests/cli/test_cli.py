@@ -134,8 +134,10 @@ def test_the_table_prints_the_contract(tdpsim: Any) -> None:
 
 def test_the_table_fits_80_columns(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    lines = tdpsim("table", "--order", "after", "--module", "1.5.28").out.splitlines()
+    said = tdpsim("table", "--order", "after", "--module", "1.5.28")
+    lines = said.out.splitlines()
     row_2 = next(line for line in lines if line.split()[:1] == ["2"])
+    assert "1,108,329" in said.out
     assert row_2.split() == ["2", "NP", "leaf", "N", "after", "1.5.28", "Y", "none", "hit", "32,184"]
     assert max(len(line) for line in lines if "schedules" not in line) <= 80
 

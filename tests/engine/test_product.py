@@ -159,3 +159,20 @@ def test_a_deadlock_names_each_task_and_what_it_waits_for() -> None:
     a, b = Cell("a", initial=False, domain=BOOL), Cell("b", initial=False, domain=BOOL)
     exploration = explore(scenario(take_both(a, b), take_both(b, a)))
     assert [str(found.finding) for found in exploration.found] == ["deadlock t0@b.free,t1@a.free"]
+
+
+def test_whole_histories_make_more_states_than_frames_that_forget() -> None:
+    """Otherwise the two namings that the laws compare would be one."""
+    merged, whole = (explore(scenario(calls(), calls()), merge=merge).states for merge in (True, False))
+    assert merged < whole
+
+
+@routine
+async def calls() -> None:
+    await look()
+    await look()
+
+
+@routine
+async def look() -> None:
+    await store(X, 1 - await load(X))

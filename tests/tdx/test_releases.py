@@ -1,0 +1,106 @@
+"""Where OLD and NEW modules part, on one S-EPT entry and in its epochs."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.engine import stepper
+from sim.engine.cells import Cell, members
+from sim.engine.operations import store
+from sim.engine.routines import Call, routine
+from sim.engine.scenario import Scenario, Task
+from sim.engine.scheduler import Walk
+from sim.search.explore import explore
+from sim.tdx.epoch import advance, sample
+from sim.tdx.locks import Holder
+from sim.tdx.releases import Module_1_5_01, Module_1_5_28
+from sim.tdx.sept import SeptEntry, SeptState
+from sim.tdx.status import Status
+from sim.tdx.td import Td
+from sim.tdx.tdg_mem import Accepted, TdgMem
+from sim.tdx.vp_enter import VpEnter
+
+OLD, NEW = Module_1_5_01, Module_1_5_28
+SAID: Cell[Accepted | None] = Cell("said", None, type("Said", (), {"__contains__": lambda _self, _value: True})())
+
+
+@routine
+async def guest(call: Call[Accepted]) -> None:
+    await store(SAID, await call)
+
+
+@routine
+async def host(call: Call[Status]) -> None:
+    await call
+
+
+def td_with(entry: SeptEntry) -> Td:
+    return Td.build({"A": entry}, 1, ("v1",), ("v0", "v1"))
+
+
+def said(module: type[TdgMem], entry: SeptEntry) -> set[str]:
+    """What ACCEPT may say while a host AUGs the same page."""
+    this = module(td_with(entry))
+    tasks = (Task("v0", host(this.tdh_mem_page_aug("A", 1))), Task("v1", guest(this.tdg_mem_page_accept("A"))))
+    return {state["said"] for state in explore(Scenario("race", tasks)).final_states}
+
+
+def test_old_accept_may_call_a_fresh_page_the_wrong_size() -> None:
+    """Walk sees FREE, AUG makes it PENDING, and `is_leaf` is the walk's: fixed in 1.5.28."""
+    assert said(OLD, SeptEntry()) == {"EPT_VIOLATION", "SUCCESS", "BUSY", "SIZE_MISMATCH"}
+    assert said(NEW, SeptEntry()) == {"EPT_VIOLATION", "SUCCESS", "BUSY"}
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (OLD, ["sept[2M].load", "sept[A].load", "sept[A].bts_TDEL", "sept[A].load", "sept[A].btr_TDEL"]),
+        (NEW, ["sept[2M].load", "sept[A].load", "sept[A].load"]),
+    ],
+    ids=["OLD", "NEW"],
+)
+def test_a_guest_gives_way_to_host_priority(module: type[TdgMem], expected: list[str]) -> None:
+    """OLD takes the lock first and gives it back; NEW does not touch it."""
+    this = module(td_with(SeptEntry(SeptState.PENDING, 1, tdhp=True)))
+    run = stepper.run(Scenario("polite", (Task("v1", guest(this.tdg_mem_page_accept("A"))),)), Walk(0))
+    assert [step.point for step in run.steps[:-1]] == expected
+    assert run.cells["said"] == "BUSY"
+    assert run.cells["sept[A]"] == "PENDING pfn 1 TDHP"
+
+
+@pytest.mark.parametrize(("module", "left"), [(OLD, "MAPPED pfn 1"), (NEW, "MAPPED pfn 1 TDHP")], ids=["OLD", "NEW"])
+def test_a_commit_forgets_or_keeps_the_losers_claim(module: type[TdgMem], left: str) -> None:
+    this = module(td_with(SeptEntry()))
+    commit = this.commit("A", SeptState.MAPPED, 1)
+    (outcome,) = commit.outcomes("v1", (SeptEntry(SeptState.PENDING, 1, Holder("v1", "TDG"), tdhp=True),))
+    assert str(outcome.values[0]) == left
+
+
+def test_a_host_that_loses_an_entry_claims_priority() -> None:
+    this = OLD(td_with(SeptEntry(SeptState.PENDING, 1, tdel=Holder("v1", "TDG.MEM.PAGE.ACCEPT"))))
+    run = stepper.run(Scenario("loser", (Task("v0", host(this.tdh_mem_range_block("A"))),)), Walk(0))
+    assert run.cells["sept[A]"] == "PENDING pfn 1 TDEL v1 TDHP"
+    assert run.cells["sept.tree"] == run.cells["tdr"] == "free"
+
+
+@routine
+async def track_twice(module: VpEnter) -> None:
+    """A vCPU enters, the epoch moves on, and the vCPU has not left."""
+    td = module.td
+    await sample(td.epoch_refcount, td.vp("v1").epoch)
+    await advance(td.epoch_refcount, td.epochs)
+    await store(CODE, str(await module.tdh_mem_track()))
+
+
+CODE: Cell[str] = Cell("code", "", type("Text", (), {"__contains__": lambda _self, value: isinstance(value, str)})())
+
+
+def test_track_does_not_leave_the_epoch_before_last_behind() -> None:
+    run = stepper.run(Scenario("track", (Task("v1", track_twice(OLD(td_with(SeptEntry())))),)), Walk(0))
+    assert run.cells["code"] == "TDX_PREVIOUS_TLB_EPOCH_BUSY"
+    assert run.cells["epoch.refcount"] == "0 now, 1 before"
+    assert run.cells["epoch.lock"] == "free"
+
+
+def test_states_are_all_there() -> None:
+    assert len(members(SeptState).values) == 7
