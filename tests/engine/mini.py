@@ -254,7 +254,7 @@ class Naive:
             case ("report", _):
                 yield to("here.WARN", None, reg)
 
-    def view(self, config: Config) -> tuple[object, ...]:
+    def view(self, config: Config) -> tuple[tuple[int, ...], tuple[str, ...], tuple[bool, ...]]:
         """What can be compared: cells, locks, and which tasks have finished."""
         return config.cells, config.locks, tuple(not todo for _, todo in config.tasks)
 

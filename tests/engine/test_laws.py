@@ -14,7 +14,7 @@ from sim.engine.operations import Finding
 from sim.engine.product import Flag, Product, Widen
 from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks, Walk
-from sim.engine.world import World
+from sim.engine.world import Run, World
 from sim.search.explore import explore
 from tests.engine.mini import CELLS, LOCKS, Block, Config, Label, Memory, Naive, programs, scenario
 
@@ -156,11 +156,25 @@ def test_trio_and_automata_agree_on_every_seed(program: Programs) -> None:
 @given(programs)
 @example(ABBA)
 def test_trio_takes_every_run_of_the_naive_enumerator(program: Programs) -> None:
-    """Each run, replayed by its choices alone, is that run."""
-    this = scenario(program)
-    for run in sorted(runs(Naive(program).first, Naive(program).steps))[:40]:
+    """Each run, replayed by its choices alone, is that run, ends in that state, and is stuck where that is."""
+    this, naive = scenario(program), Naive(program)
+    for run in sorted(runs(naive.first, naive.steps))[:40]:
         lived = live.run(this, Follow(run))
         assert tuple((step.task, step.point, step.saw) for step in lived.steps) == run
+        config = naive.first
+        for label in run:
+            config = next(after for step, after in naive.steps(config) if step == label)
+        cells, locks, finished = naive.view(config)
+        assert {f"c{i}": str(value) for i, value in enumerate(cells)}.items() >= cells_of(lived, "c").items()
+        assert {f"m{i}": holder for i, holder in enumerate(locks)}.items() >= cells_of(lived, "m").items()
+        assert lived.unfinished == tuple(name for name, done in zip(naive.names, finished, strict=True) if not done)
+        stuck = not any(True for _ in naive.steps(config)) and not all(finished)
+        assert any(finding.kind == "deadlock" for finding in lived.findings) == stuck
+
+
+def cells_of(run: Run, kind: str) -> dict[str, str]:
+    """The cells of one kind that a run touched."""
+    return {name: value for name, value in run.cells.items() if name.startswith(kind)}
 
 
 class Follow:
