@@ -61,7 +61,3 @@ class DomainError(EngineError):
 
 class TaskDied(EngineError):
     """An exception left a task."""
-
-
-class Undecided(Exception):
-    """A budget ended before every state was seen."""

@@ -86,6 +86,10 @@ class Operation(Generic[R]):
     args: tuple[object, ...] = ()
     choice: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        if len(self.cells) > 1 and len(dict.fromkeys(self.cells)) < len(self.cells):
+            raise ValueError(f"{self.point}: a footprint names each cell once")
+
     def outcomes(self, task: str, values: tuple[object, ...]) -> tuple[Outcome, ...]:
         """What may come of it for `task` where the footprint holds `values`; empty while it must wait."""
         return self.effect(task, values, *self.args)

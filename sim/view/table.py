@@ -35,8 +35,8 @@ def _line(cell: Cell, notes: dict[str, str]) -> tuple[str, ...]:
         "Y" if cell.row.shared else "N",
         cell.order,
         cell.module,
-        "Y" if cell.hits else "N",
-        *("hit" if suffices else "none" for _, suffices in cell.alone),
+        "[red]Y[/]" if cell.hits else "N",
+        *("[red]hit[/]" if suffices else "none" for _, suffices in cell.alone),
         notes.get(beside, ""),
         f"{cell.exploration.states:,}",
     )

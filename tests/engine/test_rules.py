@@ -344,6 +344,11 @@ def test_two_cells_may_not_have_one_name(execute: Executor) -> None:
         run(execute, twins())
 
 
+def test_a_footprint_names_each_cell_once() -> None:
+    with pytest.raises(ValueError, match="names each cell once"):
+        wait("both", max, X, Y, X)
+
+
 def test_a_choice_needs_values_that_a_schedule_can_tell_apart() -> None:
     with pytest.raises(ValueError, match="different spellings"):
         choose("any", ())
