@@ -1,23 +1,20 @@
-"""The product executor: all tasks at once, as look-ups over packed integers.
+"""The product executor: what each task may do in a state of all of them.
 
 A state of the product is what every cell holds and where every task stands. Cells, values and local states are numbered
-in the order in which they are found, each gets a field of bits, and a state is the integer made of all fields. Then
-
-* a task's next step depends on its own field and its operation's footprint, so `state & mask` is the whole question,
-  and a dictionary per local state holds the answers it has given before;
-* an answer is what to *add* to the state: the differences of the fields that change, summed;
-* a state is kept as itself. No hash stands in for it, so none can collide.
+in the order in which they are found, each gets a field of bits, and a state is the integer made of all fields. Then a
+task's next step depends on its own field and its operation's footprint alone, and is a difference to add to the state.
 
 The first time a question is asked, the operation's effect is computed and the task's coroutine is run once
-(`sim.engine.automata`); nothing of the model runs after that. A cell that is found late needs no repacking: its
-field is added above the others, where every state so far has 0, the number of a cell's first value. A field that
-runs out of numbers does: `Widen` is raised, the exploration starts over with wider fields, and everything learned is
-kept.
+(`sim.engine.automata`); nothing of the model runs after that. `sim.engine.frontier` asks for thousands of states at a
+time. A state is kept as itself. No hash stands in for it, so none can collide.
+
+No field lies across a 64-bit boundary. A cell that is found late needs no repacking: its field is added above the
+others, where every state so far has 0, the number of a cell's first value. A field that runs out of numbers does:
+`Widen` is raised, and `layout` lays out all fields anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -30,13 +27,15 @@ from sim.engine.scenario import Scenario
 
 V = TypeVar("V")
 
+WORD = 64
+
 
 class Widen(Exception):
-    """A field has run out of numbers; start over."""
+    """A field has run out of numbers; lay out all fields anew."""
 
 
 @attrs.define(eq=False)
-class _Field:
+class Field:
     """The bits of a state that number one thing's values, in the order in which they were found."""
 
     values: list[Any]
@@ -65,15 +64,6 @@ class _Field:
         return number
 
 
-@attrs.frozen
-class Flag:
-    """A transition that shows a finding."""
-
-    state: int
-    after: int
-    finding: Finding
-
-
 Answer = tuple[tuple[int, Finding | None], ...]
 """What a task may do: per outcome, what to add to the state and what it shows."""
 
@@ -85,31 +75,48 @@ class Product:
         self.scenario = scenario
         self._automata = automata or Automata()
         starts = {task.name: self._automata.start(task.name, task.call) for task in scenario.tasks}
-        self._locals = {name: _Field([start], bits=8) for name, start in starts.items()}
-        self._cells: dict[Cell[Any], _Field] = {}
+        self._locals = {name: Field([start], bits=8) for name, start in starts.items()}
+        self._cells: dict[Cell[Any], Field] = {}
         self._names: dict[str, Cell[Any]] = {}
         self._top = 0
-        self._field(HALTED)
-        self.restart()
+        self.field(HALTED)
+        self.layout()
 
-    def restart(self) -> int:
+    def layout(self) -> int:
         """Lay the fields out anew and give the first state, which is always 0."""
         self._top = 0
-        for field in (*self._locals.values(), *self._cells.values()):
+        for field in self.fields:
             self._place(field)
-        self._rows: dict[str, list[tuple[int, dict[int, Answer]] | None]] = {name: [] for name in self._locals}
+        self._answers: dict[str, dict[tuple[int, int], Answer]] = {name: {} for name in self._locals}
         return 0
 
-    def _place(self, field: _Field) -> None:
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Every field, in the order in which they are laid out."""
+        return (*self._locals.values(), *self._cells.values())
+
+    def _place(self, field: Field) -> None:
+        if self._top % WORD + field.bits > WORD:
+            self._top += WORD - self._top % WORD
         field.shift = self._top
         self._top += field.bits
 
-    def _field(self, cell: Cell[Any]) -> _Field:
+    @property
+    def fields_now(self) -> tuple[tuple[int, int], ...]:
+        """Shift and bits of every field, as laid out."""
+        return tuple((field.shift, field.bits) for field in self.fields)
+
+    @property
+    def words(self) -> int:
+        """64-bit words of a state."""
+        return -(-self._top // WORD)
+
+    def field(self, cell: Cell[Any]) -> Field:
         field = self._cells.get(cell)
         if field is None:
             if self._names.setdefault(cell.name, cell) is not cell:
                 raise EngineError(f"two cells are named {cell.name}")
-            field = self._cells[cell] = _Field([cell.initial], bits=3)
+            field = self._cells[cell] = Field([cell.initial], bits=3)
             self._place(field)
         return field
 
@@ -118,17 +125,12 @@ class Product:
         """The cells that were found, in order of name."""
         return tuple(sorted(self._cells, key=str))
 
-    @property
-    def width(self) -> int:
-        """Bits of a state."""
-        return self._top
-
     def cell(self, state: int, cell: Cell[V]) -> V:
-        return cast("V", self._field(cell).of(state))
+        return cast("V", self.field(cell).of(state))
 
     def cell_mask(self, cell: Cell[Any]) -> int:
         """The bits of a state that number the cell's value."""
-        field = self._field(cell)
+        field = self.field(cell)
         return field.mask << field.shift
 
     def local(self, state: int, task: str) -> LocalState:
@@ -137,14 +139,27 @@ class Product:
     def halted(self, state: int) -> bool:
         return self.cell(state, HALTED)
 
+    def local_field(self, task: str) -> Field:
+        return self._locals[task]
+
+    def footprint(self, task: str, local: int) -> tuple[Field, ...] | None:
+        """The fields that the operation of a task's local state, by number, looks at; None if it has finished."""
+        operation = self._locals[task].values[local].operation
+        return None if operation is None else tuple(self.field(cell) for cell in operation.cells)
+
     def answer(self, task: str, state: int) -> Answer:
         """What `task` may do in `state`; empty while it must wait, or once it has finished."""
-        field = self._locals[task]
-        row = (state >> field.shift) & field.mask
-        mask, answers = self._row(task, row)
-        answer = answers.get(state & mask)
+        if self.halted(state):
+            return ()
+        local = self._locals[task]
+        number = (state >> local.shift) & local.mask
+        asked = 0
+        for field in self.footprint(task, number) or ():
+            asked |= state & (field.mask << field.shift)
+        answers = self._answers[task]
+        answer = answers.get((number, asked))
         if answer is None:
-            answer = answers[state & mask] = self._ask(task, state)
+            answer = answers[number, asked] = self._ask(task, state)
         return answer
 
     def outcomes(self, task: str, state: int) -> tuple[Outcome, ...]:
@@ -153,21 +168,6 @@ class Product:
         if operation is None or self.halted(state):
             return ()
         return operation.outcomes(task, tuple(self.cell(state, cell) for cell in operation.cells))
-
-    def _row(self, task: str, number: int) -> tuple[int, dict[int, Answer]]:
-        rows = self._rows[task]
-        while len(rows) <= number:
-            rows.append(None)
-        row = rows[number]
-        if row is None:
-            field = self._locals[task]
-            operation = field.values[number].operation
-            mask = 0
-            if operation is not None:
-                for cell in (*operation.cells, HALTED):
-                    mask |= self.cell_mask(cell)
-            row = rows[number] = (mask, {})
-        return row
 
     def _ask(self, task: str, state: int) -> Answer:
         local = self.local(state, task)
@@ -179,44 +179,10 @@ class Product:
             assert operation is not None  # noqa: S101 - a finished task has no outcomes
             for cell, value in zip(operation.cells, outcome.values, strict=True):
                 cell.check(value)
-                delta += self._difference(self._field(cell), state, value)
+                delta += self._difference(self.field(cell), state, value)
             answer.append((delta, outcome.finding))
         return tuple(answer)
 
     @staticmethod
-    def _difference(field: _Field, state: int, value: object) -> int:
+    def _difference(field: Field, state: int, value: object) -> int:
         return (field.numbered(value) - ((state >> field.shift) & field.mask)) << field.shift
-
-    def expand(
-        self, frontier: Iterable[int], before: dict[int, int], flags: list[Flag], stuck: list[int]
-    ) -> tuple[list[int], int]:
-        """One breadth-first level: the new states behind `frontier`, and how many transitions led anywhere.
-
-        `before` gets every new state with the state it was reached from, `flags` the transitions that show a finding,
-        `stuck` the states in which nobody can step. Raises Widen when a field has run out of numbers.
-        """
-        tasks = [(name, field.shift, field.mask, self._rows[name]) for name, field in self._locals.items()]
-        ask = self.answer
-        found: list[int] = []
-        transitions = 0
-        for state in frontier:
-            alone = True
-            for name, shift, mask, rows in tasks:
-                try:
-                    row_mask, answers = rows[(state >> shift) & mask]  # type: ignore[misc] # None: not seen yet
-                    answer = answers[state & row_mask]
-                except (KeyError, IndexError, TypeError):
-                    answer = ask(name, state)
-                if answer:
-                    alone = False
-                    transitions += len(answer)
-                    for delta, finding in answer:
-                        after = state + delta
-                        if after not in before:
-                            before[after] = state
-                            found.append(after)
-                        if finding is not None:
-                            flags.append(Flag(state, after, finding))
-            if alone:
-                stuck.append(state)
-        return found, transitions

@@ -7,17 +7,19 @@ where a mirror SPTE and its S-EPT entry disagree. Breadth first makes the first 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
+import numpy as np
 
 from sim.engine.automata import Automata
 from sim.engine.cells import Cell
+from sim.engine.frontier import Frontier, numbers_of
 from sim.engine.journal import deadlock
 from sim.engine.operations import Finding
-from sim.engine.product import Flag, Product, Widen
+from sim.engine.product import WORD, Product
 from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks
 from sim.engine.stepper import run as run_over_automata
@@ -67,91 +69,95 @@ class Exploration:
 class _Watched:
     """Evaluates all properties once per distinct valuation of what they read.
 
-    Which cells that is, is found by watching, and the mask only ever grows. A verdict that was given under a smaller
-    mask stays good: it was reached without a look at the cells that came later, so it holds whatever they hold.
+    Which cells that is, is found by watching, and there are only ever more of them. A state that agrees with the one it
+    was reached from in all of them needs no look: the verdict is that one's.
     """
 
-    def __init__(self, product: Product) -> None:
-        self._product = product
-        self.mask = 0
-        self._broken: dict[int, tuple[Finding, ...]] = {}
+    def __init__(self, frontier: Frontier) -> None:
+        self._frontier, self._product = frontier, frontier.product
+        self._cells: dict[Cell[Any], None] = {}
+        self._broken: dict[tuple[object, ...], tuple[Finding, ...]] = {}
 
     def broken(self, state: int) -> tuple[Finding, ...]:
-        known = self._broken.get(state & self.mask)
+        """The properties that do not hold in a state."""
+        values = tuple(self._product.cell(state, cell) for cell in self._cells)
+        known = self._broken.get(values)
         return self._evaluate(state) if known is None else known
 
     def _evaluate(self, state: int) -> tuple[Finding, ...]:
-        mask = self.mask
-
         def look(cell: Cell[V]) -> V:
-            nonlocal mask
-            value = self._product.cell(state, cell)
-            mask |= self._product.cell_mask(cell)
-            return value
+            self._cells[cell] = None
+            return self._product.cell(state, cell)
 
         broken = tuple(p.finding() for p in self._product.scenario.properties if not p.holds(look))
-        self.mask = mask
-        self._broken[state & mask] = broken
+        self._broken[tuple(self._product.cell(state, cell) for cell in self._cells)] = broken
         return broken
+
+    def news(self, level: range) -> Iterator[int]:
+        """Of a level's states, by number, one for each valuation that differs from where it was reached from."""
+        visited = self._frontier.visited
+        fields = [self._product.field(cell) for cell in self._cells]
+        numbers = np.arange(level.start, level.stop)
+        now = [word[level.start : level.stop] for word in visited.words]
+        before = visited.before[level.start : level.stop]
+        changed = np.zeros(len(level), np.bool_)
+        for i, word in enumerate(visited.words):
+            mask = sum(field.mask << field.shift % WORD for field in fields if field.shift // WORD == i)
+            changed |= (now[i] ^ word[before]) & np.uint64(mask) != 0
+        numbers = numbers[changed]
+        keys = [numbers_of(field, [word[numbers] for word in visited.words]) for field in fields]
+        if len(numbers):
+            yield from numbers[np.unique(np.stack(keys), axis=1, return_index=True)[1]].tolist()
 
 
 class _Search:
+    """The exploration of one scenario, and what it has found: per finding, a state, and the step that shows it."""
+
     def __init__(self, product: Product) -> None:
-        self.product = product
-        self.first = product.restart()
-        self.before: dict[int, int] = {self.first: self.first}
-        self.findings: dict[Finding, tuple[int, int | None]] = {}
+        self.frontier = Frontier(product)
+        self.findings: dict[Finding, tuple[int, tuple[tuple[str, int], ...]]] = {}
         self.finals: list[int] = []
-        self._watched = _Watched(product)
-        self.transitions = self.depth = 0
+        self.depth = -1
+        self._watched = _Watched(self.frontier)
 
     def go(self, tick: Callable[[Progress], None] | None, started: float) -> None:
-        frontier = [self.first]
-        self._check(frontier)
-        while frontier:
-            flags: list[Flag] = []
-            stuck: list[int] = []
-            frontier, transitions = self.product.expand(frontier, self.before, flags, stuck)
-            self.transitions += transitions
-            for flag in flags:
-                self.findings.setdefault(flag.finding, (flag.state, flag.after))
-            self._check(frontier)
-            self._end(stuck)
-            self.depth += bool(frontier)
+        frontier = self.frontier
+        for level in frontier.levels():
+            self._collect(level)
+            self.depth += 1
             if tick is not None:
                 seconds = time.perf_counter() - started
-                tick(Progress(len(self.before), self.transitions, self.depth, len(frontier), seconds))
+                tick(Progress(frontier.visited.count, frontier.transitions, self.depth, len(level), seconds))
+        self._collect(range(0))
 
-    def _check(self, states: list[int]) -> None:
-        if not self.product.scenario.properties:
-            return
-        broken = self._watched.broken
-        for state in states:
-            for finding in broken(state):
-                self.findings.setdefault(finding, (state, None))
+    def _collect(self, level: range) -> None:
+        """What the last level's steps showed, what the new level's states violate, who was stuck in the last one."""
+        frontier, product = self.frontier, self.frontier.product
+        for flag in frontier.flags.values():
+            self.findings.setdefault(flag.finding, (flag.state, ((flag.task, flag.outcome),)))
+        if product.scenario.properties:
+            for number in [0] if level.start == 0 and level else self._watched.news(level):
+                for finding in self._watched.broken(frontier.visited.state(number)):
+                    self.findings.setdefault(finding, (number, ()))
+        for number in np.concatenate([*frontier.stuck, np.zeros(0, np.int64)]).tolist():
+            self.finals.append(number)
+            state = frontier.visited.state(number)
+            if not product.halted(state):
+                standing = {t.name: product.local(state, t.name).operation for t in product.scenario.tasks}
+                stuck = deadlock(product.scenario, standing)
+                if stuck is not None:
+                    self.findings.setdefault(stuck, (number, ()))
+        frontier.stuck.clear()
 
-    def _end(self, stuck: list[int]) -> None:
-        product = self.product
-        self.finals += stuck
-        for state in stuck:
-            if product.halted(state):
-                continue
-            standing = {t.name: product.local(state, t.name).operation for t in product.scenario.tasks}
-            finding = deadlock(product.scenario, standing)
-            if finding is not None:
-                self.findings.setdefault(finding, (state, None))
-
-    def picks(self, state: int, then: int | None) -> Picks:
-        """The choices that lead to `state`, and on to `then`."""
-        way = [state] if then is None else [then, state]
-        while way[-1] != self.first:
-            way.append(self.before[way[-1]])
-        way.reverse()
-        return Picks(tuple(self._pick(*pair) for pair in pairwise(way)))
+    def picks(self, number: int, then: tuple[tuple[str, int], ...]) -> Picks:
+        """The choices that lead to a state, and `then` on."""
+        way = [self.frontier.visited.state(at) for at in self.frontier.way(number)]
+        return Picks((*(self._pick(*pair) for pair in pairwise(way)), *then))
 
     def _pick(self, state: int, after: int) -> tuple[str, int]:
-        for task in self.product.scenario.tasks:
-            for i, (delta, _) in enumerate(self.product.answer(task.name, state)):
+        product = self.frontier.product
+        for task in product.scenario.tasks:
+            for i, (delta, _) in enumerate(product.answer(task.name, state)):
                 if state + delta == after:
                     return task.name, i
         raise AssertionError("a state that no step leads to")
@@ -170,26 +176,21 @@ def explore(
     """
     started = time.perf_counter()
     automata = Automata(merge=merge)
-    product = Product(scenario, automata)
-    while True:
-        search = _Search(product)
-        try:
-            search.go(tick, started)
-            break
-        except Widen:
-            continue
+    search = _Search(Product(scenario, automata))
+    search.go(tick, started)
     found = []
-    for finding, (state, then) in search.findings.items():
-        picks = search.picks(state, then)
+    for finding, (number, then) in search.findings.items():
+        picks = search.picks(number, then)
         found.append(Found(finding, run_over_automata(scenario, picks, automata=automata), picks))
+    frontier = search.frontier
     return Exploration(
         scenario,
-        len(search.before),
-        search.transitions,
+        frontier.visited.count,
+        frontier.transitions,
         search.depth,
         time.perf_counter() - started,
         tuple(found),
-        tuple(_named(product, state) for state in search.finals),
+        tuple(_named(frontier.product, frontier.visited.state(number)) for number in search.finals),
     )
 
 

@@ -10,13 +10,15 @@ from hypothesis import HealthCheck, example, given, settings
 
 from sim.engine import live, stepper
 from sim.engine.automata import Automata
+from sim.engine.frontier import Frontier
 from sim.engine.operations import Finding
-from sim.engine.product import Flag, Product, Widen
+from sim.engine.product import Product, Widen
 from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks, Walk
 from sim.engine.world import Run, World
 from sim.search.explore import explore
 from tests.engine.mini import CELLS, LOCKS, Block, Config, Label, Memory, Naive, programs, scenario
+from tests.engine.plain import by_arrays, plainly
 
 LENGTH = 9
 """Runs are compared up to this length: loops make some of them endless."""
@@ -30,18 +32,14 @@ PULSE: Programs = ((("store", 0, 1), ("store", 0, 0)), (("store", 1, 1), ("store
 ABBA: Programs = ((("lock", 0), ("lock", 1)), (("lock", 1), ("lock", 0)))
 
 
-def product_of(scenario: Scenario, *, merge: bool) -> tuple[Product, dict[int, int], list[Flag], list[int]]:
-    """Every state of the product executor, its findings' transitions, and the states where nobody can step."""
+def product_of(scenario: Scenario, *, merge: bool) -> tuple[Product, list[int], set[Finding], list[int]]:
+    """Every state of the product executor, what its transitions show, and the states where nobody can step."""
     product = Product(scenario, Automata(merge=merge))
-    while True:
-        first = product.restart()
-        before, flags, stuck, frontier = {first: first}, list[Flag](), list[int](), [first]
-        try:
-            while frontier:
-                frontier, _ = product.expand(frontier, before, flags, stuck)
-        except Widen:
-            continue
-        return product, before, flags, stuck
+    frontier = Frontier(product)
+    for _ in frontier.levels():
+        pass
+    states = [frontier.visited.state(i) for i in range(frontier.visited.count)]
+    return product, states, set(frontier.flags), [states[i] for part in frontier.stuck for i in part]
 
 
 def view(product: Product, state: int) -> tuple[object, ...]:
@@ -116,6 +114,16 @@ def test_the_product_reaches_exactly_the_states_of_the_naive_enumerator(program:
 
 @laws
 @given(programs)
+@example(SPIN)
+@example(ABBA)
+def test_arrays_reach_exactly_the_states_of_a_plain_set(program: Programs) -> None:
+    this = scenario(program)
+    automata = Automata()
+    assert by_arrays(Product(this, automata)) == plainly(Product(this, automata))
+
+
+@laws
+@given(programs)
 @example(ABBA)
 def test_deadlocks_are_those_of_the_naive_enumerator(program: Programs) -> None:
     naive = Naive(program)
@@ -134,7 +142,7 @@ def test_merged_full_and_naive_runs_are_the_same_runs(program: Programs) -> None
         product = Product(scenario(program), Automata(merge=merge))
         while True:
             try:
-                actual = runs(product.restart(), product_steps(product))
+                actual = runs(product.layout(), product_steps(product))
                 break
             except Widen:
                 continue

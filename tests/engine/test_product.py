@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
+from sim.engine.automata import Automata
 from sim.engine.cells import BOOL, Cell
 from sim.engine.operations import bug, choose, fetch_add, load, store, wait
+from sim.engine.product import Product
 from sim.engine.routines import Again, Call, Done, repeat, routine
 from sim.engine.scenario import Look, Property, Scenario, Task
+from sim.scenarios.library import recipe_named
 from sim.search.explore import Exploration, explore
+from tests.engine.plain import by_arrays, plainly
 
 X: Cell[int] = Cell("x", 0, range(200))
 Y: Cell[int] = Cell("y", 0, range(200))
@@ -92,6 +96,31 @@ def test_a_property_may_read_what_its_last_read_told_it_to() -> None:
 async def x_then(cell: Cell[int]) -> None:
     await store(X, 1)
     await store(cell, 1)
+
+
+@pytest.mark.parametrize("name", ["np-to-leaf-shared", "np-to-leaf-exclusive"])
+@pytest.mark.parametrize("contenders", ["zero-step", "tdcall"])
+def test_arrays_and_a_plain_set_agree_on_the_model(name: str, contenders: str) -> None:
+    this = recipe_named(name).scenario({"contenders": contenders})
+    automata = Automata()
+    assert by_arrays(Product(this, automata)) == plainly(Product(this, automata))
+
+
+def test_states_of_many_words_are_states() -> None:
+    """Ten tasks and ten cells with two hundred values each: more than two words, and fields that grow on the way."""
+    cells = [Cell(f"wide{i}", 0, range(200)) for i in range(10)]
+    calls = [set_to(cell, 150 + i) for i, cell in enumerate(cells)]
+    this = scenario(*calls)
+    automata = Automata()
+    product = Product(this, automata)
+    assert by_arrays(product) == plainly(Product(this, automata))
+    assert product.words >= 2
+    assert explore(this).states == 2**10
+
+
+@routine
+async def set_to(cell: Cell[int], value: int) -> None:
+    await store(cell, value)
 
 
 @routine

@@ -1,0 +1,260 @@
+"""Breadth-first levels by the array: every state of a level takes every step it can, in a handful of numpy calls.
+
+`sim.engine.product` knows what a task may do in a state; this file asks it once per distinct question, and from then on
+looks the answer up for thousands of states at a time. A question is a task's local state and the values of its
+operation's footprint. States whose operations have the same footprint are handled together: the footprint's fields,
+shifted side by side, index a dense table of answers, and an answer is one row or several of 64-bit numbers to add, one
+number per word of a state.
+
+States are numbered in the order in which they are found, so a level is a range of numbers. Nothing of a chunk is kept
+before all of it has been computed: a field that runs out of bits in the middle (`Widen`) makes the chunk start over,
+after every state so far has been given the new form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from sim.engine.operations import HALTED, Finding
+from sim.engine.product import WORD, Field, Product, Widen
+from sim.engine.visited import U64, Index, Visited
+
+_CHUNK = 1 << 16
+_ASK = -1
+_MASK = (1 << WORD) - 1
+
+
+@attrs.frozen
+class Flag:
+    """A transition that shows a finding: the number of the state it leaves, the task, and which of its outcomes."""
+
+    state: int
+    task: str
+    outcome: int
+    finding: Finding
+
+
+def numbers_of(field: Field, words: list[U64]) -> U64:
+    """A field's numbers in many states."""
+    return (words[field.shift // WORD] >> np.uint64(field.shift % WORD)) & np.uint64(field.mask)
+
+
+def _room(array: npt.NDArray[Any], size: int, fill: int = 0) -> npt.NDArray[Any]:
+    """The array itself where it is long enough, else one that is twice as long."""
+    if size <= len(array):
+        return array
+    longer = np.full(max(size, 2 * len(array)), fill, array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
+class _Table:
+    """What one task may do: its local states, the questions they ask, and the answers so far.
+
+    `shape[local]` numbers the footprint of a local state's operation (0: it has finished), `base[local]` is where its
+    questions begin, `answer[question]` is 0 for nothing, or a number whose outcomes are the rows from `first` on.
+    """
+
+    def __init__(self, product: Product, task: str) -> None:
+        self.product, self.task = product, task
+        self.field = product.local_field(task)
+        self.shapes: list[tuple[Field, ...]] = [()]
+        self._numbers: dict[tuple[Field, ...], int] = {(): 0}
+        self.shape = np.full(64, _ASK, np.int64)
+        self.base = np.zeros(64, np.int64)
+        self.answer = np.full(256, _ASK, np.int32)
+        self._questions = 1
+        self.first = np.zeros(64, np.int64)
+        self.outcomes = np.zeros(64, np.int64)
+        self._answers = 1
+        self.deltas: list[U64] = [np.zeros(64, np.uint64) for _ in range(product.words)]
+        self.flagged = np.zeros(64, np.bool_)
+        self.findings: list[Finding | None] = []
+
+    def meet(self, local: int) -> None:
+        """Learn what a local state asks about, if that is not known."""
+        self.shape = _room(self.shape, local + 1, _ASK)
+        self.base = _room(self.base, local + 1)
+        if self.shape[local] != _ASK:
+            return
+        fields = self.product.footprint(self.task, local)
+        if fields is None:
+            self.shape[local] = 0
+            return
+        number = self._numbers.setdefault((self.field, *fields), len(self.shapes))
+        if number == len(self.shapes):
+            self.shapes.append(fields)
+        self.shape[local], self.base[local] = number, self._questions
+        self._questions += 1 << sum(field.bits for field in fields)
+        self.answer = _room(self.answer, self._questions, _ASK)
+
+    def ask(self, question: int, state: int) -> None:
+        """Learn the answer to a question, from a state that asks it."""
+        answer = self.product.answer(self.task, state)
+        if not answer:
+            self.answer[question] = 0
+            return
+        number, self._answers = self._answers, self._answers + 1
+        self.first, self.outcomes = _room(self.first, number + 1), _room(self.outcomes, number + 1)
+        self.first[number], self.outcomes[number] = len(self.findings), len(answer)
+        for delta, finding in answer:
+            row = len(self.findings)
+            self.findings.append(finding)
+            self.flagged = _room(self.flagged, row + 1)
+            self.flagged[row] = finding is not None
+            self.deltas = [_room(column, row + 1) for column in self.deltas]
+            for i, column in enumerate(self.deltas):
+                column[row] = ((state + delta >> WORD * i) - (state >> WORD * i)) & _MASK
+        self.answer[question] = number
+
+    def widen(self, words: int) -> None:
+        while len(self.deltas) < words:
+            self.deltas.append(np.zeros(len(self.flagged), np.uint64))
+
+
+class _Steps:
+    """All steps out of one chunk of a level."""
+
+    def __init__(self, words: list[U64], low: int) -> None:
+        self.words, self.low = words, low
+        self.alone = np.ones(len(words[0]), np.bool_)
+        self.before: list[Index] = []
+        self.after: list[list[U64]] = [[] for _ in words]
+        self.flags: list[Flag] = []
+
+    def take(self, table: _Table, running: npt.NDArray[np.bool_] | None) -> None:
+        """Let one task take its steps, in the states that are `running` (None: all of them)."""
+        local = numbers_of(table.field, self.words).astype(np.int64)
+        shape = table.shape[local]
+        if running is not None:
+            shape = np.where(running, shape, 0)
+        order = np.argsort(shape.astype(np.uint16), kind="stable")
+        ends = np.cumsum(np.bincount(shape, minlength=len(table.shapes)))
+        for number in np.flatnonzero(np.diff(ends, prepend=0)):
+            if number:
+                states = order[ends[number - 1] : ends[number]]
+                self._take(table, states, local[states], table.shapes[number])
+
+    def _take(self, table: _Table, states: Index, local: Index, fields: tuple[Field, ...]) -> None:
+        here = [word[states] for word in self.words]
+        question = table.base[local]
+        bits = 0
+        for field in fields:
+            question += (numbers_of(field, here) << np.uint64(bits)).astype(np.int64)
+            bits += field.bits
+        answer = table.answer[question]
+        unknown = np.flatnonzero(answer == _ASK)
+        if len(unknown):
+            for asked, at in zip(*np.unique(question[unknown], return_index=True), strict=True):
+                table.ask(int(asked), _joined(here, int(unknown[at])))
+            answer = table.answer[question]
+        able = np.flatnonzero(answer)
+        if len(able):
+            self.alone[states[able]] = False
+            self._step(table, states[able], [word[able] for word in here], answer[able])
+
+    def _step(self, table: _Table, states: Index, here: list[U64], answer: npt.NDArray[np.int32]) -> None:
+        row, left = table.first[answer], table.outcomes[answer]
+        for outcome in count():
+            after = [word + column[row] for word, column in zip(here, table.deltas, strict=True)]
+            self.before.append(states + self.low)
+            for mine, theirs in zip(self.after, after, strict=True):
+                mine.append(theirs)
+            flagged = np.flatnonzero(table.flagged[row])
+            for shown, at in zip(*np.unique(row[flagged], return_index=True), strict=True):
+                finding = table.findings[shown]
+                if finding is not None:
+                    self.flags.append(Flag(int(states[flagged[at]]) + self.low, table.task, outcome, finding))
+            more = np.flatnonzero(left > 1)
+            if not len(more):
+                return
+            states, here = states[more], [word[more] for word in here]
+            row, left = row[more] + 1, left[more] - 1
+
+
+def _joined(words: list[U64], i: int) -> int:
+    return sum(int(word[i]) << WORD * number for number, word in enumerate(words))
+
+
+class Frontier:
+    """An exploration, level by level.
+
+    `flags` has the first transition that shows each finding, `stuck` the numbers of states in which nobody can step.
+    """
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        product.layout()
+        self.visited = Visited(product.words)
+        self.visited.add([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64))
+        self.transitions = 0
+        self.flags: dict[Finding, Flag] = {}
+        self.stuck: list[Index] = []
+        self._tables = self._new_tables()
+
+    def _new_tables(self) -> list[_Table]:
+        return [_Table(self.product, task.name) for task in self.product.scenario.tasks]
+
+    def levels(self) -> Iterator[range]:
+        """The numbers of each level's states; the next level is found when it is asked for."""
+        low, high = 0, 1
+        while low < high:
+            yield range(low, high)
+            for start in range(low, high, _CHUNK):
+                self._expand(start, min(high, start + _CHUNK))
+            low, high = high, self.visited.count
+
+    def _expand(self, low: int, high: int) -> None:
+        while True:
+            layout = self.product.fields_now
+            try:
+                steps = self._steps(low, high)
+            except Widen:
+                self._lay_out_anew(layout)
+            else:
+                break
+        self.stuck.append(np.flatnonzero(steps.alone) + low)
+        for flag in steps.flags:
+            self.flags.setdefault(flag.finding, flag)
+        if steps.before:
+            before = np.concatenate(steps.before)
+            self.transitions += len(before)
+            self.visited.add([np.concatenate(parts) for parts in steps.after], before)
+
+    def _steps(self, low: int, high: int) -> _Steps:
+        for table in self._tables:
+            local = numbers_of(table.field, [word[low:high] for word in self.visited.words])
+            for number in np.flatnonzero(np.bincount(local.astype(np.int64))):
+                table.meet(int(number))
+        self.visited.widen(self.product.words)
+        steps = _Steps([word[low:high] for word in self.visited.words], low)
+        halted = self.product.field(HALTED)
+        running = numbers_of(halted, steps.words) == 0 if len(halted.values) > 1 else None
+        for table in self._tables:
+            table.widen(self.product.words)
+            steps.take(table, running)
+        return steps
+
+    def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:
+        """Give every field the bits it wants, and every state so far the new form."""
+        product, visited = self.product, self.visited
+        product.layout()
+        words = [np.zeros(visited.count, np.uint64) for _ in range(product.words)]
+        for field, (shift, bits) in zip(product.fields, layout, strict=False):  # what came since is 0 everywhere
+            was = visited.words[shift // WORD][: visited.count] >> np.uint64(shift % WORD)
+            words[field.shift // WORD] |= (was & np.uint64((1 << bits) - 1)) << np.uint64(field.shift % WORD)
+        visited.replace(words)
+        self._tables = self._new_tables()
+
+    def way(self, number: int) -> list[int]:
+        """The numbers of the states on a shortest way to a state, from the first one on."""
+        way = [number]
+        while way[-1]:
+            way.append(int(self.visited.before[way[-1]]))
+        return way[::-1]
