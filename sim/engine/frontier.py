@@ -131,7 +131,7 @@ class _Steps:
     def take(self, table: _Table, running: npt.NDArray[np.bool_] | None) -> None:
         """Let one task take its steps, in the states that are `running` (None: all of them)."""
         local = numbers_of(table.field, self.words).astype(np.int64)
-        shape = table.shape[local]
+        shape = table.shape.take(local)
         if running is not None:
             shape = np.where(running, shape, 0)
         order = np.argsort(shape.astype(np.uint16), kind="stable")
@@ -139,34 +139,34 @@ class _Steps:
         for number in np.flatnonzero(np.diff(ends, prepend=0)):
             if number:
                 states = order[ends[number - 1] : ends[number]]
-                self._take(table, states, local[states], table.shapes[number])
+                self._take(table, states, local.take(states), table.shapes[number])
 
     def _take(self, table: _Table, states: Index, local: Index, fields: tuple[Field, ...]) -> None:
-        here = [word[states] for word in self.words]
-        question = table.base[local]
+        here = [word.take(states) for word in self.words]
+        question = table.base.take(local)
         bits = 0
         for field in fields:
             question += (numbers_of(field, here) << np.uint64(bits)).astype(np.int64)
             bits += field.bits
-        answer = table.answer[question]
+        answer = table.answer.take(question)
         unknown = np.flatnonzero(answer == _ASK)
         if len(unknown):
             for asked, at in zip(*np.unique(question[unknown], return_index=True), strict=True):
                 table.ask(int(asked), _joined(here, int(unknown[at])))
-            answer = table.answer[question]
+            answer = table.answer.take(question)
         able = np.flatnonzero(answer)
         if len(able):
             self.alone[states[able]] = False
-            self._step(table, states[able], [word[able] for word in here], answer[able])
+            self._step(table, states.take(able), [word.take(able) for word in here], answer.take(able))
 
     def _step(self, table: _Table, states: Index, here: list[U64], answer: npt.NDArray[np.int32]) -> None:
-        row, left = table.first[answer], table.outcomes[answer]
+        row, left = table.first.take(answer), table.outcomes.take(answer)
         for outcome in count():
-            after = [word + column[row] for word, column in zip(here, table.deltas, strict=True)]
+            after = [word + column.take(row) for word, column in zip(here, table.deltas, strict=True)]
             self.before.append(states + self.low)
             for mine, theirs in zip(self.after, after, strict=True):
                 mine.append(theirs)
-            flagged = np.flatnonzero(table.flagged[row])
+            flagged = np.flatnonzero(table.flagged.take(row))
             for shown, at in zip(*np.unique(row[flagged], return_index=True), strict=True):
                 finding = table.findings[shown]
                 if finding is not None:

@@ -79,28 +79,36 @@ class Visited:
         self._reindex()
 
     def add(self, words: list[U64], before: Index) -> None:
-        """Add those of a batch of states that are new, each once."""
+        """Add those of a batch of states that are new, each once. `take` is twice as fast as indexing here."""
         self._make_room(self.count + len(before))
         mask = (1 << self._bits) - 1
         at = _hash(words, self._bits)
         pending = np.arange(len(before))
         while len(pending):
-            here = at[pending]
-            found = self._slots[here]
+            found = self._slots.take(at.take(pending))
             empty = found == _EMPTY
-            claims = pending[empty]
-            self._slots[here[empty]] = claims
-            won = self._slots[here[empty]] == claims
-            winners = claims[won]
-            self._append([word[winners] for word in words], before[winners], here[empty][won])
-            occupied = ~empty
-            rest, found = pending[occupied], found[occupied]
-            other = np.zeros(len(rest), np.bool_)
-            for mine, theirs in zip(words, self.words, strict=True):
-                other |= mine[rest] != theirs[found]
-            moved = rest[other]
-            at[moved] = (at[moved] + 1) & mask
-            pending = np.concatenate([moved, claims[~won]])
+            other = self._other(words, pending, found, np.flatnonzero(~empty))
+            lost = self._claim(words, before, at, pending.take(np.flatnonzero(empty)))
+            at[other] = (at.take(other) + 1) & mask
+            pending = np.concatenate([other, lost])
+
+    def _other(self, words: list[U64], pending: Index, found: npt.NDArray[np.uint32], taken: Index) -> Index:
+        """Of the candidates whose slot is taken, those that are not equal to the state found there."""
+        candidates, states = pending.take(taken), found.take(taken).astype(np.int64)
+        equal = np.ones(len(taken), np.bool_)
+        for mine, theirs in zip(words, self.words, strict=True):
+            equal &= mine.take(candidates) == theirs.take(states)
+        return candidates.take(np.flatnonzero(~equal))
+
+    def _claim(self, words: list[U64], before: Index, at: Index, claims: Index) -> Index:
+        """Let candidates write their numbers into empty slots; append the winners, and give the losers."""
+        here = at.take(claims)
+        self._slots[here] = claims
+        won = self._slots.take(here) == claims
+        first = np.flatnonzero(won)
+        winners = claims.take(first)
+        self._append([word.take(winners) for word in words], before.take(winners), here.take(first))
+        return claims.take(np.flatnonzero(~won))
 
     def _append(self, words: list[U64], before: Index, slots: Index) -> None:
         end = self.count + len(before)
@@ -129,11 +137,11 @@ class Visited:
             at = _hash([word[low:high] for word in self.words], self._bits)
             pending = np.arange(high - low)
             while len(pending):
-                here = at[pending]
-                empty = self._slots[here] == _EMPTY
-                claims = pending[empty]
-                self._slots[here[empty]] = claims + low
-                won = self._slots[here[empty]] == claims + low
-                lost = np.concatenate([pending[~empty], claims[~won]])
-                at[lost] = (at[lost] + 1) & mask
+                empty = self._slots.take(at.take(pending)) == _EMPTY
+                claims = pending.take(np.flatnonzero(empty))
+                here = at.take(claims)
+                self._slots[here] = claims + low
+                won = self._slots.take(here) == claims + low
+                lost = np.concatenate([pending.take(np.flatnonzero(~empty)), claims.take(np.flatnonzero(~won))])
+                at[lost] = (at.take(lost) + 1) & mask
                 pending = lost
