@@ -8,10 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sim.cli.files import write_schedule
-from sim.cli.options import Force, Json, Settings, Without, print_json, progress, scenario_from
+from sim.cli.options import Force, Json, Settings, Without, amount, print_json, progress, scenario_from
 from sim.cli.status import Status
 from sim.scenarios.witnesses import witnesses
-from sim.search.explore import explore
+from sim.search.explore import Budget, Verdict, explore
 from sim.view import contract
 from sim.view.report import exploration_report, finding_line
 
@@ -21,12 +21,21 @@ def explore_command(
     *,
     set: Settings = (),
     without: Without = (),
+    for_: Annotated[str | None, Parameter(name="--for", help="Stop undecided after this long: 90s, 10m, 8h")] = None,
+    memory: Annotated[str | None, Parameter(help="Stop undecided before the process takes more: 500M, 16G")] = None,
     record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,
     force: Force = False,
     json: Json = False,
 ) -> int:
-    """Visit every state of every interleaving of SCENARIO. Exit status 1 if something is found."""
-    exploration = explore(scenario_from(scenario, set, without), tick=progress(scenario))
+    """Visit every state of every interleaving of SCENARIO.
+
+    Exit status 1 if something is found, 4 if a budget ended first and nothing was found before.
+    """
+    budget = Budget(
+        None if for_ is None else amount(for_, "smhd", "--for"),
+        None if memory is None else int(amount(memory, "KMG", "--memory")),
+    )
+    exploration = explore(scenario_from(scenario, set, without), budget=budget, tick=progress(scenario))
     recorded = {}
     if record is not None:
         record.mkdir(parents=True, exist_ok=True)
@@ -37,4 +46,8 @@ def explore_command(
         print_json(contract.of_exploration(exploration))
     else:
         print(exploration_report(exploration, recorded))
-    return Status.CLEAN if exploration.clean else Status.FINDING
+    return {
+        Verdict.CLEAN: Status.CLEAN,
+        Verdict.FINDING: Status.FINDING,
+        Verdict.UNDECIDED: Status.UNDECIDED,
+    }[exploration.verdict]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -24,6 +25,17 @@ Without = Annotated[tuple[str, ...], Parameter(negative=(), help="Take a guard o
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON and nothing else")]
 Force = Annotated[bool, Parameter(negative=(), help="Replace files that are there already")]
 Color = Annotated[Literal["auto", "always", "never"], Parameter(help="Colour; NO_COLOR is respected too")]
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def amount(text: str, units: str, option: str) -> float:
+    """A number with its unit, such as 90s, 1.5h or 16G. Raises UsageError."""
+    match = re.fullmatch(rf"(\d+(?:\.\d+)?)([{units}])", text)
+    if match is None:
+        raise UsageError(f"{option} takes a number and one of {', '.join(units)}, such as 10{units[1]}; got {text!r}")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def scenario_from(name: str, settings: Sequence[str], without: Sequence[str]) -> Scenario:

@@ -13,7 +13,7 @@ after every state so far has been given the new form.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from sim.engine.operations import HALTED, Finding
 from sim.engine.product import WORD, Field, Product, Widen
+from sim.engine.scenario import Task
 from sim.engine.visited import U64, Index, Visited
 
 _CHUNK = 1 << 16
@@ -61,9 +62,9 @@ class _Table:
     questions begin, `answer[question]` is 0 for nothing, or a number whose outcomes are the rows from `first` on.
     """
 
-    def __init__(self, product: Product, task: str) -> None:
-        self.product, self.task = product, task
-        self.field = product.local_field(task)
+    def __init__(self, product: Product, task: Task) -> None:
+        self.product, self.task, self.daemon = product, task.name, task.daemon
+        self.field = product.local_field(task.name)
         self.shapes: list[tuple[Field, ...]] = [()]
         self._numbers: dict[tuple[Field, ...], int] = {(): 0}
         self.shape = np.full(64, _ASK, np.int64)
@@ -124,6 +125,7 @@ class _Steps:
     def __init__(self, words: list[U64], low: int) -> None:
         self.words, self.low = words, low
         self.alone = np.ones(len(words[0]), np.bool_)
+        self.done = np.ones(len(words[0]), np.bool_)
         self.before: list[Index] = []
         self.after: list[list[U64]] = [[] for _ in words]
         self.flags: list[Flag] = []
@@ -132,8 +134,11 @@ class _Steps:
         """Let one task take its steps, in the states that are `running` (None: all of them)."""
         local = numbers_of(table.field, self.words).astype(np.int64)
         shape = table.shape.take(local)
+        if not table.daemon:
+            self.done &= shape == 0
         if running is not None:
             shape = np.where(running, shape, 0)
+            self.done |= ~running
         order = np.argsort(shape.astype(np.uint16), kind="stable")
         ends = np.cumsum(np.bincount(shape, minlength=len(table.shapes)))
         for number in np.flatnonzero(np.diff(ends, prepend=0)):
@@ -185,21 +190,26 @@ def _joined(words: list[U64], i: int) -> int:
 class Frontier:
     """An exploration, level by level.
 
-    `flags` has the first transition that shows each finding, `stuck` the numbers of states in which nobody can step.
+    `flags` has the first transition that shows each finding, `stuck` the numbers of states in which nobody can step,
+    `deadlocked` of those in which a task that should finish has not. `stop` is asked before every chunk of a level,
+    with the bytes that its states may take; once it says so, the exploration is over, and `unexpanded` states are left.
     """
 
-    def __init__(self, product: Product) -> None:
+    def __init__(self, product: Product, stop: Callable[[int], bool] = lambda _bytes: False) -> None:
         self.product = product
+        self._stop = stop
+        self.unexpanded = 0
         product.layout()
         self.visited = Visited(product.words)
         self.visited.add([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64))
         self.transitions = 0
         self.flags: dict[Finding, Flag] = {}
         self.stuck: list[Index] = []
+        self.deadlocked: list[Index] = []
         self._tables = self._new_tables()
 
     def _new_tables(self) -> list[_Table]:
-        return [_Table(self.product, task.name) for task in self.product.scenario.tasks]
+        return [_Table(self.product, task) for task in self.product.scenario.tasks]
 
     def levels(self) -> Iterator[range]:
         """The numbers of each level's states; the next level is found when it is asked for."""
@@ -207,6 +217,9 @@ class Frontier:
         while low < high:
             yield range(low, high)
             for start in range(low, high, _CHUNK):
+                if self._stop(self.visited.growth(_CHUNK * len(self._tables))):
+                    self.unexpanded = self.visited.count - start
+                    return
                 self._expand(start, min(high, start + _CHUNK))
             low, high = high, self.visited.count
 
@@ -220,6 +233,7 @@ class Frontier:
             else:
                 break
         self.stuck.append(np.flatnonzero(steps.alone) + low)
+        self.deadlocked.append(np.flatnonzero(steps.alone & ~steps.done) + low)
         for flag in steps.flags:
             self.flags.setdefault(flag.finding, flag)
         if steps.before:
@@ -258,3 +272,14 @@ class Frontier:
         while way[-1]:
             way.append(int(self.visited.before[way[-1]]))
         return way[::-1]
+
+    def deadlocked_once(self) -> list[int]:
+        """Of the deadlocked states that came since the last call, one for each way in which the tasks stand."""
+        numbers = np.concatenate([*self.deadlocked, np.zeros(0, np.int64)])
+        self.deadlocked.clear()
+        if not len(numbers):
+            return []
+        words = [word.take(numbers) for word in self.visited.words]
+        standing = np.stack([numbers_of(table.field, words) for table in self._tables])
+        first: Index = np.sort(np.unique(standing, axis=1, return_index=True)[1])
+        return [int(number) for number in numbers.take(first)]

@@ -59,6 +59,15 @@ class Visited:
         """What the arrays take."""
         return sum(word.nbytes for word in self.words) + self.before.nbytes + self._slots.nbytes
 
+    def growth(self, more: int) -> int:
+        """The bytes that adding `more` states may take on top, while the arrays move to longer ones."""
+        count, extra = self.count + more, 0
+        if count > len(self.before):
+            extra += max(count, len(self.before) * 3 // 2) * (8 * len(self.words) + 4)
+        if count > _FULL * len(self._slots):
+            extra += 4 << int(count / _FULL).bit_length()
+        return extra
+
     def state(self, number: int) -> int:
         """A state as one integer, as `sim.engine.product` has it."""
         return sum(int(word[number]) << (64 * i) for i, word in enumerate(self.words))

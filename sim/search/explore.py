@@ -6,8 +6,11 @@ where a mirror SPTE and its S-EPT entry disagree. Breadth first makes the first 
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
+from enum import Enum
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -50,8 +53,40 @@ class Found:
 
 
 @attrs.frozen
+class Budget:
+    """How much an exploration may use; None is no bound. Memory is that of the whole process, in bytes."""
+
+    seconds: float | None = None
+    memory: int | None = None
+
+    def spent(self, seconds: float, more: int) -> bool:
+        """Whether it has run that long, or `more` bytes would be too much."""
+        if self.seconds is not None and seconds >= self.seconds:
+            return True
+        return self.memory is not None and _resident() + more > self.memory
+
+
+def _resident() -> int:
+    """The most memory that this process has had, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class Verdict(Enum):
+    """What exploring came to."""
+
+    CLEAN = "clean"
+    FINDING = "finding"
+    UNDECIDED = "undecided"
+
+
+@attrs.frozen
 class Exploration:
-    """What exploring said: how much there was, and what was found, in the order it was met."""
+    """What exploring said: how much there was, and what was found, in the order it was met.
+
+    `unexpanded` states were reached and checked, but a budget ended before their steps were taken. `final_states` are
+    those in which nobody can step, where they were asked for.
+    """
 
     scenario: Scenario
     states: int
@@ -59,11 +94,18 @@ class Exploration:
     depth: int
     seconds: float
     found: tuple[Found, ...]
+    unexpanded: int
     final_states: tuple[dict[str, str], ...]
 
     @property
+    def verdict(self) -> Verdict:
+        if self.found:
+            return Verdict.FINDING
+        return Verdict.UNDECIDED if self.unexpanded else Verdict.CLEAN
+
+    @property
     def clean(self) -> bool:
-        return not self.found
+        return self.verdict is Verdict.CLEAN
 
 
 class _Watched:
@@ -113,41 +155,43 @@ class _Watched:
 class _Search:
     """The exploration of one scenario, and what it has found: per finding, a state, and the step that shows it."""
 
-    def __init__(self, product: Product) -> None:
-        self.frontier = Frontier(product)
+    def __init__(self, product: Product, budget: Budget, tick: Callable[[Progress], None] | None) -> None:
+        self._started = time.perf_counter()
+        self._tick = tick
+        self.frontier = Frontier(product, lambda more: budget.spent(self.seconds, more))
         self.findings: dict[Finding, tuple[int, tuple[tuple[str, int], ...]]] = {}
-        self.finals: list[int] = []
         self.depth = -1
         self._watched = _Watched(self.frontier)
 
-    def go(self, tick: Callable[[Progress], None] | None, started: float) -> None:
-        frontier = self.frontier
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    def go(self) -> None:
+        frontier, seen = self.frontier, 0
         for level in frontier.levels():
             self._collect(level)
             self.depth += 1
-            if tick is not None:
-                seconds = time.perf_counter() - started
-                tick(Progress(frontier.visited.count, frontier.transitions, self.depth, len(level), seconds))
-        self._collect(range(0))
+            seen = level.stop
+            if self._tick is not None:
+                self._tick(Progress(frontier.visited.count, frontier.transitions, self.depth, len(level), self.seconds))
+        self._collect(range(seen, frontier.visited.count))
 
     def _collect(self, level: range) -> None:
-        """What the last level's steps showed, what the new level's states violate, who was stuck in the last one."""
+        """What the last steps showed, who was stuck there, and what the new states violate."""
         frontier, product = self.frontier, self.frontier.product
         for flag in frontier.flags.values():
             self.findings.setdefault(flag.finding, (flag.state, ((flag.task, flag.outcome),)))
-        if product.scenario.properties:
-            for number in [0] if level.start == 0 and level else self._watched.news(level):
+        for number in frontier.deadlocked_once():
+            state = frontier.visited.state(number)
+            standing = {task.name: product.local(state, task.name).operation for task in product.scenario.tasks}
+            finding = deadlock(product.scenario, standing)
+            if finding is not None:
+                self.findings.setdefault(finding, (number, ()))
+        if product.scenario.properties and level:
+            for number in [0] if level.start == 0 else self._watched.news(level):
                 for finding in self._watched.broken(frontier.visited.state(number)):
                     self.findings.setdefault(finding, (number, ()))
-        for number in np.concatenate([*frontier.stuck, np.zeros(0, np.int64)]).tolist():
-            self.finals.append(number)
-            state = frontier.visited.state(number)
-            if not product.halted(state):
-                standing = {t.name: product.local(state, t.name).operation for t in product.scenario.tasks}
-                stuck = deadlock(product.scenario, standing)
-                if stuck is not None:
-                    self.findings.setdefault(stuck, (number, ()))
-        frontier.stuck.clear()
 
     def picks(self, number: int, then: tuple[tuple[str, int], ...]) -> Picks:
         """The choices that lead to a state, and `then` on."""
@@ -166,31 +210,35 @@ class _Search:
 def explore(
     scenario: Scenario,
     *,
+    budget: Budget = Budget(),
     merge: bool = True,
+    finals: bool = False,
     tick: Callable[[Progress], None] | None = None,
 ) -> Exploration:
-    """Visit every reachable state of `scenario`.
+    """Visit every reachable state of `scenario`, or as many as `budget` lets.
 
-    `merge=False` names local states by their whole history: the slow naming that tests compare with. `tick` is told of
-    each level. Raises EngineError where the model breaks a rule.
+    `merge=False` names local states by their whole history: the slow naming that tests compare with. `finals` asks for
+    the final states as well. `tick` is told of each level. Raises EngineError where the model breaks a rule.
     """
-    started = time.perf_counter()
     automata = Automata(merge=merge)
-    search = _Search(Product(scenario, automata))
-    search.go(tick, started)
+    product = Product(scenario, automata)
+    search = _Search(product, budget, tick)
+    search.go()
     found = []
     for finding, (number, then) in search.findings.items():
         picks = search.picks(number, then)
         found.append(Found(finding, run_over_automata(scenario, picks, automata=automata), picks))
     frontier = search.frontier
+    stuck = np.concatenate([*frontier.stuck, np.zeros(0, np.int64)]).tolist() if finals else []
     return Exploration(
         scenario,
         frontier.visited.count,
         frontier.transitions,
         search.depth,
-        time.perf_counter() - started,
+        search.seconds,
         tuple(found),
-        tuple(_named(frontier.product, frontier.visited.state(number)) for number in search.finals),
+        frontier.unexpanded,
+        tuple(_named(product, frontier.visited.state(number)) for number in stuck),
     )
 
 

@@ -43,8 +43,8 @@ def of_exploration(exploration: Exploration) -> Json:
         "params": {**params, "without": list(scenario.without)},
         "model": full_model(scenario),
         "grain": params["grain"],
-        "verdict": "clean" if exploration.clean else "finding",
-        "not_covered": list(scenario.not_covered),
+        "verdict": exploration.verdict.value,
+        "not_covered": [*scenario.not_covered, *unexpanded(exploration)],
         "states": exploration.states,
         "transitions": exploration.transitions,
         "depth": exploration.depth,
@@ -54,6 +54,12 @@ def of_exploration(exploration: Exploration) -> Json:
         "classes": None,
         "findings": [of_found(found) for found in exploration.found],
     }
+
+
+def unexpanded(exploration: Exploration) -> list[str]:
+    """What a budget cut off, as something that the verdict does not cover."""
+    left = exploration.unexpanded
+    return [f"a budget ended: of {exploration.states} states, {left} were not gone on from"] if left else []
 
 
 def of_cell(cell: Cell) -> Json:

@@ -37,11 +37,14 @@ def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> st
         settings_line(scenario.params, scenario.without),
         "",
     ]
-    if exploration.clean:
-        lines.append(f"clean: every interleaving, {amount_line(exploration)}")
+    every = "every interleaving"
+    if exploration.unexpanded:
+        every = f"a budget ended with {exploration.unexpanded:,} states that were not gone on from"
+    if not exploration.found:
+        lines.append(f"{exploration.verdict.value}: {every}, {amount_line(exploration)}")
     else:
         plural = "" if len(exploration.found) == 1 else "s"
-        lines.append(f"{len(exploration.found)} finding{plural}; every interleaving: {amount_line(exploration)}")
+        lines.append(f"{len(exploration.found)} finding{plural}; {every}: {amount_line(exploration)}")
         for number, found in enumerate(exploration.found, 1):
             steps = len(found.witness.steps)
             lines.append(f"  {number}. {finding_line(found.finding)}; shortest witness: {steps} steps")

@@ -119,6 +119,20 @@ def test_a_clean_row_exits_with_0(tdpsim: Any) -> None:
     assert "clean: every interleaving" in tdpsim("explore", "np-to-leaf-shared").out
 
 
+@pytest.mark.parametrize("budget", [("--for", "0.0s"), ("--memory", "1M")])
+def test_a_budget_that_ends_is_undecided_and_no_clean(tdpsim: Any, budget: tuple[str, str]) -> None:
+    said = tdpsim("explore", "leaf-to-np-exclusive", *budget, "--json")
+    result = json.loads(said.out)
+    assert (said.status, result["verdict"]) == (4, "undecided")
+    assert result["not_covered"][-1] == "a budget ended: of 1 states, 1 were not gone on from"
+    assert "undecided: a budget ended" in tdpsim("explore", "leaf-to-np-exclusive", *budget).out
+
+
+def test_a_budget_that_suffices_changes_nothing(tdpsim: Any) -> None:
+    said = tdpsim("explore", "np-to-leaf-shared", "--for", "1h", "--memory", "20G", "--json")
+    assert (said.status, json.loads(said.out)["states"]) == (0, 65205)
+
+
 def test_the_table_prints_the_contract(tdpsim: Any) -> None:
     said = tdpsim("table", "--order", "after", "--module", "1.5.28", "--json")
     rows = json.loads(said.out)["rows"]
@@ -307,6 +321,8 @@ def test_a_recording_is_not_overwritten(tdpsim: Any, tmp_path: Path) -> None:
         (("explain", "kik"), "did you mean kick"),
         (("run", "np-to-leaf-shared", "--seed", "x"), "seed"),
         (("explore",), "requires an argument"),
+        (("explore", "np-to-leaf-shared", "--for", "soon"), "--for takes a number and one of s, m, h, d"),
+        (("explore", "np-to-leaf-shared", "--memory", "16"), "--memory takes a number and one of K, M, G"),
     ],
 )
 def test_usage_errors_get_one_line_with_the_way_out(tdpsim: Any, argv: tuple[str, ...], message: str) -> None:

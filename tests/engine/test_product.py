@@ -56,7 +56,7 @@ async def count_up(n: int) -> None:
 
 def test_a_field_that_outgrows_its_bits_starts_over_and_loses_nothing() -> None:
     """100 values of one cell and 101 local states, of which the first layout holds 8 and 256."""
-    exploration = explore(scenario(count_up(100)))
+    exploration = explore(scenario(count_up(100)), finals=True)
     assert exploration.states == 101
     assert exploration.final_states == ({"halted": "no", "x": "100"},)
 
@@ -129,7 +129,7 @@ async def toss() -> None:
 
 
 def test_a_choice_takes_each_value() -> None:
-    finals = explore(scenario(toss())).final_states
+    finals = explore(scenario(toss()), finals=True).final_states
     assert sorted(state["x"] for state in finals) == ["3", "5", "7"]
 
 
@@ -141,7 +141,7 @@ async def crash() -> None:
 
 
 def test_bug_stops_everybody_and_is_no_deadlock() -> None:
-    exploration = explore(scenario(crash(), own_steps(Y, 1)))
+    exploration = explore(scenario(crash(), own_steps(Y, 1)), finals=True)
     assert kinds(exploration) == ["BUG"]
     assert {state["x"] for state in exploration.final_states} == {"1"}
 

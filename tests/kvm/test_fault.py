@@ -36,7 +36,7 @@ def guests(
     )
     first = Tdvps(0, 0, STEPPING_EPF_THRESHOLD, (armed,)) if armed else Tdvps()
     tasks = tuple(Task(vcpu.name, kvm.vcpu_run(vcpu, first)) for vcpu in kvm.vcpus)
-    return explore(Scenario("guests", tasks, AtRest(kvm).properties()))
+    return explore(Scenario("guests", tasks, AtRest(kvm).properties()), finals=True)
 
 
 ACCEPT, TOUCH = Instruction.ACCEPT, Instruction.TOUCH

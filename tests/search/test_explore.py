@@ -1,0 +1,77 @@
+"""Exploring: what a budget cuts off, and what it does not change."""
+
+from __future__ import annotations
+
+import pytest
+
+from sim.engine import frontier
+from sim.engine.visited import Visited
+from sim.scenarios.library import recipe_named
+from sim.search.explore import Budget, Exploration, Progress, Verdict, explore
+
+ROW_1, ROW_2 = recipe_named("np-to-leaf-shared"), recipe_named("np-to-leaf-exclusive")
+
+
+class Patience:
+    """A budget that is spent after so many questions."""
+
+    def __init__(self, questions: int) -> None:
+        self.left = questions
+
+    def spent(self, _seconds: float, _more: int) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def impatiently(levels: int) -> Exploration:
+    return explore(ROW_2.scenario({}), budget=Patience(levels))  # type: ignore[arg-type]
+
+
+def test_a_cut_exploration_is_a_beginning_of_the_whole_one() -> None:
+    """Level by level: never fewer states, never another finding, and undecided until there is one."""
+    whole = explore(ROW_2.scenario({}))
+    before = 0
+    for levels in (0, 1, 5, 23, 24, 31, 32, 60, 120):
+        cut = impatiently(levels)
+        assert before <= cut.states <= whole.states
+        before = cut.states
+        assert [f.finding for f in cut.found] == [f.finding for f in whole.found][: len(cut.found)]
+        assert [len(f.witness.steps) for f in cut.found] == [24, 32][: len(cut.found)]
+        assert len(cut.found) == (levels >= 24) + (levels >= 32)
+        assert (cut.unexpanded == 0) == (cut.states == whole.states)
+        assert cut.verdict is (Verdict.FINDING if levels >= 24 else Verdict.UNDECIDED)
+
+
+@pytest.mark.parametrize("budget", [Budget(seconds=0.0), Budget(memory=1)])
+def test_no_budget_at_all_still_says_so(budget: Budget) -> None:
+    cut = explore(ROW_1.scenario({}), budget=budget)
+    assert (cut.verdict, cut.states, cut.unexpanded) == (Verdict.UNDECIDED, 1, 1)
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100])
+def test_the_size_of_a_chunk_decides_nothing(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = ROW_2.scenario({"contenders": "zero-step"})
+    whole = explore(scenario)
+    monkeypatch.setattr(frontier, "_CHUNK", chunk)
+    pieces = explore(scenario)
+    assert (pieces.states, pieces.transitions, pieces.depth) == (whole.states, whole.transitions, whole.depth)
+    assert [f.finding for f in pieces.found] == [f.finding for f in whole.found]
+
+
+def test_exploring_twice_gives_the_same_witnesses() -> None:
+    first, second = (explore(ROW_2.scenario({})) for _ in range(2))
+    assert [f.picks for f in first.found] == [f.picks for f in second.found]
+
+
+def test_progress_is_told_of_every_level() -> None:
+    told: list[Progress] = []
+    exploration = explore(ROW_1.scenario({"contenders": "none"}), tick=told.append)
+    assert [progress.depth for progress in told] == list(range(exploration.depth + 1))
+    assert sum(progress.frontier for progress in told) == exploration.states
+
+
+def test_growth_is_foretold() -> None:
+    """What `growth` says is at least what adding takes, so a memory budget is not overshot."""
+    visited = Visited(2)
+    assert visited.growth(10) == 0
+    assert visited.growth(1_000_000) >= 1_000_000 * (8 * 2 + 4)
