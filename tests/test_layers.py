@@ -46,8 +46,18 @@ def test_every_room_is_a_layer() -> None:
     assert rooms <= {*LAYERS, "schedules"}
 
 
+def loaded(code: str, *modules: str) -> str:
+    """Which of these modules a program has loaded at its end."""
+    program = f"import sys; {code}; print([m for m in {modules} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
 def test_the_command_line_starts_light() -> None:
-    heavy = "[m for m in ('trio', 'numpy', 'textual', 'rich', 'cattrs') if m in sys.modules]"
-    code = f"import sim.cli, sys; print({heavy})"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout == "[]\n"
+    assert loaded("import sim.cli", "trio", "numpy", "textual", "rich", "cattrs") == "[]"
+
+
+@pytest.mark.parametrize("command", ["run", "replay", "show", "list", "explain"])
+def test_only_exploring_needs_numpy(command: str) -> None:
+    assert loaded(f"import sim.cli.{command}", "numpy") == "[]"
+    assert loaded("import sim.cli.explore", "numpy") == "['numpy']"

@@ -11,7 +11,8 @@ from sim.cli.files import write_schedule
 from sim.cli.options import Force, Json, Settings, Without, amount, print_json, progress, scenario_from
 from sim.cli.status import Status
 from sim.scenarios.witnesses import witnesses
-from sim.search.explore import Budget, Verdict, explore
+from sim.search.explore import explore
+from sim.search.result import Budget, Verdict
 from sim.view import contract
 from sim.view.report import exploration_report, finding_line
 

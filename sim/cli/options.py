@@ -16,7 +16,7 @@ from rich.console import Console
 from sim.engine.scenario import Scenario
 from sim.scenarios.library import recipe_named
 from sim.scenarios.recipe import UsageError
-from sim.search.explore import Progress
+from sim.search.result import Progress
 
 Settings = Annotated[
     tuple[str, ...], Parameter(name="--set", negative=(), help="KEY=VALUE; `tdpsim explain SCENARIO` has the keys")

@@ -1,7 +1,7 @@
 """Which model this is: a digest of everything that decides what a step does.
 
-It is taken over the syntax trees of the model's files, without comments, docstrings and annotations, so that it
-moves when the model may have moved, and is the same under every Python.
+It is taken over the syntax trees of the model's files, without comments, docstrings, annotations and imports, so that
+it moves when the model may have moved, and is the same under every Python.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 _PARTS = ("tdx", "kvm", "scenarios")
+_BESIDE = ("glossary.py", "library.py", "model.py", "recipe.py", "table.py", "witnesses.py")
+"""Files of `scenarios` that decide nothing about a step."""
 _ENGINE = ("operations.py", "cells.py", "values.py")
 _UNSAID = ("annotation", "returns", "type_comment", "type_params", "kind", "ctx")
 
@@ -22,7 +24,7 @@ def _sources(folder: Traversable) -> Iterator[Traversable]:
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
         if item.is_dir():
             yield from _sources(item)
-        elif item.name.endswith(".py"):
+        elif item.name.endswith(".py") and item.name not in _BESIDE:
             yield item
 
 
@@ -33,7 +35,7 @@ def _spelled(node: object) -> str:
         return repr(node)
     body = getattr(node, "body", None)
     if isinstance(body, list) and isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-        node.body = [part for part in body if not _is_text(part)]
+        node.body = [part for part in body if not _is_unsaid(part)]
     parts = (
         f"{name}={_spelled(value)}"
         for name, value in ast.iter_fields(node)
@@ -42,7 +44,10 @@ def _spelled(node: object) -> str:
     return f"{type(node).__name__}({','.join(parts)})"
 
 
-def _is_text(node: ast.stmt) -> bool:
+def _is_unsaid(node: ast.stmt) -> bool:
+    """Imports, and texts that stand for themselves."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return True
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 

@@ -14,7 +14,8 @@ from sim.engine.operations import Finding
 from sim.engine.scenario import Scenario
 from sim.scenarios.library import recipe_named
 from sim.scenarios.transitions import ROWS, Row
-from sim.search.explore import Exploration, Progress, explore
+from sim.search.explore import explore
+from sim.search.result import Exploration, Progress
 from sim.tdx.td import TDCALL, ZERO_STEP
 
 CONTENDERS = (ZERO_STEP, TDCALL)

@@ -11,7 +11,7 @@ from sim.engine.scenario import Scenario
 from sim.engine.schedule import FoundBy, Schedule, record
 from sim.engine.world import Run
 from sim.scenarios.model import model_digest
-from sim.search.explore import Exploration, Found
+from sim.search.result import Exploration, Found
 
 
 def full_model(scenario: Scenario) -> str:

@@ -6,15 +6,11 @@ where a mirror SPTE and its S-EPT entry disagree. Breadth first makes the first 
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
-from enum import Enum
 from itertools import pairwise
 from typing import Any, TypeVar
 
-import attrs
 import numpy as np
 
 from sim.engine.automata import Automata
@@ -27,85 +23,9 @@ from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks
 from sim.engine.stepper import run as run_over_automata
 from sim.engine.values import spell
-from sim.engine.world import Run
+from sim.search.result import UNBOUNDED, Budget, Exploration, Found, Progress
 
 V = TypeVar("V")
-
-
-@attrs.frozen
-class Progress:
-    """How far an exploration has come."""
-
-    states: int
-    transitions: int
-    depth: int
-    frontier: int
-    seconds: float
-
-
-@attrs.frozen
-class Found:
-    """A finding and a shortest run that shows it at its last step."""
-
-    finding: Finding
-    witness: Run
-    picks: Picks
-
-
-@attrs.frozen
-class Budget:
-    """How much an exploration may use; None is no bound. Memory is that of the whole process, in bytes."""
-
-    seconds: float | None = None
-    memory: int | None = None
-
-    def spent(self, seconds: float, more: int) -> bool:
-        """Whether it has run that long, or `more` bytes would be too much."""
-        if self.seconds is not None and seconds >= self.seconds:
-            return True
-        return self.memory is not None and _resident() + more > self.memory
-
-
-def _resident() -> int:
-    """The most memory that this process has had, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-class Verdict(Enum):
-    """What exploring came to."""
-
-    CLEAN = "clean"
-    FINDING = "finding"
-    UNDECIDED = "undecided"
-
-
-@attrs.frozen
-class Exploration:
-    """What exploring said: how much there was, and what was found, in the order it was met.
-
-    `unexpanded` states were reached and checked, but a budget ended before their steps were taken. `final_states` are
-    those in which nobody can step, where they were asked for.
-    """
-
-    scenario: Scenario
-    states: int
-    transitions: int
-    depth: int
-    seconds: float
-    found: tuple[Found, ...]
-    unexpanded: int
-    final_states: tuple[dict[str, str], ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        if self.found:
-            return Verdict.FINDING
-        return Verdict.UNDECIDED if self.unexpanded else Verdict.CLEAN
-
-    @property
-    def clean(self) -> bool:
-        return self.verdict is Verdict.CLEAN
 
 
 class _Watched:
@@ -210,7 +130,7 @@ class _Search:
 def explore(
     scenario: Scenario,
     *,
-    budget: Budget = Budget(),
+    budget: Budget = UNBOUNDED,
     merge: bool = True,
     finals: bool = False,
     tick: Callable[[Progress], None] | None = None,

@@ -5,14 +5,16 @@ Fields that nothing computes yet are null: an answer that is not known is not le
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sim.engine.operations import Finding
 from sim.engine.schedule import Schedule, write
 from sim.engine.world import Run
-from sim.scenarios.table import Cell
 from sim.scenarios.witnesses import file_name, full_model, shipped, witness
-from sim.search.explore import Exploration, Found
+from sim.search.result import Exploration, Found
+
+if TYPE_CHECKING:
+    from sim.scenarios.table import Cell  # which explores: a run that is only replayed needs no numpy
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sim.engine.operations import Finding
 from sim.engine.schedule import write
 from sim.scenarios.witnesses import full_model, witness
-from sim.search.explore import Exploration
+from sim.search.result import Exploration
 
 
 def settings_line(params: Iterable[tuple[str, str]], without: tuple[str, ...]) -> str:

@@ -13,7 +13,8 @@ from sim.engine.product import Product
 from sim.engine.routines import Again, Call, Done, repeat, routine
 from sim.engine.scenario import Look, Property, Scenario, Task
 from sim.scenarios.library import recipe_named
-from sim.search.explore import Exploration, explore
+from sim.search.explore import explore
+from sim.search.result import Exploration
 from tests.engine.plain import by_arrays, plainly
 
 X: Cell[int] = Cell("x", 0, range(200))

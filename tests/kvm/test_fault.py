@@ -8,7 +8,8 @@ from sim.engine.scenario import Scenario, Task
 from sim.kvm.versions import VERSIONS
 from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, machine
-from sim.search.explore import Exploration, explore
+from sim.search.explore import explore
+from sim.search.result import Exploration
 from sim.tdx.releases import RELEASES
 from sim.tdx.sept import SeptState
 from sim.tdx.vp_enter import Instruction, VpEnter

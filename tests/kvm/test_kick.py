@@ -9,7 +9,8 @@ from sim.engine.routines import Call
 from sim.kvm import kvm_main
 from sim.kvm.kvm_main import KvmMain, Request, Vcpu
 from sim.scenarios.library import recipe_named
-from sim.search.explore import Exploration, explore
+from sim.search.explore import explore
+from sim.search.result import Exploration
 
 ZAP = recipe_named("leaf-to-np-exclusive")
 ORDERS = pytest.mark.parametrize("order", ["before", "after"])

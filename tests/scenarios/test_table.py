@@ -9,7 +9,8 @@ import pytest
 
 from sim.scenarios.library import recipe_named
 from sim.scenarios.table import Cell, derive
-from sim.search.explore import Exploration, explore
+from sim.search.explore import explore
+from sim.search.result import Exploration
 
 HITS = {
     (2, "after", "1.5.01"): ("zero-step", "tdcall"),

@@ -7,7 +7,8 @@ import pytest
 from sim.engine import frontier
 from sim.engine.visited import Visited
 from sim.scenarios.library import recipe_named
-from sim.search.explore import Budget, Exploration, Progress, Verdict, explore
+from sim.search.explore import explore
+from sim.search.result import Budget, Exploration, Progress, Verdict
 
 ROW_1, ROW_2 = recipe_named("np-to-leaf-shared"), recipe_named("np-to-leaf-exclusive")
 
