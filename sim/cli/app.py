@@ -51,10 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain(Status.INTERRUPTED, "interrupted; nothing was recorded that is not complete")
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
-        from sim.cli.trouble import explain  # noqa: PLC0415 - knows the engine's errors, which --help does not need
-
-        return _complain(*explain(error))
+        return _complain(*_explained(error))
     return Status.CLEAN if status is None else int(status)
+
+
+def _explained(error: Exception) -> tuple[Status, str]:
+    try:
+        from sim.cli.trouble import explain  # noqa: PLC0415 - knows the engine's errors, which --help does not need
+    except ImportError as missing:
+        return Status.INTERNAL, f"this installation is not whole: {missing}"
+    return explain(error)
 
 
 def _complain(status: Status, message: str) -> int:

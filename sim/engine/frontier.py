@@ -27,6 +27,7 @@ from sim.engine.scenario import Task
 from sim.engine.visited import U64, Index, Visited
 
 _CHUNK = 1 << 16
+_WIDEST = 16
 _ASK = -1
 _MASK = (1 << WORD) - 1
 
@@ -55,6 +56,11 @@ def _room(array: npt.NDArray[Any], size: int, fill: int = 0) -> npt.NDArray[Any]
     return longer
 
 
+def _is_wide(fields: tuple[Field, ...]) -> bool:
+    """Whether a footprint has too many valuations to set a place aside for each."""
+    return sum(field.bits for field in fields) > _WIDEST
+
+
 class _Table:
     """What one task may do: its local states, the questions they ask, and the answers so far.
 
@@ -71,6 +77,7 @@ class _Table:
         self.base = np.zeros(64, np.int64)
         self.answer = np.full(256, _ASK, np.int32)
         self._questions = 1
+        self._wide: dict[tuple[int, ...], int] = {}
         self.first = np.zeros(64, np.int64)
         self.outcomes = np.zeros(64, np.int64)
         self._answers = 1
@@ -92,8 +99,30 @@ class _Table:
         if number == len(self.shapes):
             self.shapes.append(fields)
         self.shape[local], self.base[local] = number, self._questions
-        self._questions += 1 << sum(field.bits for field in fields)
-        self.answer = _room(self.answer, self._questions, _ASK)
+        if not _is_wide(fields):
+            self._questions += 1 << sum(field.bits for field in fields)
+            self.answer = _room(self.answer, self._questions, _ASK)
+
+    def questions(self, local: Index, values: list[U64], fields: tuple[Field, ...]) -> Index:
+        """The question that each state asks, from its local state and the values of that one's footprint."""
+        if _is_wide(fields):
+            asked, which = np.unique(np.stack([local, *values]).astype(np.int64), axis=1, return_inverse=True)
+            return np.array([self._question(tuple(column)) for column in asked.T.tolist()], np.int64).take(
+                which.reshape(-1)
+            )
+        question, bits = self.base.take(local), 0
+        for field, value in zip(fields, values, strict=True):
+            question += (value << np.uint64(bits)).astype(np.int64)
+            bits += field.bits
+        return question
+
+    def _question(self, asked: tuple[int, ...]) -> int:
+        """The number of a question of a wide footprint, for which there is no place set aside."""
+        number = self._wide.setdefault(asked, self._questions)
+        if number == self._questions:
+            self._questions += 1
+            self.answer = _room(self.answer, self._questions, _ASK)
+        return number
 
     def ask(self, question: int, state: int) -> None:
         """Learn the answer to a question, from a state that asks it."""
@@ -148,11 +177,7 @@ class _Steps:
 
     def _take(self, table: _Table, states: Index, local: Index, fields: tuple[Field, ...]) -> None:
         here = [word.take(states) for word in self.words]
-        question = table.base.take(local)
-        bits = 0
-        for field in fields:
-            question += (numbers_of(field, here) << np.uint64(bits)).astype(np.int64)
-            bits += field.bits
+        question = table.questions(local, [numbers_of(field, here) for field in fields], fields)
         answer = table.answer.take(question)
         unknown = np.flatnonzero(answer == _ASK)
         if len(unknown):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sim.engine import frontier
 from sim.engine.automata import Automata
 from sim.engine.cells import BOOL, Cell
 from sim.engine.operations import bug, choose, fetch_add, load, store, wait
@@ -117,6 +118,33 @@ def test_states_of_many_words_are_states() -> None:
     assert by_arrays(product) == plainly(Product(this, automata))
     assert product.words >= 2
     assert explore(this).states == 2**10
+
+
+@pytest.mark.parametrize("widest", [0, 16])
+def test_footprints_with_too_many_valuations_for_a_table(widest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three cells that count to a hundred each are 21 bits: their questions are numbered as they come up."""
+    monkeypatch.setattr(frontier, "_WIDEST", widest)
+    cells = tuple(Cell(f"wide{i}", 0, range(200)) for i in range(3))
+    this = scenario(*(climb_to(cell, 100) for cell in cells[:2]), watch_all(cells))
+    automata = Automata()
+    product = Product(this, automata)
+    assert by_arrays(product) == plainly(Product(this, automata))
+    assert sum(product.field(cell).bits for cell in cells[:2]) > 10
+
+
+@routine
+async def climb_to(cell: Cell[int], top: int) -> None:
+    for value in range(1, top):
+        await store(cell, value)
+
+
+@routine
+async def watch_all(cells: tuple[Cell[int], ...]) -> None:
+    await wait("all.together", _together, *cells)
+
+
+def _together(a: int, b: int, c: int) -> bool:
+    return a == b == 50 + c
 
 
 @routine
