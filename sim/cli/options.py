@@ -19,11 +19,14 @@ from sim.scenarios.recipe import UsageError
 from sim.search.result import Progress
 
 Settings = Annotated[
-    tuple[str, ...], Parameter(name="--set", negative=(), help="KEY=VALUE; `tdpsim explain SCENARIO` has the keys")
+    tuple[str, ...],
+    Parameter(name="--set", negative=(), show_default=False, help="KEY=VALUE; `tdpsim explain SCENARIO` has the keys"),
 ]
-Without = Annotated[tuple[str, ...], Parameter(negative=(), help="Take a guard out, to see what it guards")]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON and nothing else")]
-Force = Annotated[bool, Parameter(negative=(), help="Replace files that are there already")]
+Without = Annotated[
+    tuple[str, ...], Parameter(negative=(), show_default=False, help="Take a guard out, to see what it guards")
+]
+Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON and nothing else")]
+Force = Annotated[bool, Parameter(negative=(), show_default=False, help="Replace files that are there already")]
 Color = Annotated[Literal["auto", "always", "never"], Parameter(help="Colour; NO_COLOR is respected too")]
 
 

@@ -12,7 +12,10 @@ from sim.cli.status import Status
 from sim.engine.replay import Drift, replay
 from sim.view import contract
 
-Loose = Annotated[bool, Parameter(negative=(), help="Another model's schedule too; check points, not what was seen")]
+Loose = Annotated[
+    bool,
+    Parameter(negative=(), show_default=False, help="Another model's schedule too; check points, not what was seen"),
+]
 
 
 def replay_command(file: str, *, loose: Loose = False, json: Json = False) -> int:

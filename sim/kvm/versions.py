@@ -24,14 +24,23 @@ class Series(Kvm):
     VERSION = "series"
 
     @routine
+    @dunder
+    async def _tdp_mmu_set_spte_atomic(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
+        """One compare-and-exchange, which knows nothing of mirrors any more."""
+        await self.WARN_ON_ONCE(iter.old_spte.is_frozen)
+        if await cmpxchg(self.sptep(iter.gfn), iter.old_spte, new_spte) != iter.old_spte:
+            return EBUSY()
+        return None
+
+    @routine
     async def tdp_mmu_set_spte_atomic(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
         """Freeze, handle the change (children, then the external PTE), and then show the new SPTE, or restore."""
         await self.lockdep_assert_held_read()
         await self.WARN_ON_ONCE(new_spte.is_frozen)
-        await self.WARN_ON_ONCE(iter.old_spte.is_frozen)
+        ret = await self._tdp_mmu_set_spte_atomic(iter, FROZEN_SPTE)
+        if ret:
+            return ret
         sptep = self.sptep(iter.gfn)
-        if await cmpxchg(sptep, iter.old_spte, FROZEN_SPTE) != iter.old_spte:
-            return EBUSY()
         ret = await self._handle_changed_spte(iter.gfn, iter.old_spte, new_spte, iter.level, True)
         if not ret:
             await store(sptep, new_spte)

@@ -107,7 +107,7 @@ BEFORE, AFTER = Kvm, Series
         ),
         (BEFORE, "read", atomic(LEAF, NP), PENDING, ["KVM_BUG_ON __tdp_mmu_set_spte_atomic"]),
         (BEFORE, "read", atomic(FROZEN_SPTE, LEAF), FREE, ["WARN __tdp_mmu_set_spte_atomic"]),
-        (AFTER, "read", atomic(FROZEN_SPTE, LEAF), FREE, ["WARN tdp_mmu_set_spte_atomic"]),
+        (AFTER, "read", atomic(FROZEN_SPTE, LEAF), FREE, ["WARN __tdp_mmu_set_spte_atomic"]),
         (AFTER, "read", atomic(NP, FROZEN_SPTE), FREE, ["WARN tdp_mmu_set_spte_atomic"]),
         (AFTER, "write", exclusive(FROZEN_SPTE, NP), FREE, ["WARN tdp_mmu_set_spte", "WARN __handle_changed_spte"]),
         (AFTER, "write", exclusive(NP, Spte(NP.kind, 0)), FREE, []),
