@@ -1,9 +1,9 @@
 """The one source of chance: a counter-based generator of (seed, step, draw).
 
 There is no state to carry along: the number that seed 7 draws at step 3 is the same whether one seed is run or a
-hundred thousand at once, on every platform. The mixing function is the finaliser of SplitMix64 (Steele, Lea and
-Flood, OOPSLA 2014), applied once per coordinate. `below` scales the upper 32 bits, so a choice among n is uniform to
-n parts in 2**32.
+hundred thousand at once, on every platform. The mixing function is the finaliser of SplitMix64 ("Fast splittable
+pseudorandom number generators", OOPSLA 2014), applied once per coordinate. `below` scales the upper 32 bits, so a
+choice among n is uniform to n parts in 2**32.
 """
 
 from __future__ import annotations
