@@ -10,7 +10,7 @@ from sim.scenarios.glossary import GLOSSARY
 from sim.scenarios.recipe import UsageError
 
 
-def explain_command(name: str, *, json: Json = False) -> int:
+def explain_command(name: str, /, *, json: Json = False) -> int:
     """Say in words what a scenario, parameter, guard, property, version or kind of finding is."""
     known = {word: (kind, text) for kind, words in GLOSSARY.items() for word, text in words.items()}
     if name not in known:

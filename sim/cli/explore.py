@@ -19,6 +19,7 @@ from sim.view.report import exploration_report, finding_line
 
 def explore_command(
     scenario: str,
+    /,
     *,
     set: Settings = (),
     without: Without = (),

@@ -18,7 +18,10 @@ Loose = Annotated[
 ]
 
 
-def replay_command(file: str, *, loose: Loose = False, json: Json = False) -> int:
+File = Annotated[str, Parameter(allow_leading_hyphen=True, help="A schedule file, or - to find one in a mail on stdin")]
+
+
+def replay_command(file: File, /, *, loose: Loose = False, json: Json = False) -> int:
     """Run a recorded schedule again, from FILE or (`-`) a mail on stdin, and compare every step.
 
     Exit status 0: what the file expects. 1: another outcome. 3: it does not fit the model; the line says where.

@@ -20,6 +20,7 @@ from sim.view.report import finding_line
 
 def run_command(
     scenario: str,
+    /,
     *,
     seed: Annotated[int, Parameter(help="Decides everything that is left to chance")] = 0,
     strategy: Literal["walk"] = "walk",

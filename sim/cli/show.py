@@ -8,13 +8,14 @@ from cyclopts import Parameter
 
 from sim.cli.files import drifted, read_schedule, scenario_of
 from sim.cli.options import console
-from sim.cli.replay import Loose
+from sim.cli.replay import File, Loose
 from sim.engine.replay import Drift
 from sim.view.timeline import moments, timeline
 
 
 def show_command(
-    file: str,
+    file: File,
+    /,
     *,
     loose: Loose = False,
     width: Annotated[int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")] = None,

@@ -347,6 +347,26 @@ def test_a_broken_model_exits_with_70(tdpsim: Any, monkeypatch: pytest.MonkeyPat
     assert "cell epoch.refcount: 3 is outside its domain" in said.complaint
 
 
+@pytest.mark.parametrize("command", ["replay", "show"])
+def test_a_mail_is_read_from_stdin(command: str) -> None:
+    quoted = "".join(f"> > {line}\r\n" for line in ROW_2.read_text(encoding="utf-8").splitlines())
+    said = subprocess.run(
+        [sys.executable, "-m", "sim.cli", command, "-"],
+        input=f"Hi,\r\n{quoted}> ouch\r\n".encode(),
+        capture_output=True,
+        check=False,
+    )
+    assert (said.returncode, said.stderr) == (0, b"")
+    assert b"KVM_BUG_ON" in said.stdout
+
+
+@pytest.mark.parametrize("argv", [("--replay",), ("replay",), ("replay", "a", "b"), ("replay", "--lose", "a")])
+def test_a_slip_in_the_options_is_usage(tdpsim: Any, argv: tuple[str, ...]) -> None:
+    said = tdpsim(*argv)
+    assert said.status == 2
+    assert said.complaint
+
+
 def python(*argv: str, **env: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-m", "sim.cli", *argv], capture_output=True, env={**os.environ, **env}, check=False
