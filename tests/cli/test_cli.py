@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shlex
 import shutil
 import site
 import subprocess
@@ -345,6 +347,27 @@ def test_a_broken_model_exits_with_70(tdpsim: Any, monkeypatch: pytest.MonkeyPat
     said = tdpsim("explore", "np-to-leaf-shared")
     assert said.status == 70
     assert "cell epoch.refcount: 3 is outside its domain" in said.complaint
+
+
+def readme_commands() -> list[str]:
+    """Every `tdpsim` line of the README, without its comment."""
+    readme = (SCHEDULES.parent / "README.md").read_text(encoding="utf-8")
+    return [line.partition("#")[0].strip() for line in readme.splitlines() if line.startswith("    tdpsim ")]
+
+
+@pytest.mark.parametrize("command", readme_commands())
+def test_what_the_readme_says_works(tdpsim: Any, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SCHEDULES.parent)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(ROW_2.read_bytes())))
+    words = shlex.split(command.replace("< mail", ""))[1:]
+    argv = [path for word in words for path in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
+    said = tdpsim(*argv)
+    assert said.status in {0, 1}
+    assert said.err == ""
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(readme_commands()) >= 8
 
 
 @pytest.mark.parametrize("command", ["replay", "show"])
