@@ -27,6 +27,8 @@ class FileTrouble(Exception):
 
 def read_schedule(name: str) -> Schedule:
     """The schedule in a file, or in what `-` reads."""
+    if name.startswith("-") and name != "-":
+        raise FileTrouble(Status.USAGE, f"no option is named {name} (a file of that name is ./{name})")
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:

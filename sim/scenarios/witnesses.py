@@ -10,6 +10,7 @@ from pathlib import Path
 from sim.engine.scenario import Scenario
 from sim.engine.schedule import FoundBy, Schedule, record
 from sim.engine.world import Run
+from sim.scenarios.library import recipe_named
 from sim.scenarios.model import model_digest
 from sim.search.result import Exploration, Found
 
@@ -30,11 +31,15 @@ def recording(run: Run, strategy: str, seed: int) -> Schedule:
 
 
 def file_name(scenario: Scenario, found: Found) -> str:
-    """Scenario, kernel, module, the guards that are out, and the finding."""
+    """Scenario, kernel, module, what else is not at its default, the guards that are out, and the finding."""
     finding = found.finding
+    defaults = {param.name: param.default for param in recipe_named(scenario.name).params}
+    set_to = tuple(
+        value for name, value in scenario.params if name not in {"order", "module"} and value != defaults[name]
+    )
     without = tuple(f"without-{guard}" for guard in scenario.without)
     where = finding.where.partition("@")[0]
-    return ".".join((scenario.name, scenario.model, *without, finding.kind, where, *finding.causes)) + ".toml"
+    return ".".join((scenario.name, scenario.model, *set_to, *without, finding.kind, where, *finding.causes)) + ".toml"
 
 
 def witnesses(exploration: Exploration) -> Iterator[tuple[str, Schedule]]:

@@ -179,6 +179,12 @@ def test_recording_writes_each_witness_and_the_command_that_replays_it(tdpsim: A
     assert [tdpsim(*command).status for command in commands] == [0, 0]
 
 
+def test_recordings_of_different_settings_have_different_names(tdpsim: Any, tmp_path: Path) -> None:
+    for settings in ((), ("--set", "contenders=tdcall"), ("--set", "mmu_lock=unfair"), ("--without", "zero-step")):
+        assert tdpsim("explore", "np-to-leaf-exclusive", *settings, "--record", tmp_path).status == 1
+    assert len(list(tmp_path.iterdir())) == 2 + 1 + 2 + 1
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in SCHEDULES.glob("*.toml")))
 def test_replay_and_show_every_schedule(tdpsim: Any, name: str) -> None:
     assert tdpsim("replay", SCHEDULES / name).status == 0
@@ -383,7 +389,9 @@ def test_a_mail_is_read_from_stdin(command: str) -> None:
     assert b"KVM_BUG_ON" in said.stdout
 
 
-@pytest.mark.parametrize("argv", [("--replay",), ("replay",), ("replay", "a", "b"), ("replay", "--lose", "a")])
+@pytest.mark.parametrize(
+    "argv", [("--replay",), ("replay",), ("replay", "a", "b"), ("replay", "--lose", "a"), ("replay", "--lose")]
+)
 def test_a_slip_in_the_options_is_usage(tdpsim: Any, argv: tuple[str, ...]) -> None:
     said = tdpsim(*argv)
     assert said.status == 2
