@@ -11,6 +11,7 @@ import pytest
 
 from sim.engine import live
 from sim.engine.replay import Drift, replay
+from sim.engine.scenario import Scenario
 from sim.engine.schedule import WIDTH, Schedule, parse, write
 from sim.engine.scheduler import Walk
 from sim.scenarios.library import LIBRARY, recipe_named
@@ -19,7 +20,7 @@ from sim.scenarios.witnesses import full_model, recording, shipped
 FILES = sorted((Path(__file__).parents[2] / "schedules").glob("*.toml"))
 
 
-def scenario_of(schedule: Schedule):  # type: ignore[no-untyped-def] # noqa: ANN201
+def scenario_of(schedule: Schedule) -> Scenario:
     return recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
 
 
