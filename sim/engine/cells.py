@@ -25,32 +25,6 @@ class OneOf:
 
 
 @attrs.frozen
-class Subsets:
-    """Tuples that hold some of `items`, each at most once, in the order of `items`."""
-
-    items: tuple[object, ...]
-
-    def __contains__(self, value: object) -> bool:
-        return isinstance(value, tuple) and value == tuple(item for item in self.items if item in value)
-
-
-@attrs.frozen
-class Sequences:
-    """Tuples of some of `items` in any order, none twice, none longer than `most`."""
-
-    items: tuple[object, ...]
-    most: int
-
-    def __contains__(self, value: object) -> bool:
-        return (
-            isinstance(value, tuple)
-            and len(value) <= self.most
-            and all(item in self.items for item in value)
-            and all(value.count(item) == 1 for item in value)
-        )
-
-
-@attrs.frozen
 class Record:
     """Instances of one attrs class whose every field lies in the domain given for it."""
 

@@ -128,11 +128,6 @@ class Product:
     def cell(self, state: int, cell: Cell[V]) -> V:
         return cast("V", self.field(cell).of(state))
 
-    def cell_mask(self, cell: Cell[Any]) -> int:
-        """The bits of a state that number the cell's value."""
-        field = self.field(cell)
-        return field.mask << field.shift
-
     def local(self, state: int, task: str) -> LocalState:
         return cast("LocalState", self._locals[task].of(state))
 

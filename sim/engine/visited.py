@@ -54,11 +54,6 @@ class Visited:
         self._slots = np.empty(0, np.uint32)
         self._make_room(_FIRST // 2)
 
-    @property
-    def bytes(self) -> int:
-        """What the arrays take."""
-        return sum(word.nbytes for word in self.words) + self.before.nbytes + self._slots.nbytes
-
     def growth(self, more: int) -> int:
         """The bytes that adding `more` states may take on top, while the arrays move to longer ones."""
         count, extra = self.count + more, 0

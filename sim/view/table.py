@@ -43,8 +43,10 @@ def _line(cell: Cell, notes: dict[str, str]) -> tuple[str, ...]:
 
 
 READING = (
-    "hit: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in some interleaving, "  # noqa: ISC004 - prose
-    "were the transition to happen on a mirror root.",
+    (
+        "hit: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in some interleaving, "
+        "were the transition to happen on a mirror root."
+    ),
     f"{', '.join(CONTENDERS)}: whether that contender alone brings it about. none: no interleaving does.",
     "before: v6.19. after: the end of the series that has patch 07/17.",
     "Every state of every interleaving was visited. Not covered: " + "; ".join(NOT_COVERED) + ".",

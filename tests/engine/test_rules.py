@@ -234,7 +234,7 @@ def test_a_loop_without_an_operation_is_refused(execute: Executor) -> None:
 @routine  # line junk
 async def junk() -> Again | Done[None]:
     await load(X)
-    return 3  # type: ignore[return-value]
+    return 3  # type: ignore[return-value] # the mistake that is tested
 
 
 @routine
@@ -251,7 +251,7 @@ def test_a_loops_body_says_again_or_done(execute: Executor) -> None:
 
 def test_repeat_takes_a_routine() -> None:
     with pytest.raises(EngineError, match="takes a routine"):
-        repeat(dict)  # type: ignore[arg-type]
+        repeat(dict)  # type: ignore[arg-type] # the mistake that is tested
 
 
 @routine

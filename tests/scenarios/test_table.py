@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sim.engine.operations import Finding
 from sim.scenarios.library import recipe_named
-from sim.scenarios.table import Cell, derive
+from sim.scenarios.table import Cell, derive, is_hit
 from sim.search.explore import explore
 from sim.search.result import Exploration
 
@@ -31,6 +32,12 @@ def test_the_table_has_every_cell(cells: tuple[Cell, ...]) -> None:
 
 def test_hits_are_those_of_the_mail(cells: tuple[Cell, ...]) -> None:
     assert {(c.row.number, c.order, c.module): c.causes for c in cells if c.hits} == HITS
+
+
+def test_only_that_kvm_bug_on_is_a_hit() -> None:
+    assert is_hit(Finding("KVM_BUG_ON", "handle_changed_spte", ("tdcall",)))
+    assert not is_hit(Finding("WARN", "handle_changed_spte"))
+    assert not is_hit(Finding("KVM_BUG_ON", "tdp_mmu_set_spte"))
 
 
 def test_each_cause_suffices_alone_and_no_other_does(cells: tuple[Cell, ...]) -> None:

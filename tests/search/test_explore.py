@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import attrs
 import pytest
 
 from sim.engine import frontier
@@ -13,19 +16,18 @@ from sim.search.result import Budget, Exploration, Progress, Verdict
 ROW_1, ROW_2 = recipe_named("np-to-leaf-shared"), recipe_named("np-to-leaf-exclusive")
 
 
-class Patience:
+@attrs.frozen
+class Patience(Budget):
     """A budget that is spent after so many questions."""
 
-    def __init__(self, questions: int) -> None:
-        self.left = questions
+    questions: Iterator[int] = attrs.field(kw_only=True)
 
-    def spent(self, _seconds: float, _more: int) -> bool:
-        self.left -= 1
-        return self.left < 0
+    def spent(self, seconds: float, more: int) -> bool:
+        return next(self.questions, None) is None
 
 
 def impatiently(levels: int) -> Exploration:
-    return explore(ROW_2.scenario({}), budget=Patience(levels))  # type: ignore[arg-type]
+    return explore(ROW_2.scenario({}), budget=Patience(questions=iter(range(levels))))
 
 
 def test_a_cut_exploration_is_a_beginning_of_the_whole_one() -> None:
