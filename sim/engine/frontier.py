@@ -9,11 +9,16 @@ number per word of a state.
 States are numbered in the order in which they are found, so a level is a range of numbers. Nothing of a chunk is kept
 before all of it has been computed: a field that runs out of bits in the middle (`Widen`) makes the chunk start over,
 after every state so far has been given the new form.
+
+Several threads share the work where they are asked to. Whatever has been learned, they only read: a chunk that asks
+something new is put aside (`Unknown`) and done again by one thread, in its turn. So what is learned, in which order,
+and which number a state gets, does not depend on how many threads there are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
@@ -24,12 +29,16 @@ import numpy.typing as npt
 from sim.engine.operations import HALTED, Finding
 from sim.engine.product import WORD, Field, Product, Widen
 from sim.engine.scenario import Task
-from sim.engine.visited import U64, Index, Visited
+from sim.engine.visited import U64, Batch, Each, Index, Mask, Visited, joined
 
 _CHUNK = 1 << 16
 _WIDEST = 16
 _ASK = -1
 _MASK = (1 << WORD) - 1
+
+
+class Unknown(Exception):
+    """A question that nobody has asked before, where nothing may be learned."""
 
 
 @attrs.frozen
@@ -73,9 +82,10 @@ class _Table:
         self.field = product.local_field(task.name)
         self.shapes: list[tuple[Field, ...]] = [()]
         self._numbers: dict[tuple[Field, ...], int] = {(): 0}
-        self.shape = np.full(64, _ASK, np.int64)
+        self.shape = np.full(64, _ASK, np.int16)
         self.base = np.zeros(64, np.int64)
         self.answer = np.full(256, _ASK, np.int32)
+        self._met = 0
         self._questions = 1
         self._wide: dict[tuple[int, ...], int] = {}
         self.first = np.zeros(64, np.int64)
@@ -84,13 +94,22 @@ class _Table:
         self.deltas: list[U64] = [np.zeros(64, np.uint64) for _ in range(product.words)]
         self.flagged = np.zeros(64, np.bool_)
         self.findings: list[Finding | None] = []
+        self.flags = self.choices = 0
 
-    def meet(self, local: int) -> None:
-        """Learn what a local state asks about, if that is not known."""
-        self.shape = _room(self.shape, local + 1, _ASK)
-        self.base = _room(self.base, local + 1)
-        if self.shape[local] != _ASK:
-            return
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are local states that it has not met."""
+        return self._met < len(self.field.values)
+
+    def meet(self) -> None:
+        """Learn what every local state so far asks about."""
+        self.shape = _room(self.shape, len(self.field.values), _ASK)
+        self.base = _room(self.base, len(self.field.values))
+        for local in range(self._met, len(self.field.values)):
+            self._meet(local)
+        self._met = len(self.field.values)
+
+    def _meet(self, local: int) -> None:
         fields = self.product.footprint(self.task, local)
         if fields is None:
             self.shape[local] = 0
@@ -103,23 +122,25 @@ class _Table:
             self._questions += 1 << sum(field.bits for field in fields)
             self.answer = _room(self.answer, self._questions, _ASK)
 
-    def questions(self, local: Index, values: list[U64], fields: tuple[Field, ...]) -> Index:
+    def questions(self, local: Index, values: list[U64], fields: tuple[Field, ...], *, learn: bool) -> Index:
         """The question that each state asks, from its local state and the values of that one's footprint."""
         if _is_wide(fields):
             asked, which = np.unique(np.stack([local, *values]).astype(np.int64), axis=1, return_inverse=True)
-            return np.array([self._question(tuple(column)) for column in asked.T.tolist()], np.int64).take(
-                which.reshape(-1)
-            )
+            numbers = [self._question(tuple(column), learn=learn) for column in asked.T.tolist()]
+            return np.array(numbers, np.int64).take(which.reshape(-1))
         question, bits = self.base.take(local), 0
         for field, value in zip(fields, values, strict=True):
             question += (value << np.uint64(bits)).astype(np.int64)
             bits += field.bits
         return question
 
-    def _question(self, asked: tuple[int, ...]) -> int:
+    def _question(self, asked: tuple[int, ...], *, learn: bool) -> int:
         """The number of a question of a wide footprint, for which there is no place set aside."""
-        number = self._wide.setdefault(asked, self._questions)
-        if number == self._questions:
+        number = self._wide.get(asked)
+        if number is None:
+            if not learn:
+                raise Unknown
+            number = self._wide[asked] = self._questions
             self._questions += 1
             self.answer = _room(self.answer, self._questions, _ASK)
         return number
@@ -133,9 +154,11 @@ class _Table:
         number, self._answers = self._answers, self._answers + 1
         self.first, self.outcomes = _room(self.first, number + 1), _room(self.outcomes, number + 1)
         self.first[number], self.outcomes[number] = len(self.findings), len(answer)
+        self.choices += len(answer) > 1
         for delta, finding in answer:
             row = len(self.findings)
             self.findings.append(finding)
+            self.flags += finding is not None
             self.flagged = _room(self.flagged, row + 1)
             self.flagged[row] = finding is not None
             self.deltas = [_room(column, row + 1) for column in self.deltas]
@@ -149,17 +172,17 @@ class _Table:
 
 
 class _Steps:
-    """All steps out of one chunk of a level."""
+    """All steps out of one chunk of a level; Unknown is raised where it would have to `learn` and may not."""
 
-    def __init__(self, words: list[U64], low: int) -> None:
-        self.words, self.low = words, low
+    def __init__(self, words: list[U64], low: int, *, learn: bool) -> None:
+        self.words, self.low, self._learn = words, low, learn
         self.alone = np.ones(len(words[0]), np.bool_)
         self.done = np.ones(len(words[0]), np.bool_)
         self.before: list[Index] = []
         self.after: list[list[U64]] = [[] for _ in words]
         self.flags: list[Flag] = []
 
-    def take(self, table: _Table, running: npt.NDArray[np.bool_] | None) -> None:
+    def take(self, table: _Table, running: Mask | None) -> None:
         """Let one task take its steps, in the states that are `running` (None: all of them)."""
         local = numbers_of(table.field, self.words).astype(np.int64)
         shape = table.shape.take(local)
@@ -168,7 +191,7 @@ class _Steps:
         if running is not None:
             shape = np.where(running, shape, 0)
             self.done |= ~running
-        order = np.argsort(shape.astype(np.uint16), kind="stable")
+        order = np.argsort(shape.astype(np.uint8) if len(table.shapes) < 1 << 8 else shape, kind="stable")
         ends = np.cumsum(np.bincount(shape, minlength=len(table.shapes)))
         for number in np.flatnonzero(np.diff(ends, prepend=0)):
             if number:
@@ -177,10 +200,13 @@ class _Steps:
 
     def _take(self, table: _Table, states: Index, local: Index, fields: tuple[Field, ...]) -> None:
         here = [word.take(states) for word in self.words]
-        question = table.questions(local, [numbers_of(field, here) for field in fields], fields)
+        values = [numbers_of(field, here) for field in fields]
+        question = table.questions(local, values, fields, learn=self._learn)
         answer = table.answer.take(question)
         unknown = np.flatnonzero(answer == _ASK)
         if len(unknown):
+            if not self._learn:
+                raise Unknown
             for asked, at in zip(*np.unique(question[unknown], return_index=True), strict=True):
                 table.ask(int(asked), _joined(here, int(unknown[at])))
             answer = table.answer.take(question)
@@ -196,16 +222,28 @@ class _Steps:
             self.before.append(states + self.low)
             for mine, theirs in zip(self.after, after, strict=True):
                 mine.append(theirs)
-            flagged = np.flatnonzero(table.flagged.take(row))
-            for shown, at in zip(*np.unique(row[flagged], return_index=True), strict=True):
-                finding = table.findings[shown]
-                if finding is not None:
-                    self.flags.append(Flag(int(states[flagged[at]]) + self.low, table.task, outcome, finding))
+            if table.flags:
+                flagged = np.flatnonzero(table.flagged.take(row))
+                for shown, at in zip(*np.unique(row[flagged], return_index=True), strict=True):
+                    finding = table.findings[shown]
+                    if finding is not None:
+                        self.flags.append(Flag(int(states[flagged[at]]) + self.low, table.task, outcome, finding))
+            if not table.choices:
+                return
             more = np.flatnonzero(left > 1)
             if not len(more):
                 return
             states, here = states[more], [word[more] for word in here]
             row, left = row[more] + 1, left[more] - 1
+
+    def close(self) -> None:
+        """All of them as candidates; nothing is taken after this."""
+        none = np.empty(0, np.uint64)
+        self.batch = Batch(
+            [joined([*parts, none]) for parts in self.after], joined([*self.before, np.empty(0, np.int64)])
+        )
+        self.before.clear()
+        self.after.clear()
 
 
 def _joined(words: list[U64], i: int) -> int:
@@ -213,24 +251,26 @@ def _joined(words: list[U64], i: int) -> int:
 
 
 class Frontier:
-    """An exploration, level by level.
+    """An exploration, level by level, on `jobs` threads.
 
     `flags` has the first transition that shows each finding, `stuck` the numbers of states in which nobody can step,
-    `deadlocked` of those in which a task that should finish has not. `stop` is asked before every chunk of a level,
-    with the bytes that its states may take; once it says so, the exploration is over, and `unexpanded` states are left.
+    `deadlocked` of those in which a task that should finish has not, and `tops` of those that step, but only to states
+    with numbers no higher than their own. `stop` is asked before every chunk of a level, with the bytes that its states
+    may take; once it says so, the exploration is over, and `unexpanded` states are left.
     """
 
-    def __init__(self, product: Product, stop: Callable[[int], bool] = lambda _bytes: False) -> None:
+    def __init__(self, product: Product, stop: Callable[[int], bool] = lambda _bytes: False, jobs: int = 1) -> None:
         self.product = product
-        self._stop = stop
+        self._stop, self._jobs = stop, jobs
         self.unexpanded = 0
         product.layout()
-        self.visited = Visited(product.words)
-        self.visited.add([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64))
+        self.visited = Visited(product.words, jobs)
+        self.visited.keep([Batch([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64))])
         self.transitions = 0
         self.flags: dict[Finding, Flag] = {}
         self.stuck: list[Index] = []
         self.deadlocked: list[Index] = []
+        self.tops: list[Index] = []
         self._tables = self._new_tables()
 
     def _new_tables(self) -> list[_Table]:
@@ -238,46 +278,80 @@ class Frontier:
 
     def levels(self) -> Iterator[range]:
         """The numbers of each level's states; the next level is found when it is asked for."""
-        low, high = 0, 1
-        while low < high:
-            yield range(low, high)
-            for start in range(low, high, _CHUNK):
-                if self._stop(self.visited.growth(_CHUNK * len(self._tables))):
-                    self.unexpanded = self.visited.count - start
-                    return
-                self._expand(start, min(high, start + _CHUNK))
-            low, high = high, self.visited.count
+        with ThreadPoolExecutor(self._jobs) as threads:
+            each: Each = map if self._jobs == 1 else threads.map
+            low, high = 0, 1
+            while low < high:
+                yield range(low, high)
+                for start in range(low, high, _CHUNK * self._jobs):
+                    starts = range(start, min(high, start + _CHUNK * self._jobs), _CHUNK)
+                    chunks = [range(at, min(high, at + _CHUNK)) for at in starts]
+                    if self._stop(self.visited.growth(_CHUNK * self._jobs * len(self._tables))):
+                        self.unexpanded = self.visited.count - start
+                        return
+                    if not self._expand(chunks, each):
+                        return
+                low, high = high, self.visited.count
 
-    def _expand(self, low: int, high: int) -> None:
+    def _expand(self, chunks: list[range], each: Each) -> bool:
+        """Take all steps out of several chunks; False: the rest of them finds no room."""
+        self._meet()
+        if self._jobs > 1:
+            every = [steps for steps in each(self._known_steps, chunks) if steps is not None]
+            if len(every) == len(chunks):
+                return self._collect(every, each)
+        return all(self._collect([self._learned_steps(chunk)], each) for chunk in chunks)
+
+    def _collect(self, every: list[_Steps], each: Each) -> bool:
+        batches = [steps.batch for steps in every]
+        if sum(map(len, batches)) > self.visited.room:
+            self.unexpanded = self.visited.count - every[0].low
+            return False
+        above = self.visited.keep(batches, each)
+        start = 0
+        for steps, batch in zip(every, batches, strict=True):
+            self.transitions += len(batch)
+            alone, top = np.flatnonzero(steps.alone), ~steps.alone
+            top[batch.before.take(np.flatnonzero(above[start : start + len(batch)])) - steps.low] = False
+            start += len(batch)
+            self.stuck.append(alone + steps.low)
+            self.deadlocked.append(np.flatnonzero(steps.alone & ~steps.done) + steps.low)
+            self.tops.append(np.flatnonzero(top) + steps.low)
+            for flag in steps.flags:
+                self.flags.setdefault(flag.finding, flag)
+        return True
+
+    def _meet(self) -> None:
+        """Give every local state so far its place in the tables, and every state the words that this takes."""
+        for table in self._tables:
+            if table.is_behind:
+                table.meet()
+        self.visited.widen(self.product.words)
+        for table in self._tables:
+            table.widen(self.product.words)
+
+    def _learned_steps(self, chunk: range) -> _Steps:
         while True:
             layout = self.product.fields_now
             try:
-                steps = self._steps(low, high)
+                self._meet()
+                return self._steps(chunk, learn=True)
             except Widen:
                 self._lay_out_anew(layout)
-            else:
-                break
-        self.stuck.append(np.flatnonzero(steps.alone) + low)
-        self.deadlocked.append(np.flatnonzero(steps.alone & ~steps.done) + low)
-        for flag in steps.flags:
-            self.flags.setdefault(flag.finding, flag)
-        if steps.before:
-            before = np.concatenate(steps.before)
-            self.transitions += len(before)
-            self.visited.add([np.concatenate(parts) for parts in steps.after], before)
 
-    def _steps(self, low: int, high: int) -> _Steps:
-        for table in self._tables:
-            local = numbers_of(table.field, [word[low:high] for word in self.visited.words])
-            for number in np.flatnonzero(np.bincount(local.astype(np.int64))):
-                table.meet(int(number))
-        self.visited.widen(self.product.words)
-        steps = _Steps([word[low:high] for word in self.visited.words], low)
+    def _known_steps(self, chunk: range) -> _Steps | None:
+        try:
+            return self._steps(chunk, learn=False)
+        except Unknown:
+            return None
+
+    def _steps(self, chunk: range, *, learn: bool) -> _Steps:
+        steps = _Steps([word[chunk.start : chunk.stop] for word in self.visited.words], chunk.start, learn=learn)
         halted = self.product.field(HALTED)
         running = numbers_of(halted, steps.words) == 0 if len(halted.values) > 1 else None
         for table in self._tables:
-            table.widen(self.product.words)
             steps.take(table, running)
+        steps.close()
         return steps
 
     def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:

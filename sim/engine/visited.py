@@ -1,66 +1,147 @@
 """The set of visited states: packed words in the order in which they were found, and an index over them.
 
-States lie in plain arrays, one per 64-bit word, so a breadth-first level is a slice. The index is an open-addressing
-hash table of state numbers. A hash only says where to look: a state counts as known if all its words are equal to those
-of the state found there, so nothing is ever taken for something else.
+States lie in plain arrays, one per 64-bit word, so a breadth-first level is a slice. The arrays are address space set
+aside once, of which the system backs what has been written: they never move, and nothing is copied as they fill. The
+index is an open-addressing hash table of state numbers. A hash only says where to look: a state counts as known if all
+its words are equal to those of the state found there, so nothing is ever taken for something else.
 
-A batch is inserted by rounds of whole-array steps. In each round every pending candidate looks at its slot: where that
-is taken by an equal state, the candidate is dropped; by another one, it moves on. Candidates at empty slots all write
-their number there; numpy lets the last one win, so the winner is the same in every run, and the others look again.
+Candidates are written behind the states, and `keep` moves up those that are new. They are looked up by rounds of
+whole-array steps. In each round every pending candidate looks at its slot; those at an empty one write their number
+there, and the first of them wins, since numpy lets the last one win and they write in reverse. Then each compares
+itself with whoever is there: where they are equal it is done, else it moves on.
+
+So the first of several equal candidates is the one that is kept, and states are numbered in the order of candidates,
+however large the batches are, and into however many parts the index is split for as many threads to work on: a state's
+hash says which part it belongs to, and a thread touches one part. numpy lets go of the interpreter's lock in every
+step that takes long.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+import mmap
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, count
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from sim.engine.errors import EngineError
+
+A = TypeVar("A")
+B = TypeVar("B")
 N = TypeVar("N", bound=np.generic)
 U64 = npt.NDArray[np.uint64]
+U32 = npt.NDArray[np.uint32]
 Index = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
+
+class Each(Protocol):
+    """`map`, or something that runs it on several threads."""
+
+    def __call__(self, work: Callable[[A], B], over: Iterable[A], /) -> Iterable[B]: ...
+
+
+MOST = 1 << 32
+"""States that can be numbered; those that there is address space for may be fewer."""
 _EMPTY = np.uint32(0xFFFFFFFF)
-_FULL = 0.5
+_FULL = 0.6
+_GROWN = 0.4
 _FIRST = 1 << 12
+_FARTHEST = 16
+_STEP = 1 << 18
+_NOBODY: Index = np.empty(0, np.int64)
+_HALF, _OWNER = np.uint64(32), np.uint64(8)
 _ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xFF51AFD7ED558CCD)
 
 
-def _hash(words: list[U64], bits: int) -> Index:
+def _reserved(dtype: type[N]) -> npt.NDArray[N]:
+    """An array of MOST numbers, or half as many and so on, of which only what is written takes memory."""
+    size = MOST * np.dtype(dtype).itemsize
+    while size >= mmap.PAGESIZE:
+        try:
+            space = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        except OSError:
+            size //= 2
+            continue
+        if hasattr(mmap, "MADV_HUGEPAGE"):
+            space.madvise(mmap.MADV_HUGEPAGE)
+        return np.frombuffer(space, dtype)
+    raise EngineError("the system sets no address space aside for states: see `ulimit -v`")
+
+
+def _hash(words: list[U64]) -> U64:
     mixed = words[0] * np.uint64(_ODD[0])
     for i, word in enumerate(words[1:], 1):
         mixed ^= mixed >> np.uint64(29)
         mixed += word
         mixed *= np.uint64(_ODD[i % len(_ODD)])
-    mixed ^= mixed >> np.uint64(32)
+    mixed ^= mixed >> _HALF
     mixed *= np.uint64(_ODD[3])
-    return (mixed >> np.uint64(64 - bits)).astype(np.int64)
+    return mixed
 
 
-def _longer(array: npt.NDArray[N], size: int, used: int) -> npt.NDArray[N]:
-    longer = np.empty(size, array.dtype)
-    longer[:used] = array[:used]
-    return longer
+def _next(slots: Index, turn: int, size: int) -> Index:
+    """Where to look after `turn` looks: ever further off, so that neighbours do not crowd.
+
+    In the end that is everywhere, since `size` is odd.
+    """
+    slots += min(turn, _FARTHEST)
+    slots[slots >= size] -= size
+    return slots
+
+
+def _first_slot(hashed: U64, slots: int) -> Index:
+    """A slot for each hash: its upper half, as a fraction of all slots."""
+    hashed >>= _HALF
+    hashed *= np.uint64(slots)
+    hashed >>= _HALF
+    return hashed.view(np.int64)
+
+
+class Batch:
+    """Candidates: their words, and the number of the state that each was reached from."""
+
+    def __init__(self, words: list[U64], before: Index) -> None:
+        self.words, self.before = words, before
+        self.hashed = _hash(words)
+
+    def __len__(self) -> int:
+        return len(self.before)
+
+    def part(self, part: int, parts: int) -> Index:
+        """Those that belong to one of several parts of an index."""
+        if parts == 1:
+            return np.arange(len(self.hashed))
+        owner = (self.hashed >> _OWNER & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)
+        return np.flatnonzero(owner == part)
+
+
+def joined(arrays: Sequence[npt.NDArray[N]]) -> npt.NDArray[N]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 class Visited:
     """States by number, and the number of the state that each was first reached from."""
 
-    def __init__(self, words: int) -> None:
+    def __init__(self, words: int, parts: int = 1) -> None:
         self.count = 0
-        self.words: list[U64] = [np.empty(_FIRST, np.uint64) for _ in range(words)]
-        self.before = np.empty(_FIRST, np.uint32)
-        self._bits = 0
-        self._slots = np.empty(0, np.uint32)
+        self.words: list[U64] = [_reserved(np.uint64) for _ in range(words)]
+        self.before = _reserved(np.uint32)
+        self._parts: list[U32] = [np.empty(0, np.uint32) for _ in range(parts)]
         self._make_room(_FIRST // 2)
 
+    @property
+    def room(self) -> int:
+        """How many more states and candidates there is address space for."""
+        return min(*map(len, self.words), len(self.before)) - 1 - self.count
+
     def growth(self, more: int) -> int:
-        """The bytes that adding `more` states may take on top, while the arrays move to longer ones."""
-        count, extra = self.count + more, 0
-        if count > len(self.before):
-            extra += max(count, len(self.before) * 3 // 2) * (8 * len(self.words) + 4)
-        if count > _FULL * len(self._slots):
-            extra += 4 << int(count / _FULL).bit_length()
+        """The bytes that `more` candidates may take on top."""
+        extra = more * (8 * len(self.words) + 4)
+        if self.count + more > _FULL * len(self._parts) * len(self._parts[0]):
+            extra += 4 * int((self.count + more) / _GROWN)
         return extra
 
     def state(self, number: int) -> int:
@@ -70,82 +151,134 @@ class Visited:
     def widen(self, words: int) -> None:
         """Give every state more words, all 0."""
         if len(self.words) < words:
-            self.words += [np.zeros(len(self.before), np.uint64) for _ in range(words - len(self.words))]
+            self.words += [_reserved(np.uint64) for _ in range(words - len(self.words))]
             self._reindex()
 
     def replace(self, words: list[U64]) -> None:
         """Give every state another form."""
-        for i, word in enumerate(words):
-            if i == len(self.words):
-                self.words.append(np.empty(len(self.before), np.uint64))
-            self.words[i][: self.count] = word
         del self.words[len(words) :]
+        while len(self.words) < len(words):
+            self.words.append(_reserved(np.uint64))
+        for mine, theirs in zip(self.words, words, strict=True):
+            mine[: self.count] = theirs
         self._reindex()
 
-    def add(self, words: list[U64], before: Index) -> None:
-        """Add those of a batch of states that are new, each once. `take` is twice as fast as indexing here."""
-        self._make_room(self.count + len(before))
-        mask = (1 << self._bits) - 1
-        at = _hash(words, self._bits)
-        pending = np.arange(len(before))
-        while len(pending):
-            found = self._slots.take(at.take(pending))
-            empty = found == _EMPTY
-            other = self._other(words, pending, found, np.flatnonzero(~empty))
-            lost = self._claim(words, before, at, pending.take(np.flatnonzero(empty)))
-            at[other] = (at.take(other) + 1) & mask
-            pending = np.concatenate([other, lost])
+    def keep(self, batches: Sequence[Batch], each: Each = map) -> Mask:
+        """Number those candidates that are new, each once.
 
-    def _other(self, words: list[U64], pending: Index, found: npt.NDArray[np.uint32], taken: Index) -> Index:
-        """Of the candidates whose slot is taken, those that are not equal to the state found there."""
-        candidates, states = pending.take(taken), found.take(taken).astype(np.int64)
-        equal = np.ones(len(taken), np.bool_)
-        for mine, theirs in zip(words, self.words, strict=True):
-            equal &= mine.take(candidates) == theirs.take(states)
-        return candidates.take(np.flatnonzero(~equal))
+        Gives, per candidate, whether its number is above that of the state it was reached from.
+        """
+        starts = [0, *accumulate(map(len, batches))]
+        size = starts.pop()
+        self._make_room(self.count + size)
+        before = joined([batch.before for batch in batches])
+        new, above = np.zeros(size, np.bool_), np.empty(size, np.bool_)
+        claimed: list[tuple[Index, Index]] = [(before, before)] * len(self._parts)
 
-    def _claim(self, words: list[U64], before: Index, at: Index, claims: Index) -> Index:
-        """Let candidates write their numbers into empty slots; append the winners, and give the losers."""
-        here = at.take(claims)
-        self._slots[here] = claims
-        won = self._slots.take(here) == claims
-        first = np.flatnonzero(won)
-        winners = claims.take(first)
-        self._append([word.take(winners) for word in words], before.take(winners), here.take(first))
-        return claims.take(np.flatnonzero(~won))
+        def write(i: int) -> None:
+            for mine, theirs in zip(self.words, batches[i].words, strict=True):
+                mine[self.count + starts[i] : self.count + starts[i] + len(theirs)] = theirs
 
-    def _append(self, words: list[U64], before: Index, slots: Index) -> None:
-        end = self.count + len(before)
-        for mine, theirs in zip(self.words, words, strict=True):
-            mine[self.count : end] = theirs
-        self.before[self.count : end] = before
-        self._slots[slots] = np.arange(self.count, end, dtype=np.uint32)
-        self.count = end
+        def place(part: int) -> None:
+            mine = [batch.part(part, len(self._parts)) for batch in batches]
+            pending = joined([at + start for at, start in zip(mine, starts, strict=True)])
+            hashed = joined([batch.hashed.take(at) for batch, at in zip(batches, mine, strict=True)])
+            claimed[part] = winners, _ = self._place(self._parts[part], pending, hashed, before, above)
+            new[winners] = True
 
-    def _make_room(self, count: int) -> None:
-        if count > len(self.before):
-            size = max(count, len(self.before) * 3 // 2)
-            self.words = [_longer(word, size, self.count) for word in self.words]
-            self.before = _longer(self.before, size, self.count)
-        if count > _FULL * len(self._slots):
-            self._bits = max(12, int(count / _FULL).bit_length())
-            self._reindex()
+        def settle(part: int) -> None:
+            winners, slots = claimed[part]
+            self._parts[part][slots] = rank.take(winners) + self.count
+
+        def move(column: int) -> None:
+            if column == len(self.words):
+                self.before[self.count : self.count + len(kept)] = before.take(kept)
+            else:
+                word = self.words[column]
+                word[self.count : self.count + len(kept)] = word[self.count : self.count + size].take(kept)
+
+        any(each(write, range(len(batches))))
+        any(each(place, range(len(self._parts))))
+        kept, rank = np.flatnonzero(new), np.cumsum(new) - 1
+        any(each(settle, range(len(self._parts))))
+        any(each(move, range(len(self.words) + 1)))
+        self.count += len(kept)
+        return above
+
+    def find(self, words: list[U64]) -> Index:
+        """The numbers of states that are known to be there."""
+        batch = Batch(words, _NOBODY)
+        number = np.empty(len(words[0]), np.int64)
+        for part, index in enumerate(self._parts):
+            pending = batch.part(part, len(self._parts))
+            slots = _first_slot(batch.hashed.take(pending), len(index))
+            for turn in count(1):
+                found = index.take(slots).astype(np.int64)
+                number[pending] = found
+                other = np.flatnonzero(~self._equal(found, [word.take(pending) for word in words]))
+                if not len(other):
+                    break
+                pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))
+        return number
+
+    def _place(self, index: U32, pending: Index, hashed: U64, before: Index, above: Mask) -> tuple[Index, Index]:
+        """Look up candidates in one part of the index; give those that have claimed a slot, being new, and where."""
+        slots = _first_slot(hashed, len(index))
+        winners, theirs = [_NOBODY], [_NOBODY]
+        for turn in count(1):
+            found, mine = index.take(slots), pending + self.count
+            free = np.flatnonzero(found == _EMPTY)
+            if len(free):
+                claimed, claims = slots.take(free), mine.take(free)
+                index[claimed[::-1]] = claims[::-1]
+                found[free] = there = index.take(claimed)
+                won = np.flatnonzero(there == claims)
+                winners.append(pending.take(free.take(won)))
+                theirs.append(claimed.take(won))
+            number = found.astype(np.int64)
+            equal = self._equal(number, [word.take(mine) for word in self.words])
+            if turn == 1:
+                above[pending] = number > before.take(pending)
+            else:
+                known = np.flatnonzero(equal)
+                candidates = pending.take(known)
+                above[candidates] = number.take(known) > before.take(candidates)
+            other = np.flatnonzero(~equal)
+            if not len(other):
+                return joined(winners), joined(theirs)
+            pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))
+        raise AssertionError("count() does not end")
+
+    def _equal(self, numbers: Index, words: list[U64]) -> Mask:
+        """Whether the states of these numbers are those."""
+        equal: Mask = self.words[0].take(numbers) == words[0]
+        for known, word in zip(self.words[1:], words[1:], strict=True):
+            equal &= known.take(numbers) == word
+        return equal
+
+    def _make_room(self, most: int) -> None:
+        if most > _FULL * len(self._parts) * len(self._parts[0]):
+            size = max(_FIRST, int(most / _GROWN / len(self._parts))) | 1
+            self._parts = [np.empty(0, np.uint32) for _ in self._parts]
+            self._parts = [np.full(size, _EMPTY, np.uint32) for _ in self._parts]
+            self._fill()
 
     def _reindex(self) -> None:
-        """Build the index anew. No two states are equal, so each only needs an empty slot."""
-        self._slots = np.full(1 << self._bits, _EMPTY, np.uint32)
-        mask = (1 << self._bits) - 1
-        step = 1 << 20
-        for low in range(0, self.count, step):
-            high = min(self.count, low + step)
-            at = _hash([word[low:high] for word in self.words], self._bits)
-            pending = np.arange(high - low)
-            while len(pending):
-                empty = self._slots.take(at.take(pending)) == _EMPTY
-                claims = pending.take(np.flatnonzero(empty))
-                here = at.take(claims)
-                self._slots[here] = claims + low
-                won = self._slots.take(here) == claims + low
-                lost = np.concatenate([pending.take(np.flatnonzero(~empty)), claims.take(np.flatnonzero(~won))])
-                at[lost] = (at.take(lost) + 1) & mask
-                pending = lost
+        for index in self._parts:
+            index.fill(_EMPTY)
+        self._fill()
+
+    def _fill(self) -> None:
+        """Enter every state into an empty index. No two are equal, so each only needs an empty slot."""
+        for low in range(0, self.count, _STEP):
+            batch = Batch([word[low : min(self.count, low + _STEP)] for word in self.words], _NOBODY)
+            for part, index in enumerate(self._parts):
+                pending = batch.part(part, len(self._parts))
+                slots, pending = _first_slot(batch.hashed.take(pending), len(index)), pending + low
+                for turn in count(1):
+                    free = np.flatnonzero(index.take(slots) == _EMPTY)
+                    index[slots.take(free)] = pending.take(free)
+                    other = np.flatnonzero(index.take(slots) != pending)
+                    if not len(other):
+                        break
+                    pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))

@@ -7,7 +7,7 @@ where a mirror SPTE and its S-EPT entry disagree. Breadth first makes the first 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from sim.engine.automata import Automata
 from sim.engine.cells import Cell
-from sim.engine.frontier import Frontier, numbers_of
+from sim.engine.frontier import Frontier
 from sim.engine.journal import deadlock
 from sim.engine.operations import Finding
 from sim.engine.product import WORD, Product
@@ -23,6 +23,7 @@ from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks
 from sim.engine.stepper import run as run_over_automata
 from sim.engine.values import spell
+from sim.engine.visited import Batch, Visited
 from sim.search.result import UNBOUNDED, Budget, Exploration, Found, Progress
 
 V = TypeVar("V")
@@ -38,47 +39,51 @@ class _Watched:
     def __init__(self, frontier: Frontier) -> None:
         self._frontier, self._product = frontier, frontier.product
         self._cells: dict[Cell[Any], None] = {}
-        self._broken: dict[tuple[object, ...], tuple[Finding, ...]] = {}
+        self._masks: list[int] = []
+        self._seen = Visited(1)
 
     def broken(self, state: int) -> tuple[Finding, ...]:
         """The properties that do not hold in a state."""
-        values = tuple(self._product.cell(state, cell) for cell in self._cells)
-        known = self._broken.get(values)
-        return self._evaluate(state) if known is None else known
 
-    def _evaluate(self, state: int) -> tuple[Finding, ...]:
         def look(cell: Cell[V]) -> V:
             self._cells[cell] = None
             return self._product.cell(state, cell)
 
-        broken = tuple(p.finding() for p in self._product.scenario.properties if not p.holds(look))
-        self._broken[tuple(self._product.cell(state, cell) for cell in self._cells)] = broken
-        return broken
+        return tuple(p.finding() for p in self._product.scenario.properties if not p.holds(look))
 
-    def news(self, level: range) -> Iterator[int]:
-        """Of a level's states, by number, one for each valuation that differs from where it was reached from."""
+    def news(self, level: range) -> list[int]:
+        """Of a level's states, by number, one for each valuation that was not there before."""
         visited = self._frontier.visited
-        fields = [self._product.field(cell) for cell in self._cells]
-        numbers = np.arange(level.start, level.stop)
-        now = [word[level.start : level.stop] for word in visited.words]
+        masks = self._masks_now()
+        if masks != self._masks:
+            self._masks, self._seen = masks, Visited(len(masks))
         before = visited.before[level.start : level.stop]
         changed = np.zeros(len(level), np.bool_)
-        for i, word in enumerate(visited.words):
-            mask = sum(field.mask << field.shift % WORD for field in fields if field.shift // WORD == i)
-            changed |= (now[i] ^ word[before]) & np.uint64(mask) != 0
-        numbers = numbers[changed]
-        keys = [numbers_of(field, [word[numbers] for word in visited.words]) for field in fields]
-        if len(numbers):
-            yield from numbers[np.unique(np.stack(keys), axis=1, return_index=True)[1]].tolist()
+        for word, mask in zip(visited.words, masks, strict=True):
+            if mask:
+                changed |= (word[level.start : level.stop] ^ word.take(before)) & np.uint64(mask) != 0
+        numbers = np.flatnonzero(changed) + level.start
+        known = self._seen.count
+        read = [word.take(numbers) & np.uint64(mask) for word, mask in zip(visited.words, masks, strict=True)]
+        self._seen.keep([Batch(read, numbers)])
+        return [int(number) for number in self._seen.before[known : self._seen.count]]
+
+    def _masks_now(self) -> list[int]:
+        """The bits of the cells that are read, per word of a state."""
+        masks = [0] * self._product.words
+        for cell in self._cells:
+            field = self._product.field(cell)
+            masks[field.shift // WORD] |= field.mask << field.shift % WORD
+        return masks
 
 
 class _Search:
     """The exploration of one scenario, and what it has found: per finding, a state, and the step that shows it."""
 
-    def __init__(self, product: Product, budget: Budget, tick: Callable[[Progress], None] | None) -> None:
+    def __init__(self, product: Product, budget: Budget, jobs: int, tick: Callable[[Progress], None] | None) -> None:
         self._started = time.perf_counter()
         self._tick = tick
-        self.frontier = Frontier(product, lambda more: budget.spent(self.seconds, more))
+        self.frontier = Frontier(product, lambda more: budget.spent(self.seconds, more), jobs)
         self.findings: dict[Finding, tuple[int, tuple[tuple[str, int], ...]]] = {}
         self.depth = -1
         self._watched = _Watched(self.frontier)
@@ -131,18 +136,19 @@ def explore(
     scenario: Scenario,
     *,
     budget: Budget = UNBOUNDED,
+    jobs: int = 1,
     merge: bool = True,
     finals: bool = False,
     tick: Callable[[Progress], None] | None = None,
 ) -> Exploration:
-    """Visit every reachable state of `scenario`, or as many as `budget` lets.
+    """Visit every reachable state of `scenario`, or as many as `budget` lets, on `jobs` threads.
 
     `merge=False` names local states by their whole history: the slow naming that tests compare with. `finals` asks for
     the final states as well. `tick` is told of each level. Raises EngineError where the model breaks a rule.
     """
     automata = Automata(merge=merge)
     product = Product(scenario, automata)
-    search = _Search(product, budget, tick)
+    search = _Search(product, budget, jobs, tick)
     search.go()
     found = []
     for finding, (number, then) in search.findings.items():

@@ -24,6 +24,7 @@ from sim.engine.scenario import Look, Property, Scenario, Task
 EXCLUSIVE = -1
 """What a lock's count is while one task has it alone."""
 
+
 class Spte(Enum):
     NP = "NP"
     FROZEN = "FROZEN"
@@ -55,11 +56,11 @@ def _write_lock(_task: str, values: tuple[int]) -> tuple[Outcome, ...]:
 
 
 def _try_shared(_task: str, values: tuple[int]) -> tuple[Outcome, ...]:
-    return read(False, values) if values[0] == EXCLUSIVE else add(True, values[0] + 1)  # noqa: FBT003 - an outcome
+    return read(False, values) if values[0] == EXCLUSIVE else add(True, values[0] + 1)
 
 
 def _try_exclusive(_task: str, values: tuple[int]) -> tuple[Outcome, ...]:
-    return write(True, EXCLUSIVE) if values[0] == 0 else read(False, values)  # noqa: FBT003 - an outcome
+    return write(True, EXCLUSIVE) if values[0] == 0 else read(False, values)
 
 
 def _aug(_task: str, values: tuple[Sept]) -> tuple[Outcome, ...]:
@@ -113,6 +114,9 @@ class Protocol:
     def try_exclusive(self) -> Operation[bool]:
         return Operation("tree.try_exclusive", (self.tree,), _try_exclusive)
 
+    def _accept(self) -> Operation[Sept]:
+        return Operation("sept.accept", (self.sept,), _accept)
+
     @routine
     async def aug(self) -> bool:
         """TDH.MEM.PAGE.AUG; False: BUSY."""
@@ -139,7 +143,7 @@ class Protocol:
         return mapped
 
     @routine
-    async def fault(self, faults: int) -> Again[int] | Done[None]:
+    async def fault(self, faults: int) -> Again | Done[None]:
         """Enter, fault, leave, and have the fault handled, after `faults` in vain."""
         await self.vp_enter()
         if faults == self.limit:
@@ -161,13 +165,13 @@ class Protocol:
         if await cmpxchg(self.entry, old=False, new=True):
             await self.put_shared()
             return None
-        found = await Operation("sept.accept", (self.sept,), _accept)
+        found = await self._accept()
         await store(self.entry, new=False)
         await self.put_shared()
         return found
 
     @routine
-    async def accept(self) -> Again[()] | Done[None]:
+    async def accept(self) -> Again | Done[None]:
         await self.vp_enter()
         found = await self.tdg_mem_page_accept()
         await self.vp_exit()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
-from sim.engine import frontier
+from sim.engine import frontier, visited
 from sim.engine.visited import Visited
 from sim.scenarios.library import recipe_named
 from sim.search.explore import explore
@@ -75,6 +75,22 @@ def test_progress_is_told_of_every_level() -> None:
 
 def test_growth_is_foretold() -> None:
     """What `growth` says is at least what adding takes, so a memory budget is not overshot."""
-    visited = Visited(2)
-    assert visited.growth(10) == 0
-    assert visited.growth(1_000_000) >= 1_000_000 * (8 * 2 + 4)
+    states = Visited(2)
+    assert states.growth(10) == 10 * (8 * 2 + 4)
+    assert states.growth(1_000_000) >= 1_000_000 * (8 * 2 + 4)
+
+
+def test_more_states_than_can_be_numbered_are_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visited, "MOST", 1 << 10)
+    exploration = explore(ROW_1.scenario({}))
+    assert exploration.verdict is Verdict.UNDECIDED
+    assert exploration.unexpanded
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
+    """Not a number, not a witness: chunks are small here, so that all of them have work and ask what is new."""
+    monkeypatch.setattr(frontier, "_CHUNK", 64)
+    scenario = ROW_2.scenario({})
+    alone, together = (explore(scenario, jobs=n, finals=True) for n in (1, jobs))
+    assert attrs.evolve(together, seconds=0) == attrs.evolve(alone, seconds=0)
