@@ -1,0 +1,62 @@
+"""`protocol.py` under this project's own search: `python -m tests.bench.ours VCPUS LIMIT [--met | --packed]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from sim.engine.frontier import Frontier
+from sim.engine.product import Product
+from sim.search.explore import explore
+from tests.bench.peer import Valuation
+from tests.bench.protocol import protocol
+
+
+def check(vcpus: int, limit: int) -> dict[str, object]:
+    """Explore everything, properties and all."""
+    done = explore(protocol(vcpus, limit))
+    return {
+        "clean": done.clean,
+        "states": done.states,
+        "transitions": done.transitions,
+        "seconds": done.seconds,
+    }
+
+
+def packed(vcpus: int, limit: int) -> dict[str, object]:
+    """The bytes of a visited state, once every field is as wide as it will be."""
+    product = Product(protocol(vcpus, limit))
+    for _ in Frontier(product).levels():
+        pass
+    return {"packed": 8 * product.words}
+
+
+def met(vcpus: int, limit: int) -> dict[str, object]:
+    """The valuations of the shared cells."""
+    product = Product(protocol(vcpus, limit))
+    frontier = Frontier(product)
+    for _ in frontier.levels():
+        pass
+    visited = frontier.visited
+    valuations = {valuation(product, visited.state(i)) for i in range(visited.count)}
+    return {"states": visited.count, "met": sorted(valuations)}
+
+
+def valuation(product: Product, state: int) -> Valuation:
+    """What the shared cells hold in a state; a cell that nobody has touched yet holds its first value."""
+    now = {cell.name: product.cell(state, cell) for cell in product.cells}
+    return Valuation(
+        now.get("mmu_lock", 0),
+        now["spte"].value if "spte" in now else "NP",
+        now["sept"].value if "sept" in now else "FREE",
+        now.get("tree", 0),
+        now.get("entry", False),
+        now.get("zapping", False),
+        now.get("inside", 0),
+    )
+
+
+if __name__ == "__main__":
+    size = int(sys.argv[1]), int(sys.argv[2])
+    what = {"--met": met, "--packed": packed}.get(sys.argv[-1], check)
+    json.dump(what(*size), sys.stdout)
