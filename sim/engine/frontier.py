@@ -10,9 +10,9 @@ States are numbered in the order in which they are found, so a level is a range 
 before all of it has been computed: a field that runs out of bits in the middle (`Widen`) makes the chunk start over,
 after every state so far has been given the new form.
 
-Several threads share the work where they are asked to. Whatever has been learned, they only read: a chunk that asks
-something new is put aside (`Unknown`) and done again by one thread, in its turn. So what is learned, in which order,
-and which number a state gets, does not depend on how many threads there are.
+Several threads share the work where they are asked to. Whatever has been learned, they only read: what asks something
+new is put aside, and one thread learns that for all of them, chunk by chunk. So what is learned, in which order, and
+which number a state gets, does not depend on how many threads there are.
 """
 
 from __future__ import annotations
@@ -29,16 +29,14 @@ import numpy.typing as npt
 from sim.engine.operations import HALTED, Finding
 from sim.engine.product import WORD, Field, Product, Widen
 from sim.engine.scenario import Task
-from sim.engine.visited import U64, Batch, Each, Index, Mask, Visited, joined
+from sim.engine.visited import U64, Batch, Each, Index, Mask, Visited
 
 _CHUNK = 1 << 16
 _WIDEST = 16
 _ASK = -1
 _MASK = (1 << WORD) - 1
-
-
-class Unknown(Exception):
-    """A question that nobody has asked before, where nothing may be learned."""
+_NONE: Index = np.empty(0, np.int64)
+_NO_WORDS: U64 = np.empty(0, np.uint64)
 
 
 @attrs.frozen
@@ -122,11 +120,14 @@ class _Table:
             self._questions += 1 << sum(field.bits for field in fields)
             self.answer = _room(self.answer, self._questions, _ASK)
 
-    def questions(self, local: Index, values: list[U64], fields: tuple[Field, ...], *, learn: bool) -> Index:
-        """The question that each state asks, from its local state and the values of that one's footprint."""
+    def questions(self, local: Index, values: list[U64], fields: tuple[Field, ...]) -> Index:
+        """The question that each state asks, from its local state and the values of that one's footprint.
+
+        0, which nobody answers, is a question of a wide footprint that has no number yet.
+        """
         if _is_wide(fields):
             asked, which = np.unique(np.stack([local, *values]).astype(np.int64), axis=1, return_inverse=True)
-            numbers = [self._question(tuple(column), learn=learn) for column in asked.T.tolist()]
+            numbers = [self._wide.get(tuple(column), 0) for column in asked.T.tolist()]
             return np.array(numbers, np.int64).take(which.reshape(-1))
         question, bits = self.base.take(local), 0
         for field, value in zip(fields, values, strict=True):
@@ -134,16 +135,13 @@ class _Table:
             bits += field.bits
         return question
 
-    def _question(self, asked: tuple[int, ...], *, learn: bool) -> int:
-        """The number of a question of a wide footprint, for which there is no place set aside."""
-        number = self._wide.get(asked)
-        if number is None:
-            if not learn:
-                raise Unknown
-            number = self._wide[asked] = self._questions
-            self._questions += 1
+    def number(self, local: Index, values: list[U64], fields: tuple[Field, ...]) -> None:
+        """Number the questions of a wide footprint, for which there is no place set aside."""
+        if _is_wide(fields):
+            for column in np.unique(np.stack([local, *values]).astype(np.int64), axis=1).T.tolist():
+                if self._wide.setdefault(tuple(column), self._questions) == self._questions:
+                    self._questions += 1
             self.answer = _room(self.answer, self._questions, _ASK)
-        return number
 
     def ask(self, question: int, state: int) -> None:
         """Learn the answer to a question, from a state that asks it."""
@@ -171,15 +169,72 @@ class _Table:
             self.deltas.append(np.zeros(len(self.flagged), np.uint64))
 
 
-class _Steps:
-    """All steps out of one chunk of a level; Unknown is raised where it would have to `learn` and may not."""
+class _Group:
+    """States of a chunk in which one task stands before an operation with the same footprint, and its steps there."""
 
-    def __init__(self, words: list[U64], low: int, *, learn: bool) -> None:
-        self.words, self.low, self._learn = words, low, learn
+    def __init__(self, table: _Table, states: Index, local: Index, words: list[U64], number: int) -> None:
+        self.table, self.states, self._local, self._fields = table, states, local, table.shapes[number]
+        self._here = [word.take(states) for word in words]
+        self.before: list[Index] = []
+        self.after: list[list[U64]] = []
+        self.flags: list[tuple[int, int, Finding]] = []
+        self.able: Index = _NONE
+
+    def learn(self) -> None:
+        """Ask what nobody has asked before."""
+        values = [numbers_of(field, self._here) for field in self._fields]
+        self.table.number(self._local, values, self._fields)
+        question = self.table.questions(self._local, values, self._fields)
+        unknown = np.flatnonzero(self.table.answer.take(question) == _ASK)
+        for asked, at in zip(*np.unique(question[unknown], return_index=True), strict=True):
+            self.table.ask(int(asked), _joined(self._here, int(unknown[at])))
+
+    def take(self) -> bool:
+        """Take all steps, if all that they ask has been answered."""
+        table = self.table
+        values = [numbers_of(field, self._here) for field in self._fields]
+        answer = table.answer.take(table.questions(self._local, values, self._fields))
+        able = np.flatnonzero(answer)
+        if len(able) < len(answer):
+            answer = answer.take(able)
+        if len(answer) and answer.min() == _ASK:
+            return False
+        self.able = self.states.take(able)
+        if len(able):
+            self._step(self.able, [word.take(able) for word in self._here], answer)
+        self._here.clear()
+        return True
+
+    def _step(self, states: Index, here: list[U64], answer: npt.NDArray[np.int32]) -> None:
+        table = self.table
+        row, left = table.first.take(answer), table.outcomes.take(answer)
+        for outcome in count():
+            self.before.append(states)
+            self.after.append([word + column.take(row) for word, column in zip(here, table.deltas, strict=True)])
+            if table.flags:
+                flagged = np.flatnonzero(table.flagged.take(row))
+                for shown, at in zip(*np.unique(row[flagged], return_index=True), strict=True):
+                    finding = table.findings[shown]
+                    if finding is not None:
+                        self.flags.append((int(states[flagged[at]]), outcome, finding))
+            more = np.flatnonzero(left > 1) if table.choices else _NONE
+            if not len(more):
+                return
+            states, here = states[more], [word[more] for word in here]
+            row, left = row[more] + 1, left[more] - 1
+
+
+class _Steps:
+    """All steps out of one chunk of a level."""
+
+    batch: Batch
+
+    def __init__(self, words: list[U64], low: int) -> None:
+        self.low, self.words = low, words
         self.alone = np.ones(len(words[0]), np.bool_)
         self.done = np.ones(len(words[0]), np.bool_)
-        self.before: list[Index] = []
-        self.after: list[list[U64]] = [[] for _ in words]
+        self._groups: list[_Group] = []
+        self.unknown: list[_Group] = []
         self.flags: list[Flag] = []
 
     def take(self, table: _Table, running: Mask | None) -> None:
@@ -196,54 +251,28 @@ class _Steps:
         for number in np.flatnonzero(np.diff(ends, prepend=0)):
             if number:
                 states = order[ends[number - 1] : ends[number]]
-                self._take(table, states, local.take(states), table.shapes[number])
-
-    def _take(self, table: _Table, states: Index, local: Index, fields: tuple[Field, ...]) -> None:
-        here = [word.take(states) for word in self.words]
-        values = [numbers_of(field, here) for field in fields]
-        question = table.questions(local, values, fields, learn=self._learn)
-        answer = table.answer.take(question)
-        unknown = np.flatnonzero(answer == _ASK)
-        if len(unknown):
-            if not self._learn:
-                raise Unknown
-            for asked, at in zip(*np.unique(question[unknown], return_index=True), strict=True):
-                table.ask(int(asked), _joined(here, int(unknown[at])))
-            answer = table.answer.take(question)
-        able = np.flatnonzero(answer)
-        if len(able):
-            self.alone[states[able]] = False
-            self._step(table, states.take(able), [word.take(able) for word in here], answer.take(able))
-
-    def _step(self, table: _Table, states: Index, here: list[U64], answer: npt.NDArray[np.int32]) -> None:
-        row, left = table.first.take(answer), table.outcomes.take(answer)
-        for outcome in count():
-            after = [word + column.take(row) for word, column in zip(here, table.deltas, strict=True)]
-            self.before.append(states + self.low)
-            for mine, theirs in zip(self.after, after, strict=True):
-                mine.append(theirs)
-            if table.flags:
-                flagged = np.flatnonzero(table.flagged.take(row))
-                for shown, at in zip(*np.unique(row[flagged], return_index=True), strict=True):
-                    finding = table.findings[shown]
-                    if finding is not None:
-                        self.flags.append(Flag(int(states[flagged[at]]) + self.low, table.task, outcome, finding))
-            if not table.choices:
-                return
-            more = np.flatnonzero(left > 1)
-            if not len(more):
-                return
-            states, here = states[more], [word[more] for word in here]
-            row, left = row[more] + 1, left[more] - 1
+                group = _Group(table, states, local.take(states), self.words, int(number))
+                self._groups.append(group)
+                if not group.take():
+                    self.unknown.append(group)
 
     def close(self) -> None:
-        """All of them as candidates; nothing is taken after this."""
-        none = np.empty(0, np.uint64)
-        self.batch = Batch(
-            [joined([*parts, none]) for parts in self.after], joined([*self.before, np.empty(0, np.int64)])
-        )
-        self.before.clear()
-        self.after.clear()
+        """Take what steps are left, and make all of them candidates."""
+        for group in self.unknown:
+            group.take()
+        before, after = [_NONE], [[_NO_WORDS] for _ in self.words]
+        for group in self._groups:
+            self.alone[group.able] = False
+            before += group.before
+            for step in group.after:
+                for mine, theirs in zip(after, step, strict=True):
+                    mine.append(theirs)
+            self.flags += [
+                Flag(state + self.low, group.table.task, outcome, finding) for state, outcome, finding in group.flags
+            ]
+        self._groups.clear()
+        self.unknown.clear()
+        self.batch = Batch([np.concatenate(parts) for parts in after], np.concatenate(before) + self.low)
 
 
 def _joined(words: list[U64], i: int) -> int:
@@ -295,12 +324,19 @@ class Frontier:
 
     def _expand(self, chunks: list[range], each: Each) -> bool:
         """Take all steps out of several chunks; False: the rest of them finds no room."""
-        self._meet()
-        if self._jobs > 1:
-            every = [steps for steps in each(self._known_steps, chunks) if steps is not None]
-            if len(every) == len(chunks):
+        while True:
+            layout = self.product.fields_now
+            try:
+                self._meet()
+                every = list(each(self._steps, chunks))
+                for steps in every:
+                    for group in steps.unknown:
+                        group.learn()
+            except Widen:
+                self._lay_out_anew(layout)
+            else:
+                any(each(_Steps.close, every))
                 return self._collect(every, each)
-        return all(self._collect([self._learned_steps(chunk)], each) for chunk in chunks)
 
     def _collect(self, every: list[_Steps], each: Each) -> bool:
         batches = [steps.batch for steps in every]
@@ -330,28 +366,12 @@ class Frontier:
         for table in self._tables:
             table.widen(self.product.words)
 
-    def _learned_steps(self, chunk: range) -> _Steps:
-        while True:
-            layout = self.product.fields_now
-            try:
-                self._meet()
-                return self._steps(chunk, learn=True)
-            except Widen:
-                self._lay_out_anew(layout)
-
-    def _known_steps(self, chunk: range) -> _Steps | None:
-        try:
-            return self._steps(chunk, learn=False)
-        except Unknown:
-            return None
-
-    def _steps(self, chunk: range, *, learn: bool) -> _Steps:
-        steps = _Steps([word[chunk.start : chunk.stop] for word in self.visited.words], chunk.start, learn=learn)
+    def _steps(self, chunk: range) -> _Steps:
+        steps = _Steps([word[chunk.start : chunk.stop] for word in self.visited.words], chunk.start)
         halted = self.product.field(HALTED)
         running = numbers_of(halted, steps.words) == 0 if len(halted.values) > 1 else None
         for table in self._tables:
             steps.take(table, running)
-        steps.close()
         return steps
 
     def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:

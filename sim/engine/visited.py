@@ -188,7 +188,7 @@ class Visited:
 
         def settle(part: int) -> None:
             winners, slots = claimed[part]
-            self._parts[part][slots] = rank.take(winners) + self.count
+            self._parts[part][slots] = number.take(winners)
 
         def move(column: int) -> None:
             if column == len(self.words):
@@ -199,7 +199,9 @@ class Visited:
 
         any(each(write, range(len(batches))))
         any(each(place, range(len(self._parts))))
-        kept, rank = np.flatnonzero(new), np.cumsum(new) - 1
+        kept = np.flatnonzero(new)
+        number = np.empty(size, np.uint32)
+        number[kept] = np.arange(self.count, self.count + len(kept))
         any(each(settle, range(len(self._parts))))
         any(each(move, range(len(self.words) + 1)))
         self.count += len(kept)
