@@ -17,6 +17,7 @@ which number a state gets, does not depend on how many threads there are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -37,6 +38,19 @@ _ASK = -1
 _MASK = (1 << WORD) - 1
 _NONE: Index = np.empty(0, np.int64)
 _NO_WORDS: U64 = np.empty(0, np.uint64)
+
+
+Locals = dict[int, None]
+Moves = dict[tuple[int, int], None]
+
+
+@attrs.frozen
+class Edges:
+    """Steps out of some states: the position of the state that each leaves, the task, and the number of the next."""
+
+    before: Index
+    task: Index
+    after: Index
 
 
 @attrs.frozen
@@ -75,8 +89,9 @@ class _Table:
     questions begin, `answer[question]` is 0 for nothing, or a number whose outcomes are the rows from `first` on.
     """
 
-    def __init__(self, product: Product, task: Task) -> None:
+    def __init__(self, product: Product, task: Task, moves: Moves, waits: Locals) -> None:
         self.product, self.task, self.daemon = product, task.name, task.daemon
+        self.moves, self.waits = moves, waits
         self.field = product.local_field(task.name)
         self.shapes: list[tuple[Field, ...]] = [()]
         self._numbers: dict[tuple[Field, ...], int] = {(): 0}
@@ -146,7 +161,11 @@ class _Table:
     def ask(self, question: int, state: int) -> None:
         """Learn the answer to a question, from a state that asks it."""
         answer = self.product.answer(self.task, state)
+        local = (state >> self.field.shift) & self.field.mask
+        for delta, _ in answer:
+            self.moves[local, (state + delta >> self.field.shift) & self.field.mask] = None
         if not answer:
+            self.waits[local] = None
             self.answer[question] = 0
             return
         number, self._answers = self._answers, self._answers + 1
@@ -235,6 +254,7 @@ class _Steps:
         self.done = np.ones(len(words[0]), np.bool_)
         self._groups: list[_Group] = []
         self.unknown: list[_Group] = []
+        self.taken: Counter[str] = Counter()
         self.flags: list[Flag] = []
 
     def take(self, table: _Table, running: Mask | None) -> None:
@@ -262,6 +282,7 @@ class _Steps:
             group.take()
         before, after = [_NONE], [[_NO_WORDS] for _ in self.words]
         for group in self._groups:
+            self.taken[group.table.task] += sum(map(len, group.before))
             self.alone[group.able] = False
             before += group.before
             for step in group.after:
@@ -284,8 +305,9 @@ class Frontier:
 
     `flags` has the first transition that shows each finding, `stuck` the numbers of states in which nobody can step,
     `deadlocked` of those in which a task that should finish has not, and `tops` of those that step, but only to states
-    with numbers no higher than their own. `stop` is asked before every chunk of a level, with the bytes that its states
-    may take; once it says so, the exploration is over, and `unexpanded` states are left.
+    with numbers no higher than their own. `moves` has, per task, from which of its local states it has been seen to
+    step to which, and `waits` in which it has been seen to wait. `stop` is asked before every chunk of a level, with
+    the bytes that its states may take; once it says so, the exploration is over, and `unexpanded` states are left.
     """
 
     def __init__(self, product: Product, stop: Callable[[int], bool] = lambda _bytes: False, jobs: int = 1) -> None:
@@ -300,10 +322,13 @@ class Frontier:
         self.stuck: list[Index] = []
         self.deadlocked: list[Index] = []
         self.tops: list[Index] = []
+        self.moves: dict[str, Moves] = {task.name: {} for task in product.scenario.tasks}
+        self.waits: dict[str, Locals] = {task.name: {} for task in product.scenario.tasks}
         self._tables = self._new_tables()
 
     def _new_tables(self) -> list[_Table]:
-        return [_Table(self.product, task) for task in self.product.scenario.tasks]
+        tasks = self.product.scenario.tasks
+        return [_Table(self.product, task, self.moves[task.name], self.waits[task.name]) for task in tasks]
 
     def levels(self) -> Iterator[range]:
         """The numbers of each level's states; the next level is found when it is asked for."""
@@ -367,12 +392,25 @@ class Frontier:
             table.widen(self.product.words)
 
     def _steps(self, chunk: range) -> _Steps:
-        steps = _Steps([word[chunk.start : chunk.stop] for word in self.visited.words], chunk.start)
+        return self._steps_from([word[chunk.start : chunk.stop] for word in self.visited.words], chunk.start)
+
+    def _steps_from(self, words: list[U64], low: int) -> _Steps:
+        steps = _Steps(words, low)
         halted = self.product.field(HALTED)
         running = numbers_of(halted, steps.words) == 0 if len(halted.values) > 1 else None
         for table in self._tables:
             steps.take(table, running)
         return steps
+
+    def edges(self, numbers: Index) -> Edges:
+        """All steps out of some states, once every state has been visited."""
+        self._meet()
+        steps = self._steps_from([word.take(numbers) for word in self.visited.words], 0)
+        for group in steps.unknown:
+            group.learn()
+        steps.close()
+        task = np.repeat(np.arange(len(self._tables)), [steps.taken[table.task] for table in self._tables])
+        return Edges(steps.batch.before, task, self.visited.find(steps.batch.words))
 
     def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:
         """Give every field the bits it wants, and every state so far the new form."""

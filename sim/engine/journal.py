@@ -7,7 +7,7 @@ from typing import Any
 
 from sim.engine.operations import Finding, Operation
 from sim.engine.scenario import Scenario
-from sim.engine.world import Run, Step, World, violations
+from sim.engine.world import Lasso, Offer, Run, Step, World, violations
 
 LONGEST_RUN = 100_000
 """Steps after which a run is cut; a walk through a fair retry loop ends long before."""
@@ -23,14 +23,40 @@ def deadlock(scenario: Scenario, standing: Standing) -> Finding | None:
     return Finding("deadlock", ",".join(stuck)) if stuck else None
 
 
-class Journal:
-    """What a run has seen so far: steps, and findings in the order they first showed."""
+def endless(kind: str, tasks: tuple[str, ...]) -> Finding:
+    """The finding for tasks that go round for ever."""
+    return Finding(kind, ",".join(tasks))
 
-    def __init__(self, scenario: Scenario, world: World) -> None:
-        self._scenario, self._world = scenario, world
+
+class Journal:
+    """What a run has seen so far: steps, and findings in the order they first showed.
+
+    With a `lasso`, the run is watched for coming back to where it was, fairly: each task has stepped since, or could
+    not at some point. That shows that it can go on for ever, and not whether anything would lead out.
+    """
+
+    def __init__(self, scenario: Scenario, world: World, lasso: Lasso | None = None) -> None:
+        self._scenario, self._world, self._lasso = scenario, world, lasso
         self.steps: list[Step] = []
         self._findings: dict[Finding, None] = {}
+        self._began: object = None
+        self._passed_over: dict[str, None] = {}
+        self._getting_on: dict[str, None] = {}
+        self._offers: dict[str, Offer] = {}
         self.look()
+
+    def stand(self, standing: Mapping[str, object], offers: tuple[Offer, ...]) -> None:
+        """Where tasks stand before the next step, and who could take it."""
+        if self._lasso is None or len(self.steps) < self._lasso.stem:
+            return
+        self._offers = {offer.task: offer for offer in offers}
+        if len(self.steps) == self._lasso.stem:
+            self._began, self._passed_over = self._here(standing), dict.fromkeys(self._offers)
+        self._passed_over = {task: None for task in self._passed_over if task in self._offers}
+
+    def _here(self, standing: Mapping[str, object]) -> object:
+        values = self._world.values
+        return dict(standing), {cell: value for cell, value in values.items() if value != cell.initial}
 
     def look(self) -> None:
         """Check every property here."""
@@ -39,14 +65,28 @@ class Journal:
 
     def add(self, step: Step) -> None:
         self.steps.append(step)
+        self._passed_over.pop(step.task, None)
+        if step.task in self._offers and self._offers[step.task].operation.progress:
+            self._getting_on[step.task] = None
         if step.finding is not None:
             self._findings[step.finding] = None
         self.look()
 
-    def close(self, standing: Standing, *, ended: bool) -> Run:
-        """The run; `ended` says that nobody could take another step."""
+    def _waiting(self, standing: Standing) -> tuple[str, ...]:
+        """Who should finish, has not, and has not got on in the loop either."""
+        tasks = self._scenario.tasks
+        return tuple(t.name for t in tasks if not t.daemon and standing[t.name] and t.name not in self._getting_on)
+
+    def close(self, standing: Standing, *, ended: bool, locals_: Mapping[str, object] | None = None) -> Run:
+        """The run; `ended` says that nobody could take another step, `locals_` more of where tasks stand than that."""
         stuck = deadlock(self._scenario, standing) if ended and not self._world.halted else None
         if stuck is not None:
             self._findings[stuck] = None
         unfinished = tuple(task for task, op in standing.items() if op is not None)
-        return Run(self._scenario, tuple(self.steps), tuple(self._findings), self._world.named(), unfinished)
+        lasso = self._lasso
+        if lasso is not None:
+            if self._began == self._here(locals_ or standing) and not self._passed_over:
+                self._findings[endless(lasso.kind, self._waiting(standing))] = None
+            else:
+                lasso = None
+        return Run(self._scenario, tuple(self.steps), tuple(self._findings), self._world.named(), unfinished, lasso)

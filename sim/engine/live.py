@@ -24,7 +24,7 @@ from sim.engine.routines import LONGEST_FRAME, LONGEST_SETTLING, Call, Done, nex
 from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Scheduler
 from sim.engine.values import mutable_part
-from sim.engine.world import Offer, Run, Step, World
+from sim.engine.world import Lasso, Offer, Run, Step, World
 
 
 @attrs.define(eq=False)
@@ -60,6 +60,11 @@ class _Turnstile:
         if self._watch is not None:
             self._watch(self.last)
         return me.outcome.result
+
+    def standing(self, scenario: Scenario) -> dict[str, Operation[Any] | None]:
+        """What each task is about to do."""
+        parked = {task.name: self.parked.get(task.name) for task in scenario.tasks}
+        return {task: at.operation if at else None for task, at in parked.items()}
 
     async def let_through(self, task: str, outcome: Outcome) -> Step:
         """Give the baton to a parked task and take it back when that task has parked again, or finished."""
@@ -149,7 +154,7 @@ async def _be(task: Task, turnstile: _Turnstile, deaths: list[TaskDied]) -> None
 
 
 async def _schedule(
-    scenario: Scenario, scheduler: Scheduler, longest: int, watch: Callable[[Step], None] | None
+    scenario: Scenario, scheduler: Scheduler, longest: int, lasso: Lasso | None, watch: Callable[[Step], None] | None
 ) -> Run:
     world = World()
     turnstile = _Turnstile(world, watch)
@@ -158,7 +163,7 @@ async def _schedule(
         for task in scenario.tasks:
             nursery.start_soon(_be, task, turnstile, deaths, name=task.name)
             await turnstile.take_back()
-        journal = Journal(scenario, world)
+        journal = Journal(scenario, world, lasso)
         ended = False
         while len(journal.steps) < longest and not deaths:
             offers = tuple(
@@ -168,16 +173,13 @@ async def _schedule(
                 and (outcomes := world.outcomes(task.name, parked.operation))
             )
             ended = not offers
+            journal.stand(turnstile.standing(scenario), offers)
             picked = scheduler.pick(len(journal.steps), offers) if offers else None
             if picked is None:
                 break
             offer = offers[picked[0]]
             journal.add(await turnstile.let_through(offer.task, offer.outcomes[picked[1]]))
-        standing = {
-            task.name: parked.operation if (parked := turnstile.parked.get(task.name)) else None
-            for task in scenario.tasks
-        }
-        run = journal.close(standing, ended=ended)
+        run = journal.close(turnstile.standing(scenario), ended=ended)
         nursery.cancel_scope.cancel()
     if deaths:
         raise deaths[0]
@@ -189,11 +191,15 @@ def run(
     scheduler: Scheduler,
     *,
     longest: int = LONGEST_RUN,
+    lasso: Lasso | None = None,
     watch: Callable[[Step], None] | None = None,
 ) -> Run:
-    """Run one schedule with real trio tasks. `watch` is called in the task that performed the step."""
+    """Run one schedule with real trio tasks, which may be expected to come back to where they were.
+
+    `watch` is called in the task that performed the step.
+    """
     try:
-        return trio.run(_schedule, scenario, scheduler, longest, watch)
+        return trio.run(_schedule, scenario, scheduler, longest, lasso, watch)
     except BaseExceptionGroup as group:
         interrupt, _ = group.split(KeyboardInterrupt)
         raise _innermost(interrupt or group) from None

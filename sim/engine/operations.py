@@ -77,7 +77,7 @@ class Operation(Generic[R]):
     """An atomic step, to be awaited.
 
     `effect(task, values, *args)` gives the outcomes. `choice` marks a data choice: its outcomes are interleavings of
-    their own, and a schedule records which one was taken.
+    their own, and a schedule records which one was taken. `progress` says that who takes it has got somewhere.
     """
 
     point: str
@@ -85,6 +85,7 @@ class Operation(Generic[R]):
     effect: Callable[..., tuple[Outcome, ...]] = attrs.field(repr=False)
     args: tuple[object, ...] = ()
     choice: bool = False
+    progress: bool = False
 
     def __attrs_post_init__(self) -> None:
         if len(self.cells) > 1 and len(dict.fromkeys(self.cells)) < len(self.cells):
@@ -211,6 +212,11 @@ def choose(what: str, values: tuple[V, ...]) -> Operation[V]:
 def step(what: str) -> Operation[None]:
     """Time passes, and others may run; nothing shared is touched."""
     return Operation(what, (), _step)
+
+
+def progress(what: str) -> Operation[None]:
+    """A step that says that its task has got somewhere: what it has done is no retry. Nothing shared is touched."""
+    return Operation(what, (), _step, progress=True)
 
 
 def report(kind: str, where: str, causes: tuple[str, ...] = ()) -> Operation[None]:

@@ -88,7 +88,7 @@ def walk(schedule: Schedule, scenario: Scenario, *, loose: bool = False, watch: 
 
     try:
         script = _Script(schedule.steps, loose)
-        run = stepper.run(scenario, script, automata=automata, watch=note)
+        run = stepper.run(scenario, script, automata=automata, lasso=schedule.lasso, watch=note)
         script.finish(run)
     except Drift as drift:
         task = drift.recorded.task
@@ -108,7 +108,7 @@ def replay(schedule: Schedule, scenario: Scenario, *, loose: bool = False) -> Ru
     Raises Drift where it does not fit `scenario`, EngineError if the executors disagree.
     """
     walked = walk(schedule, scenario, loose=loose)
-    lived = live.run(scenario, _Script(schedule.steps, loose))
+    lived = live.run(scenario, _Script(schedule.steps, loose), lasso=schedule.lasso)
     if lived != walked:
         raise EngineError("the executors disagree about this schedule; this is a bug of tdpsim")
     return lived

@@ -18,7 +18,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
-from sim.engine.world import Run, Step
+from sim.engine.world import ENDLESS, Lasso, Run, Step
 
 FORMAT = 1
 WIDTH = 72
@@ -69,11 +69,13 @@ class Schedule:
     without: tuple[str, ...]
     found_by: FoundBy
     steps: tuple[Recorded, ...]
+    lasso: Lasso | None = None
 
 
 @attrs.frozen
 class _Steps:
     steps: str
+    loop: int | None = None
 
 
 @attrs.frozen
@@ -155,15 +157,28 @@ def parse(data: bytes) -> Schedule:
     except cattrs.BaseValidationError as error:
         raise ScheduleError("; ".join(_explained(error))) from None
     params, without = _params(file.params)
+    expect = (file.expect,) if isinstance(file.expect, str) else tuple(file.expect)
+    steps = tuple(_steps(document, skipped))
     return Schedule(
         file.scenario,
         file.model,
-        (file.expect,) if isinstance(file.expect, str) else tuple(file.expect),
+        expect,
         params,
         without,
         file.found_by,
-        tuple(_steps(document, skipped)),
+        steps,
+        _lasso(file.schedule.loop, expect, len(steps)),
     )
+
+
+def _lasso(loop: int | None, expect: tuple[str, ...], steps: int) -> Lasso | None:
+    """What `loop`, the number of the first step of the part that repeats, says together with what is expected."""
+    if loop is None:
+        return None
+    if not 1 <= loop <= steps:
+        raise ScheduleError(f"schedule.loop: {loop} is not the number of a step (1 to {steps})")
+    kinds = (outcome.split(maxsplit=1)[0] for outcome in expect if outcome.strip())
+    return Lasso(loop - 1, next((kind for kind in kinds if kind in ENDLESS), ENDLESS[0]))
 
 
 def _without_x(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,6 +252,7 @@ def record(run: Run, model: str, found_by: FoundBy) -> Schedule:
         scenario.without,
         found_by,
         tuple(map(_recorded, run.steps)),
+        run.lasso,
     )
 
 
@@ -263,7 +279,10 @@ def write(schedule: Schedule) -> str:
         lines.append(f"seed     = {schedule.found_by.seed:#x}")
     if schedule.found_by.causes:
         lines.append(f"causes   = {_texts(schedule.found_by.causes, always=True)}")
-    lines += ["[schedule]", f"steps = {_FENCE}"]
+    lines.append("[schedule]")
+    if schedule.lasso is not None:
+        lines.append(f"loop  = {schedule.lasso.stem + 1}")
+    lines.append(f"steps = {_FENCE}")
     lines += [*_columns(schedule.steps), _FENCE, ""]
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from sim.engine.automata import Automata, LocalState
 from sim.engine.journal import LONGEST_RUN, Journal
 from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Scheduler
-from sim.engine.world import Offer, Run, Step, World
+from sim.engine.world import Lasso, Offer, Run, Step, World
 
 
 def run(
@@ -17,13 +17,17 @@ def run(
     *,
     automata: Automata | None = None,
     longest: int = LONGEST_RUN,
+    lasso: Lasso | None = None,
     watch: Callable[[Step, LocalState], None] | None = None,
 ) -> Run:
-    """Run one schedule over learned automata. `watch` sees each step and the local state it was taken from."""
+    """Run one schedule over learned automata, which may be expected to come back to where it was.
+
+    `watch` sees each step and the local state it was taken from.
+    """
     automata = automata or Automata()
     world = World()
     locals_ = {task.name: automata.start(task.name, task.call) for task in scenario.tasks}
-    journal = Journal(scenario, world)
+    journal = Journal(scenario, world, lasso)
     ended = False
     while len(journal.steps) < longest:
         offers = tuple(
@@ -32,6 +36,7 @@ def run(
             if (op := local.operation) is not None and (outcomes := world.outcomes(name, op))
         )
         ended = not offers
+        journal.stand(locals_, offers)
         picked = scheduler.pick(len(journal.steps), offers) if offers else None
         if picked is None:
             break
@@ -41,4 +46,4 @@ def run(
             watch(step, locals_[offer.task])
         locals_[offer.task] = automata.step(offer.task, locals_[offer.task], outcome.result)
         journal.add(step)
-    return journal.close({name: local.operation for name, local in locals_.items()}, ended=ended)
+    return journal.close({name: local.operation for name, local in locals_.items()}, ended=ended, locals_=locals_)

@@ -85,15 +85,34 @@ def violations(properties: Iterable[Property], world: World) -> tuple[Finding, .
     return tuple(prop.finding() for prop in properties if not prop.holds(world.look))
 
 
+LIVELOCK, STARVATION = ENDLESS = ("livelock", "starvation")
+"""The kinds of findings that are a way round and not a moment."""
+
+
+@attrs.frozen
+class Lasso:
+    """A run that ends where it was after its first `stem` steps, so that the rest can be repeated for ever.
+
+    `kind` says what that is: livelock if nothing leads out of it, starvation if something would.
+    """
+
+    stem: int
+    kind: str
+
+
 @attrs.frozen
 class Run:
-    """What happened: the steps, the findings in the order they first showed, and who was left waiting for what."""
+    """What happened: the steps, the findings in the order they first showed, and who was left waiting for what.
+
+    `lasso` is set if the run came back to where it was, as it was asked to.
+    """
 
     scenario: Scenario
     steps: tuple[Step, ...]
     findings: tuple[Finding, ...]
     cells: dict[str, str]
     unfinished: tuple[str, ...] = ()
+    lasso: Lasso | None = None
 
     @property
     def outcomes(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from sim.kvm.errno import EIO, Errno
 from sim.kvm.kvm_main import Request, Vcpu
 from sim.kvm.mmu import Mmu
 from sim.kvm.tdp_mmu import RetPf
+from sim.tdx.status import tdx_operand_busy
 from sim.tdx.vp_enter import Exit, ExitReason
 from sim.tdx.zero_step import Tdvps
 
@@ -37,12 +38,14 @@ class TdxVcpu(Mmu):
         if "wait-for-sept-zap" not in self.without and await load(self.wait_for_sept_zap):
             return None, tdvps
         exit, tdvps = await self.module.tdh_vp_enter(vcpu.guest, tdvps)
-        return (None if exit.status else exit), tdvps
+        return (None if exit.status and tdx_operand_busy(exit.status) else exit), tdvps
 
     @routine
     async def tdx_handle_exit(self, vcpu: Vcpu, exit: Exit | None) -> Resume | Errno:
         if exit is None or exit.reason is ExitReason.EXTERNAL_INTERRUPT:
             return Resume.GUEST
+        if exit.status:
+            return Resume.USERSPACE  # unhandled_exit: KVM_EXIT_INTERNAL_ERROR
         if exit.reason is ExitReason.EPT_VIOLATION:
             return await self.tdx_handle_ept_violation(vcpu, exit)
         return Resume.USERSPACE

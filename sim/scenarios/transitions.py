@@ -82,13 +82,12 @@ GUARDS = (
     Guard("zero-step", "TDH.VP.ENTER looks at the list of pages that faulted at one RIP"),
     Guard("kick", "KVM_REQ_OUTSIDE_GUEST_MODE makes vCPUs leave the guest, and waits for them"),
     Guard("wait-for-sept-zap", "tdx_vcpu_run() does not enter the guest while a zapper retries its SEAMCALL"),
+    Guard("hp-timeout", "a guest that host priority keeps turning away exits with TDX_HOST_PRIORITY_BUSY_TIMEOUT"),
     Guard("local-retry", "tdx_handle_ept_violation() retries a fault itself instead of entering the guest again"),
 )
 
 NOT_COVERED = (
     "weak memory: steps are sequentially consistent",
-    "livelock: runs that go round for ever without getting anywhere",
-    "time: TDX_HOST_PRIORITY_BUSY_TIMEOUT never comes",
     "page tables that come and go, huge pages, memslot invalidation",
     "host interrupts inside a SEAMCALL, signals, preemption by other vCPUs on one processor",
 )

@@ -15,6 +15,7 @@ import numpy as np
 
 from sim.engine.automata import Automata
 from sim.engine.cells import Cell
+from sim.engine.errors import EngineError
 from sim.engine.frontier import Frontier
 from sim.engine.journal import deadlock
 from sim.engine.operations import Finding
@@ -24,6 +25,9 @@ from sim.engine.scheduler import Picks
 from sim.engine.stepper import run as run_over_automata
 from sim.engine.values import spell
 from sim.engine.visited import Batch, Visited
+from sim.engine.world import ENDLESS, LIVELOCK, STARVATION, Lasso
+from sim.search.liveness import Endless, livelocks
+from sim.search.liveness import starvation as starvations
 from sim.search.result import UNBOUNDED, Budget, Exploration, Found, Progress
 
 V = TypeVar("V")
@@ -82,7 +86,7 @@ class _Search:
 
     def __init__(self, product: Product, budget: Budget, jobs: int, tick: Callable[[Progress], None] | None) -> None:
         self._started = time.perf_counter()
-        self._tick = tick
+        self._tick, self._scenario = tick, product.scenario
         self.frontier = Frontier(product, lambda more: budget.spent(self.seconds, more), jobs)
         self.findings: dict[Finding, tuple[int, tuple[tuple[str, int], ...]]] = {}
         self.depth = -1
@@ -118,14 +122,34 @@ class _Search:
                 for finding in self._watched.broken(frontier.visited.state(number)):
                     self.findings.setdefault(finding, (number, ()))
 
-    def picks(self, number: int, then: tuple[tuple[str, int], ...]) -> Picks:
-        """The choices that lead to a state, and `then` on."""
-        way = [self.frontier.visited.state(at) for at in self.frontier.way(number)]
-        return Picks((*(self._pick(*pair) for pair in pairwise(way)), *then))
+    def found(self, finding: Finding, automata: Automata) -> Found:
+        """A finding with a shortest run that shows it."""
+        number, then = self.findings[finding]
+        picks = Picks((*self._way(number), *then))
+        return Found(finding, run_over_automata(self._scenario, picks, automata=automata), picks)
 
-    def _pick(self, state: int, after: int) -> tuple[str, int]:
+    def going_round(self, kind: str, way: Endless, automata: Automata) -> Found:
+        """A way round with a shortest run that leads to it, and once round."""
+        stem, at, loop = self._way(way.start), way.start, []
+        for task, to in way.steps:
+            loop.append(self._pick(self.frontier.visited.state(at), self.frontier.visited.state(to), task))
+            at = to
+        picks, lasso = Picks((*stem, *loop)), Lasso(len(stem), kind)
+        run = run_over_automata(self._scenario, picks, automata=automata, lasso=lasso)
+        if run.lasso is None:
+            raise EngineError(f"{kind} was found, but its loop does not close; this is a bug of tdpsim")
+        return Found(run.findings[-1], run, picks)
+
+    def _way(self, number: int) -> tuple[tuple[str, int], ...]:
+        """The choices that lead to a state."""
+        way = [self.frontier.visited.state(at) for at in self.frontier.way(number)]
+        return tuple(self._pick(*pair) for pair in pairwise(way))
+
+    def _pick(self, state: int, after: int, by: str | None = None) -> tuple[str, int]:
         product = self.frontier.product
         for task in product.scenario.tasks:
+            if by not in {None, task.name}:
+                continue
             for i, (delta, _) in enumerate(product.answer(task.name, state)):
                 if state + delta == after:
                     return task.name, i
@@ -138,23 +162,31 @@ def explore(
     budget: Budget = UNBOUNDED,
     jobs: int = 1,
     merge: bool = True,
+    starvation: bool = False,
     finals: bool = False,
     tick: Callable[[Progress], None] | None = None,
 ) -> Exploration:
     """Visit every reachable state of `scenario`, or as many as `budget` lets, on `jobs` threads.
 
-    `merge=False` names local states by their whole history: the slow naming that tests compare with. `finals` asks for
-    the final states as well. `tick` is told of each level. Raises EngineError where the model breaks a rule.
+    `merge=False` names local states by their whole history: the slow naming that tests compare with. `starvation` makes
+    a finding of it. `finals` asks for the final states as well. `tick` is told of each level. Raises EngineError where
+    the model breaks a rule.
     """
     automata = Automata(merge=merge)
     product = Product(scenario, automata)
     search = _Search(product, budget, jobs, tick)
     search.go()
-    found = []
-    for finding, (number, then) in search.findings.items():
-        picks = search.picks(number, then)
-        found.append(Found(finding, run_over_automata(scenario, picks, automata=automata), picks))
     frontier = search.frontier
+    found = [search.found(finding, automata) for finding in search.findings]
+    starving: tuple[Found, ...] = ()
+    unknown = list[str]()
+    if not frontier.unexpanded:
+        stuck_for_ever, held_up = livelocks(frontier), starvations(frontier)
+        unknown += [kind for kind, ways in zip(ENDLESS, (stuck_for_ever, held_up), strict=True) if ways is None]
+        found += [search.going_round(LIVELOCK, way, automata) for way in stuck_for_ever or ()]
+        starving = tuple(search.going_round(STARVATION, way, automata) for way in held_up or ())
+        if starvation:
+            found += starving
     stuck = np.concatenate([*frontier.stuck, np.zeros(0, np.int64)]).tolist() if finals else []
     return Exploration(
         scenario,
@@ -164,6 +196,8 @@ def explore(
         search.seconds,
         tuple(found),
         frontier.unexpanded,
+        starving,
+        tuple(unknown),
         tuple(_named(product, frontier.visited.state(number)) for number in stuck),
     )
 

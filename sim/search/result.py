@@ -69,8 +69,9 @@ class Verdict(Enum):
 class Exploration:
     """What exploring said: how much there was, and what was found, in the order it was met.
 
-    `unexpanded` states were reached and checked, but a budget ended before their steps were taken. `final_states` are
-    those in which nobody can step, where they were asked for.
+    `unexpanded` states were reached and checked, but a budget ended before their steps were taken. `starving` are ways
+    round that another choice would have led out of, and `unknown` names what there was too much of to look for.
+    `final_states` are those in which nobody can step, where they were asked for.
     """
 
     scenario: Scenario
@@ -80,6 +81,8 @@ class Exploration:
     seconds: float
     found: tuple[Found, ...]
     unexpanded: int
+    starving: tuple[Found, ...]
+    unknown: tuple[str, ...]
     final_states: tuple[dict[str, str], ...]
 
     @property

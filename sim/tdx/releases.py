@@ -9,7 +9,7 @@ from sim.engine.operations import load
 from sim.engine.routines import routine
 from sim.tdx.locks import Mode
 from sim.tdx.sept import SeptEntry, bts_tdel
-from sim.tdx.tdg_mem import ACCEPT
+from sim.tdx.tdg_mem import ACCEPT, Accepted
 from sim.tdx.vp_enter import VpEnter
 
 
@@ -34,11 +34,11 @@ class Module_1_5_28(Module_1_5_01):
     STALE_IS_LEAF = False
 
     @routine
-    async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry]) -> bool:
+    async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry]) -> Accepted | None:
         """Looks at TDHP before it touches TDEL, and not again."""
         if (await load(entry)).tdhp:
-            return True
-        return bool(await bts_tdel(entry, ACCEPT))
+            return Accepted.BUSY_HOST_PRIORITY
+        return Accepted.BUSY if await bts_tdel(entry, ACCEPT) else None
 
 
 RELEASES = (Module_1_5_01, Module_1_5_28)

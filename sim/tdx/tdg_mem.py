@@ -1,7 +1,7 @@
 """TDG.MEM.*: what a guest asks of its own memory. No lock but the entry's; the guest runs with TDR and TDVPR held.
 
-Source: td_dispatcher/vm_exits/tdg_mem_page_accept.c. Left out: TDX_HOST_PRIORITY_BUSY_TIMEOUT, the exit to the host
-that a guest gets after being turned away by host priority for (by default) a second; there is no time here.
+Source: td_dispatcher/vm_exits/tdg_mem_page_accept.c. A guest is told that it was turned away (TDX_OPERAND_BUSY), not
+why; the module keeps apart whether that was for host priority (`sim.tdx.vp_enter` has what comes of it).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Accepted(Enum):
     BUSY = 2
     SIZE_MISMATCH = 3
     EPT_VIOLATION = 4
+    BUSY_HOST_PRIORITY = 5
 
 
 @attrs.frozen(eq=False)
@@ -44,8 +45,9 @@ class TdgMem(ZeroStep):
             return Accepted.EPT_VIOLATION
         entry = self.td.entry(gfn)
         walked = await load(entry)
-        if await self.sept_lock_acquire_guest(entry):
-            return Accepted.BUSY
+        busy = await self.sept_lock_acquire_guest(entry)
+        if busy is not None:
+            return busy
         return await self._page_accept(gfn, walked.state)
 
     @routine
@@ -68,11 +70,11 @@ class TdgMem(ZeroStep):
         return verdict
 
     @routine
-    async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry]) -> bool:
-        """Whether it failed. OLD: take TDEL, then look at TDHP, and give TDEL back if it is set."""
+    async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry]) -> Accepted | None:
+        """What stood in the way. OLD: take TDEL, then look at TDHP, and give TDEL back if it is set."""
         if await bts_tdel(entry, ACCEPT):
-            return True
+            return Accepted.BUSY
         if not (await load(entry)).tdhp:
-            return False
+            return None
         await btr_tdel(entry)
-        return True
+        return Accepted.BUSY_HOST_PRIORITY

@@ -8,6 +8,9 @@ The guest is a fixed program. TOUCH is an access to a private page (a hardware w
 TDCALL, with the guest's own loop around a BUSY answer; HLT (a TDVMCALL) ends it. Guests run with SEPT_VE_DISABLE: a
 touch of a PENDING page is an EPT violation, not a #VE. Between two instructions a pending interrupt makes the guest
 exit.
+
+A guest that host priority keeps turning away is taken out after a time (a second, unless the host sets another):
+td_dispatcher/tdx_td_dispatcher.c:td_call. There are no seconds here, so from the second time on it may happen or not.
 """
 
 from __future__ import annotations
@@ -17,13 +20,13 @@ from enum import Enum
 import attrs
 
 from sim.engine.cells import Cell
-from sim.engine.operations import load
+from sim.engine.operations import choose, load
 from sim.engine.routines import Again, Done, repeat, routine
 from sim.tdx.epoch import leave, sample
 from sim.tdx.locks import Mode, Try, release, try_lock
 from sim.tdx.lp import Irq, interrupt_pending
 from sim.tdx.sept import SeptState
-from sim.tdx.status import Operand, Status
+from sim.tdx.status import Code, Operand, Status
 from sim.tdx.td import operand_busy
 from sim.tdx.tdg_mem import Accepted, TdgMem
 from sim.tdx.zero_step import Tdvps
@@ -150,8 +153,17 @@ class VpEnter(TdgMem):
     async def _accept(self, guest: Guest, tdvps: Tdvps, gfn: str) -> Again | Done[tuple[Exit, Tdvps]]:
         match await self.tdg_mem_page_accept(gfn):
             case Accepted.EPT_VIOLATION:
-                return Done((Exit(ExitReason.EPT_VIOLATION, gfn), tdvps))
+                return Done((Exit(ExitReason.EPT_VIOLATION, gfn), attrs.evolve(tdvps, hp_lock_busy=False)))
             case Accepted.BUSY | Accepted.SIZE_MISMATCH:
-                return Again(guest, tdvps)
+                return Again(guest, attrs.evolve(tdvps, hp_lock_busy=False))
             case Accepted.SUCCESS | Accepted.ALREADY_ACCEPTED:
-                return Again(guest, attrs.evolve(tdvps, rip=tdvps.rip + 1))
+                return Again(guest, attrs.evolve(tdvps, hp_lock_busy=False, rip=tdvps.rip + 1))
+            case Accepted.BUSY_HOST_PRIORITY:
+                if tdvps.hp_lock_busy and await self._hp_lock_timeout():
+                    timeout = Exit(status=Status(Code.TDX_HOST_PRIORITY_BUSY_TIMEOUT))
+                    return Done((timeout, attrs.evolve(tdvps, hp_lock_busy=False)))
+                return Again(guest, attrs.evolve(tdvps, hp_lock_busy=True))
+
+    @routine
+    async def _hp_lock_timeout(self) -> bool:
+        return "hp-timeout" not in self.without and await choose("HP_LOCK_TIMEOUT", (False, True))

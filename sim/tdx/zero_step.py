@@ -48,6 +48,8 @@ class Tdvps:
     rip_on_entry: int | None = None
     possibly_epf_stepping: int = 0
     last_epf_gpa_list: tuple[str, ...] = ()
+    hp_lock_busy: bool = False
+    """The last TDCALL was turned away by host priority."""
 
     def vmexit_stepping_filter(self) -> Tdvps:
         if self.rip == self.rip_on_entry:

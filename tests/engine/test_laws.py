@@ -204,7 +204,7 @@ class Follow:
 @given(programs)
 def test_a_witness_shows_its_finding_under_trio(program: Programs) -> None:
     for found in explore(scenario(program)).found:
-        lived = live.run(found.witness.scenario, found.picks)
+        lived = live.run(found.witness.scenario, found.picks, lasso=found.witness.lasso)
         assert found.finding in lived.findings
         assert lived == found.witness
 
