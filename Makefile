@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: table test check schedules wheel clean
+.PHONY: table test check bench schedules wheel clean
 
 table: $(VENV)/.ready
 	@$(BIN)/tdpsim table
@@ -17,12 +17,17 @@ check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The protocol of tests/bench under this project, Spin, TLC and minicheck; `python -m tests.bench --help` has more.
+bench: $(VENV)/.ready
+	@$(BIN)/python -m tests.bench
+
 # Derive every schedule in schedules/ again, and show what the model's move has changed.
 schedules: $(VENV)/.ready
 	rm -f schedules/*.toml
 	$(BIN)/tdpsim table --record schedules > /dev/null
 	$(BIN)/tdpsim explore np-to-leaf-shared --without restore --record schedules > /dev/null || test $$? = 1
 	$(BIN)/tdpsim explore leaf-to-np-exclusive --without kick --record schedules > /dev/null || test $$? = 1
+	$(BIN)/tdpsim explore np-to-leaf-shared --without hp-timeout --record schedules > /dev/null || test $$? = 1
 	git --no-pager diff --stat -- schedules
 
 wheel: $(VENV)/.ready-dev

@@ -83,8 +83,8 @@ class Peer(Protocol):
     @property
     def name(self) -> str: ...
 
-    def install(self) -> None:
-        """Fetch what is missing."""
+    def install(self) -> str:
+        """Fetch what is missing, and tell what there is: versions and settings."""
 
     def check(self, size: Size, states: int) -> Verdict:
         """Explore everything, every property checked; there are about `states` states."""

@@ -28,9 +28,12 @@ class Program:
     limit: float
     package: tuple[str, str] | None = None
 
-    def install(self) -> None:
-        if self.package is not None:
-            python_package(*self.package)
+    def install(self) -> str:
+        python = f"Python {sys.version.split()[0]}"
+        if self.package is None:
+            return f"this tree; {python}; breadth first, one thread"
+        python_package(*self.package)
+        return f"{' '.join(self.package)}; {python}; breadth first"
 
     def check(self, size: Size, states: int) -> Verdict:
         ran, said = self.ask(size)

@@ -11,7 +11,8 @@ from sim.engine.automata import Automata
 from sim.engine.product import Product
 from sim.search.explore import explore
 from tests.bench import install, ours, state_space
-from tests.bench.peer import Size, Valuation, digest
+from tests.bench.agreement import Agreement
+from tests.bench.peer import Met, Size, Valuation, digest
 from tests.bench.protocol import protocol
 from tests.bench.spin import Spin
 from tests.engine.plain import by_arrays, plainly
@@ -51,6 +52,15 @@ def test_the_promela_port_meets_our_valuations(tmp_path: Path, monkeypatch: pyte
     assert met.valuations == our_valuations()
     assert met.states == len(set(state_space.reachable(port)))
     assert spin.check(SMALL, met.states).clean
+
+
+def test_a_difference_is_named_from_both_sides() -> None:
+    one, other = sorted(our_valuations())[:2]
+    agreement = Agreement(SMALL, {"a": Met(1, frozenset([one])), "b": Met(1, frozenset([other]))})
+    assert not agreement.holds
+    said = list(agreement.lines())
+    assert f"(2, 1) a meets and b does not: {one}" in said
+    assert f"(2, 1) b meets and a does not: {other}" in said
 
 
 def test_a_digest_tells_sets_apart_and_orders_alike() -> None:
