@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from sim.cli.files import write_schedule
 from sim.cli.options import Force, Json, Settings, Without, amount, print_json, progress, scenario_from
 from sim.cli.status import Status
+from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import witnesses
 from sim.search.explore import explore
 from sim.search.result import Budget, Verdict
@@ -25,6 +26,8 @@ def explore_command(
     without: Without = (),
     for_: Annotated[str | None, Parameter(name="--for", help="Stop undecided after this long: 90s, 10m, 8h")] = None,
     memory: Annotated[str | None, Parameter(help="Stop undecided before the process takes more: 500M, 16G")] = None,
+    jobs: Annotated[int, Parameter(help="Threads that share the work; the result is the same")] = 1,
+    starvation: Annotated[bool, Parameter(negative=(), help="Starvation is a finding too")] = False,
     record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,
     force: Force = False,
     json: Json = False,
@@ -37,7 +40,11 @@ def explore_command(
         None if for_ is None else amount(for_, "smhd", "--for"),
         None if memory is None else int(amount(memory, "KMG", "--memory")),
     )
-    exploration = explore(scenario_from(scenario, set, without), budget=budget, tick=progress(scenario))
+    if jobs < 1:
+        raise UsageError(f"--jobs takes a number of threads, got {jobs}")
+    exploration = explore(
+        scenario_from(scenario, set, without), budget=budget, jobs=jobs, starvation=starvation, tick=progress(scenario)
+    )
     recorded = {}
     if record is not None:
         record.mkdir(parents=True, exist_ok=True)

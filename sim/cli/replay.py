@@ -11,6 +11,7 @@ from sim.cli.options import Json, print_json
 from sim.cli.status import Status
 from sim.engine.replay import Drift, replay
 from sim.view import contract
+from sim.view.report import blocked_lines, going_round_lines
 
 Loose = Annotated[
     bool,
@@ -37,7 +38,7 @@ def replay_command(file: File, /, *, loose: Loose = False, json: Json = False) -
         print_json({**contract.of_run(run, schedule), "expected": list(schedule.expect), "as_expected": expected})
     else:
         print(f"{schedule.scenario}  {schedule.model}: {len(run.steps)} steps, the same under both executors")
-        print("\n".join(run.outcomes))
+        print("\n".join([*run.outcomes, *blocked_lines(run), *going_round_lines(run)]))
         if not expected:
             print(f"but the file expects {', '.join(schedule.expect)}")
     return Status.CLEAN if expected else Status.FINDING

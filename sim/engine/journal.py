@@ -89,4 +89,14 @@ class Journal:
                 self._findings[endless(lasso.kind, self._waiting(standing))] = None
             else:
                 lasso = None
-        return Run(self._scenario, tuple(self.steps), tuple(self._findings), self._world.named(), unfinished, lasso)
+        waiting = standing.items() if stuck is not None else ()
+        blocked = tuple(self._world.blocked(task, op) for task, op in waiting if op is not None)
+        return Run(
+            self._scenario,
+            tuple(self.steps),
+            tuple(self._findings),
+            self._world.named(),
+            unfinished,
+            blocked,
+            lasso,
+        )

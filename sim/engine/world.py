@@ -43,11 +43,30 @@ class Step:
         return spell(self.result)
 
 
+@attrs.frozen
+class Held:
+    """A cell that somebody waits for: what it holds, and the step that last changed it."""
+
+    cell: str
+    value: str
+    by: Step | None
+
+
+@attrs.frozen
+class Blocked:
+    """A task that cannot step: the point at which it stands, and the cells that it waits for."""
+
+    task: str
+    point: str
+    held: tuple[Held, ...]
+
+
 class World:
     """What the cells hold. A cell comes into being when it is first touched, holding its first value."""
 
     def __init__(self) -> None:
         self.values: dict[Cell[Any], object] = {}
+        self.changed_by: dict[Cell[Any], Step] = {}
         self._names: dict[str, Cell[Any]] = {}
 
     def look(self, cell: Cell[V]) -> V:
@@ -69,11 +88,19 @@ class World:
 
     def apply(self, task: str, operation: Operation[Any], outcome: Outcome) -> Step:
         """Let one outcome happen. Raises DomainError for a value that its cell may not hold."""
+        step = Step(task, operation.point, outcome.result, outcome.finding)
         for cell, value in zip(operation.cells, outcome.values, strict=True):
             if value is not self.values.get(cell):
                 cell.check(value)
+                if value != self.values.get(cell):
+                    self.changed_by[cell] = step
                 self.values[cell] = value
-        return Step(task, operation.point, outcome.result, outcome.finding)
+        return step
+
+    def blocked(self, task: str, operation: Operation[Any]) -> Blocked:
+        """What a task that cannot step waits for."""
+        held = ((cell.name, spell(self.look(cell)), self.changed_by.get(cell)) for cell in operation.cells)
+        return Blocked(task, operation.point, tuple(Held(*of) for of in held))
 
     def named(self) -> dict[str, str]:
         """Every cell that was touched, by name, in order of name."""
@@ -104,7 +131,8 @@ class Lasso:
 class Run:
     """What happened: the steps, the findings in the order they first showed, and who was left waiting for what.
 
-    `lasso` is set if the run came back to where it was, as it was asked to.
+    `blocked` is everybody who was left waiting, if nobody could step. `lasso` is set if the run came back to where it
+    was, as it was asked to.
     """
 
     scenario: Scenario
@@ -112,6 +140,7 @@ class Run:
     findings: tuple[Finding, ...]
     cells: dict[str, str]
     unfinished: tuple[str, ...] = ()
+    blocked: tuple[Blocked, ...] = ()
     lasso: Lasso | None = None
 
     @property

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from sim.engine.operations import Finding
 from sim.engine.schedule import Schedule, write
-from sim.engine.world import Run
+from sim.engine.world import Blocked, Run
 from sim.scenarios.witnesses import file_name, full_model, shipped, witness
 from sim.search.result import Exploration, Found
+from sim.view.report import not_covered
 
 if TYPE_CHECKING:
     from sim.scenarios.table import Cell  # which explores: a run that is only replayed needs no numpy
@@ -32,6 +33,7 @@ def of_found(found: Found) -> Json:
         "witness": {
             "steps": len(found.witness.steps),
             "preemptions": None,
+            "loop": found.witness.lasso.stem + 1 if found.witness.lasso else None,
             "schedule": write(witness(found)),
         },
     }
@@ -46,7 +48,7 @@ def of_exploration(exploration: Exploration) -> Json:
         "model": full_model(scenario),
         "grain": params["grain"],
         "verdict": exploration.verdict.value,
-        "not_covered": [*scenario.not_covered, *unexpanded(exploration)],
+        "not_covered": [*not_covered(exploration), *unexpanded(exploration)],
         "states": exploration.states,
         "transitions": exploration.transitions,
         "depth": exploration.depth,
@@ -55,6 +57,7 @@ def of_exploration(exploration: Exploration) -> Json:
         "interleavings": None,
         "classes": None,
         "findings": [of_found(found) for found in exploration.found],
+        "starvation": [of_found(found) for found in exploration.starving],
     }
 
 
@@ -89,6 +92,11 @@ def of_cell(cell: Cell) -> Json:
     }
 
 
+def of_blocked(blocked: Blocked) -> Json:
+    held = [{"cell": h.cell, "value": h.value, "by": h.by.task if h.by else None} for h in blocked.held]
+    return {"task": blocked.task, "point": blocked.point, "waits_for": held}
+
+
 def of_run(run: Run, schedule: Schedule) -> Json:
     return {
         "scenario": schedule.scenario,
@@ -100,5 +108,6 @@ def of_run(run: Run, schedule: Schedule) -> Json:
         "steps": len(run.steps),
         "findings": [of_finding(finding) for finding in run.findings],
         "unfinished": list(run.unfinished),
+        "blocked": [of_blocked(blocked) for blocked in run.blocked],
         "schedule": write(schedule),
     }

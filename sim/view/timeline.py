@@ -11,6 +11,7 @@ from sim.engine.replay import walk
 from sim.engine.scenario import Scenario
 from sim.engine.schedule import Schedule
 from sim.engine.world import Run, Step
+from sim.view.report import going_round_lines
 
 _NARROWEST_LANE = 30
 
@@ -46,6 +47,7 @@ def timeline(schedule: Schedule, run: Run, seen: tuple[Moment, ...], width: int)
     lines += ["", *(f"==> {finding.kind} in {finding.where}" for finding in run.findings)]
     if not run.findings:
         lines.append("==> clean")
+    lines += going_round_lines(run)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

@@ -67,6 +67,7 @@ EXPLORE_FIELDS = {
     "interleavings",
     "classes",
     "findings",
+    "starvation",
 }
 FINDING_FIELDS = {
     "kind",
@@ -108,7 +109,7 @@ def test_explore_prints_the_contract(tdpsim: Any) -> None:
     assert result["verdict"] == "finding"
     assert [set(finding) for finding in result["findings"]] == [FINDING_FIELDS] * 2
     assert {tuple(finding["causes"]) for finding in result["findings"]} == {("zero-step",), ("tdcall",)}
-    assert set(result["findings"][0]["witness"]) == {"steps", "preemptions", "schedule"}
+    assert set(result["findings"][0]["witness"]) == {"steps", "preemptions", "loop", "schedule"}
     assert result["interleavings"] is result["classes"] is result["retries"] is None
     assert result["params"]["order"] == "after"
     assert result["grain"] == "lock"
@@ -132,7 +133,7 @@ def test_a_budget_that_ends_is_undecided_and_no_clean(tdpsim: Any, budget: tuple
 
 def test_a_budget_that_suffices_changes_nothing(tdpsim: Any) -> None:
     said = tdpsim("explore", "np-to-leaf-shared", "--for", "1h", "--memory", "20G", "--json")
-    assert (said.status, json.loads(said.out)["states"]) == (0, 65205)
+    assert (said.status, json.loads(said.out)["states"]) == (0, 67067)
 
 
 def test_the_table_prints_the_contract(tdpsim: Any) -> None:

@@ -82,10 +82,12 @@ def test_every_changed_step_is_noticed(witness: Schedule) -> None:
 
 
 def test_drift_says_what_was_recorded_and_where_the_task_stands(witness: Schedule) -> None:
+    at = [(recorded.task, recorded.point) for recorded in witness.steps]
+    step = at.index(("v0", "op_state.try_shared"))
     with pytest.raises(Drift) as drift:
-        replay(changed(witness, 6, saw="busy: v1 TDH.VP.ENTER"), scenario_of(witness))
+        replay(changed(witness, step, saw="busy: v1 TDH.VP.ENTER"), scenario_of(witness))
     assert re.fullmatch(
-        r"step 7: v0 at op_state.try_shared was recorded to see 'busy: v1 TDH.VP.ENTER', but sees 'ok'; "
+        rf"step {step + 1}: v0 at op_state.try_shared was recorded to see 'busy: v1 TDH.VP.ENTER', but sees 'ok'; "
         r"v0 is at sim/tdx/td.py:\d+ in Module.lock_td",
         str(drift.value),
     )

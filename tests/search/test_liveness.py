@@ -151,7 +151,7 @@ async def grace_period() -> None:
 
 
 @routine
-async def tick() -> Again:
+async def tick() -> Again | Done[None]:
     await store(X, new=False)
     return Again()
 
@@ -168,7 +168,7 @@ def test_an_idle_rcu_task_is_no_deadlock_and_a_busy_one_no_livelock() -> None:
 
 
 @routine
-async def serve() -> Again:
+async def serve() -> Again | Done[None]:
     await store(X, new=False)
     await progress("served")
     return Again()
@@ -207,7 +207,7 @@ def faulting(module: type[VpEnter], kernel: type[Kvm] = Series, *without: str) -
         kernel,
         module,
         sept={"A": SeptState.FREE, "B": SeptState.MAPPED},
-        programs={name: ((Instruction.ACCEPT, "A"),) for name in ("v1", "v2")},
+        programs=dict.fromkeys(("v1", "v2"), ((Instruction.ACCEPT, "A"),)),
         others=(),
         without=without,
     )
