@@ -131,8 +131,10 @@ def _run(options: Options, out: Console) -> int:
     said += [f"{name} says that the protocol is broken" for name in unclean]
     out.print()
     out.print(table([small, big]))
-    for paragraph in (remarks(big, packed), said, versions, lines(list(targets(big, small, packed)))):
-        out.print(*paragraph, "", sep="\n")
+    wishes = list(lines(list(targets(big, small, packed))))
+    for paragraph in (list(remarks(big, packed)), said, versions, wishes):
+        if paragraph:
+            out.print(*paragraph, "", sep="\n")
     return 0 if agree and not unclean else DISAGREED
 
 

@@ -33,7 +33,7 @@ class Program:
         if self.package is None:
             return f"this tree; {python}; breadth first, one thread"
         python_package(*self.package)
-        return f"{' '.join(self.package)}; {python}; breadth first"
+        return f"{self.package[1]}; {python}; breadth first"
 
     def check(self, size: Size, states: int) -> Verdict:
         ran, said = self.ask(size)

