@@ -10,8 +10,10 @@ from cyclopts import Parameter
 from sim.cli.files import write_schedule
 from sim.cli.options import Force, Json, Settings, Without, amount, print_json, progress, scenario_from
 from sim.cli.status import Status
+from sim.scenarios.model import identity
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import witnesses
+from sim.search.checkpoint import Checkpoint
 from sim.search.explore import explore
 from sim.search.result import Budget, Verdict
 from sim.view import contract
@@ -26,6 +28,10 @@ def explore_command(
     without: Without = (),
     for_: Annotated[str | None, Parameter(name="--for", help="Stop undecided after this long: 90s, 10m, 8h")] = None,
     memory: Annotated[str | None, Parameter(help="Stop undecided before the process takes more: 500M, 16G")] = None,
+    checkpoint: Annotated[
+        Path | None, Parameter(help="Go on from this directory if it has a checkpoint, and keep one there meanwhile")
+    ] = None,
+    checkpoint_every: Annotated[str, Parameter(help="How often: 10s, 5m")] = "60s",
     jobs: Annotated[int, Parameter(help="Threads that share the work; the result is the same")] = 1,
     starvation: Annotated[bool, Parameter(negative=(), help="Starvation is a finding too")] = False,
     record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,
@@ -42,8 +48,15 @@ def explore_command(
     )
     if jobs < 1:
         raise UsageError(f"--jobs takes a number of threads, got {jobs}")
+    asked = scenario_from(scenario, set, without)
+    every = amount(checkpoint_every, "smhd", "--checkpoint-every")
     exploration = explore(
-        scenario_from(scenario, set, without), budget=budget, jobs=jobs, starvation=starvation, tick=progress(scenario)
+        asked,
+        budget=budget,
+        checkpoint=Checkpoint(checkpoint, identity(asked), every) if checkpoint else None,
+        jobs=jobs,
+        starvation=starvation,
+        tick=progress(scenario),
     )
     recorded = {}
     if record is not None:

@@ -9,6 +9,7 @@ from sim.cli.files import FileTrouble
 from sim.cli.status import Status
 from sim.engine.errors import EngineError
 from sim.scenarios.recipe import UsageError
+from sim.search.result import CheckpointError
 
 
 def explain(error: Exception) -> tuple[Status, str]:
@@ -16,7 +17,7 @@ def explain(error: Exception) -> tuple[Status, str]:
     match error:
         case FileTrouble():
             return error.status, str(error)
-        case UsageError():
+        case UsageError() | CheckpointError():
             return Status.USAGE, str(error)
         case OSError():
             name = f"{error.filename}: " if error.filename else ""

@@ -307,13 +307,14 @@ class Frontier:
     `deadlocked` of those in which a task that should finish has not, and `tops` of those that step, but only to states
     with numbers no higher than their own. `moves` has, per task, from which of its local states it has been seen to
     step to which, and `waits` in which it has been seen to wait. `stop` is asked before every chunk of a level, with
-    the bytes that its states may take; once it says so, the exploration is over, and `unexpanded` states are left.
+    the bytes that its states may take; once it says so, the exploration is over, and `unexpanded` states are left. It
+    has come to state `at` of `level`.
     """
 
     def __init__(self, product: Product, stop: Callable[[int], bool] = lambda _bytes: False, jobs: int = 1) -> None:
         self.product = product
         self._stop, self._jobs = stop, jobs
-        self.unexpanded = 0
+        self.level, self.at, self.unexpanded = range(1), 0, 0
         product.layout()
         self.visited = Visited(product.words, jobs)
         self.visited.keep([Batch([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64))])
@@ -331,21 +332,26 @@ class Frontier:
         return [_Table(self.product, task, self.moves[task.name], self.waits[task.name]) for task in tasks]
 
     def levels(self) -> Iterator[range]:
-        """The numbers of each level's states; the next level is found when it is asked for."""
+        """The numbers of each level's states; the next level is found when it is asked for.
+
+        One that goes on in the middle of a level does not give that one again.
+        """
         with ThreadPoolExecutor(self._jobs) as threads:
             each: Each = map if self._jobs == 1 else threads.map
-            low, high = 0, 1
-            while low < high:
-                yield range(low, high)
-                for start in range(low, high, _CHUNK * self._jobs):
-                    starts = range(start, min(high, start + _CHUNK * self._jobs), _CHUNK)
-                    chunks = [range(at, min(high, at + _CHUNK)) for at in starts]
-                    if self._stop(self.visited.growth(_CHUNK * self._jobs * len(self._tables))):
-                        self.unexpanded = self.visited.count - start
+            if not self.at:
+                yield self.level
+            while self.level:
+                while self.at < self.level.stop:
+                    upto = min(self.level.stop, self.at + _CHUNK * self._jobs)
+                    chunks = [range(at, min(upto, at + _CHUNK)) for at in range(self.at, upto, _CHUNK)]
+                    more = self.visited.growth(_CHUNK * self._jobs * len(self._tables))
+                    if self._stop(more) or not self._expand(chunks, each):
+                        self.unexpanded = self.visited.count - self.at
                         return
-                    if not self._expand(chunks, each):
-                        return
-                low, high = high, self.visited.count
+                    self.at = upto
+                self.level = range(self.level.stop, self.visited.count)
+                if self.level:
+                    yield self.level
 
     def _expand(self, chunks: list[range], each: Each) -> bool:
         """Take all steps out of several chunks; False: the rest of them finds no room."""
@@ -366,7 +372,6 @@ class Frontier:
     def _collect(self, every: list[_Steps], each: Each) -> bool:
         batches = [steps.batch for steps in every]
         if sum(map(len, batches)) > self.visited.room:
-            self.unexpanded = self.visited.count - every[0].low
             return False
         above = self.visited.keep(batches, each)
         start = 0

@@ -11,10 +11,16 @@ time. A state is kept as itself. No hash stands in for it, so none can collide.
 No field lies across a 64-bit boundary. A cell that is found late needs no repacking: its field is added above the
 others, where every state so far has 0, the number of a cell's first value. A field that runs out of numbers does:
 `Widen` is raised, and `layout` lays out all fields anew.
+
+Whatever gave a number to something is noted in `log`. Doing it again gives the same numbers, so an exploration that
+goes on in another process (`sim.search.checkpoint`) needs no value and no local state to be stored.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -64,6 +70,9 @@ class Field:
         return number
 
 
+Deed = tuple[str, str, int]
+"""What gave numbers: `layout`, a task's `footprint` at a local state, its `answer` in a state, a `look` at a state."""
+
 Answer = tuple[tuple[int, Finding | None], ...]
 """What a task may do: per outcome, what to add to the state and what it shows."""
 
@@ -79,11 +88,13 @@ class Product:
         self._cells: dict[Cell[Any], Field] = {}
         self._names: dict[str, Cell[Any]] = {}
         self._top = 0
+        self.log: list[Deed] = []
         self.field(HALTED)
         self.layout()
 
     def layout(self) -> int:
         """Lay the fields out anew and give the first state, which is always 0."""
+        self.log.append(("layout", "", 0))
         self._top = 0
         for field in self.fields:
             self._place(field)
@@ -120,6 +131,34 @@ class Product:
             self._place(field)
         return field
 
+    @contextmanager
+    def noting(self, deed: str, task: str, of: int) -> Iterator[None]:
+        """Note in the log what is done here, if it gives a number to anything."""
+        before = self._size
+        try:
+            yield
+        finally:
+            if self._size != before:
+                self.log.append((deed, task, of))
+
+    @property
+    def _size(self) -> int:
+        return sum(len(field.values) for field in self.fields)
+
+    def again(self, log: Iterable[Deed], look: Callable[[int], object]) -> None:
+        """Do what another one has noted, and so number everything as it did. `look` looks at a state's cells."""
+        for deed, task, of in islice(log, len(self.log), None):
+            with suppress(Widen):
+                match deed:
+                    case "layout":
+                        self.layout()
+                    case "footprint":
+                        self.footprint(task, of)
+                    case "answer":
+                        self.answer(task, of)
+                    case "look":
+                        look(of)
+
     @property
     def cells(self) -> tuple[Cell[Any], ...]:
         """The cells that were found, in order of name."""
@@ -140,7 +179,8 @@ class Product:
     def footprint(self, task: str, local: int) -> tuple[Field, ...] | None:
         """The fields that the operation of a task's local state, by number, looks at; None if it has finished."""
         operation = self._locals[task].values[local].operation
-        return None if operation is None else tuple(self.field(cell) for cell in operation.cells)
+        with self.noting("footprint", task, local):
+            return None if operation is None else tuple(self.field(cell) for cell in operation.cells)
 
     def answer(self, task: str, state: int) -> Answer:
         """What `task` may do in `state`; empty while it must wait, or once it has finished."""
@@ -154,7 +194,8 @@ class Product:
         answers = self._answers[task]
         answer = answers.get((number, asked))
         if answer is None:
-            answer = answers[number, asked] = self._ask(task, state)
+            with self.noting("answer", task, state):
+                answer = answers[number, asked] = self._ask(task, state)
         return answer
 
     def outcomes(self, task: str, state: int) -> tuple[Outcome, ...]:

@@ -207,6 +207,13 @@ class Visited:
         self.count += len(kept)
         return above
 
+    def refill(self, count: int) -> None:
+        """Take what stands in the columns for that many states."""
+        self.count = 0
+        self._make_room(count)
+        self.count = count
+        self._reindex()
+
     def find(self, words: list[U64]) -> Index:
         """The numbers of states that are known to be there."""
         batch = Batch(words, _NOBODY)

@@ -7,11 +7,15 @@ it moves when the model may have moved, and is the same under every Python.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import chain
+from typing import Any
+
+from sim.engine.scenario import Scenario
 
 _PARTS = ("tdx", "kvm", "scenarios")
 _BESIDE = ("glossary.py", "library.py", "model.py", "recipe.py", "table.py", "witnesses.py")
@@ -51,14 +55,27 @@ def _is_unsaid(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-@cache
-def model_digest() -> str:
-    """Eight hexadecimal digits."""
-    root = files("sim")
-    sources = [root / "engine" / name for name in _ENGINE]
-    for part in _PARTS:
-        sources += _sources(root / part)
+def _digest(sources: Iterable[Traversable]) -> str:
     seen = sha256()
     for source in sources:
         seen.update(_spelled(ast.parse(source.read_text(encoding="utf-8"))).encode())
     return seen.hexdigest()[:8]
+
+
+@cache
+def model_digest() -> str:
+    """Eight hexadecimal digits."""
+    root = files("sim")
+    return _digest(chain((root / "engine" / name for name in _ENGINE), *(_sources(root / part) for part in _PARTS)))
+
+
+def identity(scenario: Scenario) -> dict[str, Any]:
+    """What has to be the same for a checkpoint to be gone on from: the question, the model, and what explores it."""
+    root = files("sim")
+    return {
+        "scenario": scenario.name,
+        "parameters": dict(scenario.params),
+        "guards out": list(scenario.without),
+        "model": f"{scenario.model} {model_digest()}",
+        "program": _digest(chain(_sources(root / "engine"), _sources(root / "search"))),
+    }

@@ -7,10 +7,11 @@ where a mirror SPTE and its S-EPT entry disagree. Breadth first makes the first 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any, TypeVar
 
+import attrs
 import numpy as np
 
 from sim.engine.automata import Automata
@@ -26,6 +27,7 @@ from sim.engine.stepper import run as run_over_automata
 from sim.engine.values import spell
 from sim.engine.visited import Batch, Visited
 from sim.engine.world import ENDLESS, LIVELOCK, STARVATION, Lasso
+from sim.search.checkpoint import Checkpoint
 from sim.search.liveness import Endless, livelocks
 from sim.search.liveness import starvation as starvations
 from sim.search.result import UNBOUNDED, Budget, Exploration, Found, Progress
@@ -53,7 +55,18 @@ class _Watched:
             self._cells[cell] = None
             return self._product.cell(state, cell)
 
-        return tuple(p.finding() for p in self._product.scenario.properties if not p.holds(look))
+        with self._product.noting("look", "", state):
+            return tuple(p.finding() for p in self._product.scenario.properties if not p.holds(look))
+
+    @property
+    def names(self) -> list[str]:
+        """The cells that are read."""
+        return [cell.name for cell in self._cells]
+
+    def watch(self, names: Iterable[str]) -> None:
+        """Take these cells for read."""
+        cells = {cell.name: cell for cell in self._product.cells}
+        self._cells = {cells[name]: None for name in names}
 
     def news(self, level: range) -> list[int]:
         """Of a level's states, by number, one for each valuation that was not there before."""
@@ -84,20 +97,51 @@ class _Watched:
 class _Search:
     """The exploration of one scenario, and what it has found: per finding, a state, and the step that shows it."""
 
-    def __init__(self, product: Product, budget: Budget, jobs: int, tick: Callable[[Progress], None] | None) -> None:
-        self._started = time.perf_counter()
+    def __init__(
+        self,
+        product: Product,
+        budget: Budget,
+        jobs: int,
+        checkpoint: Checkpoint | None,
+        tick: Callable[[Progress], None] | None,
+    ) -> None:
+        self._started = self._begun = time.perf_counter()
+        self._budget, self._checkpoint = budget, checkpoint
         self._tick, self._scenario = tick, product.scenario
-        self.frontier = Frontier(product, lambda more: budget.spent(self.seconds, more), jobs)
+        self.frontier = Frontier(product, self._pause, jobs)
         self.findings: dict[Finding, tuple[int, tuple[tuple[str, int], ...]]] = {}
         self.depth = -1
         self._watched = _Watched(self.frontier)
+        if checkpoint is not None and (contents := checkpoint.load()) is not None:
+            self._go_on(checkpoint, contents)
 
     @property
     def seconds(self) -> float:
         return time.perf_counter() - self._started
 
+    def _pause(self, more: int) -> bool:
+        """Between two chunks: write down how far this is, if it is time to; say whether the budget is spent."""
+        spent = self._budget.spent(time.perf_counter() - self._begun, more)
+        if self._checkpoint is not None and (spent or self._checkpoint.is_due):
+            findings = [[*attrs.astuple(f), number, then] for f, (number, then) in self.findings.items()]
+            rest = {"depth": self.depth, "seconds": self.seconds, "watched": self._watched.names, "findings": findings}
+            self._checkpoint.save(self.frontier, rest)
+        return spent
+
+    def _go_on(self, checkpoint: Checkpoint, contents: dict[str, Any]) -> None:
+        """Take up an exploration where it was written down."""
+        log = ((deed, task, int(of)) for deed, task, of in contents["log"])
+        self.frontier.product.again(log, self._watched.broken)
+        checkpoint.restore(self.frontier, contents)
+        self._watched.watch(contents["watched"])
+        self.depth = contents["depth"]
+        self._started -= contents["seconds"]
+        for kind, where, causes, number, then in contents["findings"]:
+            picks = tuple((task, outcome) for task, outcome in then)
+            self.findings[Finding(kind, where, tuple(causes))] = number, picks
+
     def go(self) -> None:
-        frontier, seen = self.frontier, 0
+        frontier, seen = self.frontier, self.frontier.level.stop if self.frontier.at else 0
         for level in frontier.levels():
             self._collect(level)
             self.depth += 1
@@ -160,6 +204,7 @@ def explore(
     scenario: Scenario,
     *,
     budget: Budget = UNBOUNDED,
+    checkpoint: Checkpoint | None = None,
     jobs: int = 1,
     merge: bool = True,
     starvation: bool = False,
@@ -168,13 +213,16 @@ def explore(
 ) -> Exploration:
     """Visit every reachable state of `scenario`, or as many as `budget` lets, on `jobs` threads.
 
+    With a `checkpoint`, go on from there if there is one, write one down from time to time and when the budget ends,
+    and remove it in the end. The numbers are those of all parts together, `seconds` too; a budget is for each of them.
+
     `merge=False` names local states by their whole history: the slow naming that tests compare with. `starvation` makes
     a finding of it. `finals` asks for the final states as well. `tick` is told of each level. Raises EngineError where
     the model breaks a rule.
     """
     automata = Automata(merge=merge)
     product = Product(scenario, automata)
-    search = _Search(product, budget, jobs, tick)
+    search = _Search(product, budget, jobs, checkpoint, tick)
     search.go()
     frontier = search.frontier
     found = [search.found(finding, automata) for finding in search.findings]
@@ -187,6 +235,8 @@ def explore(
         starving = tuple(search.going_round(STARVATION, way, automata) for way in held_up or ())
         if starvation:
             found += starving
+    if checkpoint is not None and not frontier.unexpanded:
+        checkpoint.clear()
     stuck = np.concatenate([*frontier.stuck, np.zeros(0, np.int64)]).tolist() if finals else []
     return Exploration(
         scenario,

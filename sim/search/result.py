@@ -34,6 +34,10 @@ class Found:
     picks: Picks
 
 
+class CheckpointError(Exception):
+    """A checkpoint that cannot be written, or cannot be gone on from; the message says why and what to do."""
+
+
 @attrs.frozen
 class Budget:
     """How much an exploration may use; None is no bound. Memory is that of the whole process, in bytes."""
