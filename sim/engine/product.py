@@ -1,8 +1,30 @@
 """The product executor: what each task may do in a state of all of them.
 
-A state of the product is what every cell holds and where every task stands. Cells, values and local states are numbered
-in the order in which they are found, each gets a field of bits, and a state is the integer made of all fields. Then a
-task's next step depends on its own field and its operation's footprint alone, and is a difference to add to the state.
+**What it rests on.** A task is a function from what it has seen to what it does next. So where a task stands can be
+named by what it has seen, and two states with equal cells and equal names have the same future: nothing else is shared,
+and nobody can look at anything else. Naming by the whole history is plainly sound, and wasteful: a name never comes
+back. A routine (`sim.engine.routines`) forgets what it saw when it returns. Take two histories that differ only in
+that. Their frames on the stack are the same calls with the same arguments, each has seen the same since it was entered,
+and a routine is a function of just that; by induction over the rest of the run they do the same, see the same, and
+change the same cells. So they may be one state, and no run is gained or lost by it. Each premise is checked where it
+could break, and refused with the line at fault: what goes in and out of a routine is immutable, its code is a function
+of its arguments (no closure, no mutable global), it does the same whenever it is run again, and one that is given up
+performs nothing. `merge=False` keeps the whole history, and the tests compare the two.
+
+**Whom it follows, and where it leaves them.** Spin's collapse compression numbers the parts of a state and keeps each
+part once; so do we, but a part is found by running the model and needs no declared type, and what is kept per state are
+the numbers themselves. LTSmin learns a transition once per *short* state, the variables that it touches, and applies it
+to every state that agrees on them; the answers here are that, with footprints that come from the operation at hand, and
+applied to thousands of states in one array step in place of one by one. LTSmin goes on to decision diagrams over the
+learned relation; the tables would serve that too, but a breadth-first list gives shortest witnesses and its numbering.
+dejafu and loom drive real concurrent code through its schedules, one run at a time, and prune with partial orders; that
+keeps final states and loses states in between, and it is there that our properties live. So we take from them the
+thread that is code, and not the search.
+
+**How.** A state of the product is what every cell holds and where every task stands. Cells, values and local states are
+numbered in the order in which they are found, each gets a field of bits, and a state is the integer made of all fields.
+Then a task's next step depends on its own field and its operation's footprint alone, and is a difference to add to the
+state.
 
 The first time a question is asked, the operation's effect is computed and the task's coroutine is run once
 (`sim.engine.automata`); nothing of the model runs after that. `sim.engine.frontier` asks for thousands of states at a

@@ -23,6 +23,12 @@ each = pytest.mark.parametrize(("kernel", "module"), EVERY, ids=IDS)
 def guests(
     kernel: type[Kvm], module: type[VpEnter], *programs: tuple[Instruction, ...], armed: str = ""
 ) -> Exploration:
+    return explore(machine_with(kernel, module, *programs, armed=armed), finals=True)
+
+
+def machine_with(
+    kernel: type[Kvm], module: type[VpEnter], *programs: tuple[Instruction, ...], armed: str = ""
+) -> Scenario:
     """vCPUs v1, v2, ... that run these instructions on gfn A, and nobody else."""
     names = [f"v{i}" for i in range(1, len(programs) + 1)]
     kvm = machine(
@@ -37,7 +43,7 @@ def guests(
     )
     first = Tdvps(0, 0, STEPPING_EPF_THRESHOLD, (armed,)) if armed else Tdvps()
     tasks = tuple(Task(vcpu.name, kvm.vcpu_run(vcpu, first)) for vcpu in kvm.vcpus)
-    return explore(Scenario("guests", tasks, AtRest(kvm).properties()), finals=True)
+    return Scenario("guests", tasks, AtRest(kvm).properties())
 
 
 ACCEPT, TOUCH = Instruction.ACCEPT, Instruction.TOUCH
