@@ -373,12 +373,13 @@ class Frontier:
         batches = [steps.batch for steps in every]
         if sum(map(len, batches)) > self.visited.room:
             return False
-        above = self.visited.keep(batches, each)
+        numbers = self.visited.keep(batches, each)
         start = 0
         for steps, batch in zip(every, batches, strict=True):
-            self.transitions += len(batch)
+            self.transitions += len(batch.of)
             alone, top = np.flatnonzero(steps.alone), ~steps.alone
-            top[batch.before.take(np.flatnonzero(above[start : start + len(batch)])) - steps.low] = False
+            above = numbers[start : start + len(batch)].take(batch.of) > batch.from_
+            top[batch.from_.take(np.flatnonzero(above)) - steps.low] = False
             start += len(batch)
             self.stuck.append(alone + steps.low)
             self.deadlocked.append(np.flatnonzero(steps.alone & ~steps.done) + steps.low)
@@ -415,7 +416,7 @@ class Frontier:
             group.learn()
         steps.close()
         task = np.repeat(np.arange(len(self._tables)), [steps.taken[table.task] for table in self._tables])
-        return Edges(steps.batch.before, task, self.visited.find(steps.batch.words))
+        return Edges(steps.batch.from_, task, self.visited.find(steps.batch.words).take(steps.batch.of))
 
     def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:
         """Give every field the bits it wants, and every state so far the new form."""

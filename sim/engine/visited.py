@@ -47,12 +47,13 @@ MOST = 1 << 32
 """States that can be numbered; those that there is address space for may be fewer."""
 _EMPTY = np.uint32(0xFFFFFFFF)
 _FULL = 0.6
-_GROWN = 0.4
+_GROWN = 0.35
 _FIRST = 1 << 12
 _FARTHEST = 16
 _STEP = 1 << 18
 _NOBODY: Index = np.empty(0, np.int64)
 _HALF, _OWNER = np.uint64(32), np.uint64(8)
+_NEAR, _FAR = 1 << 17, np.uint64(64 - 17)
 _ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xFF51AFD7ED558CCD)
 
 
@@ -100,22 +101,42 @@ def _first_slot(hashed: U64, slots: int) -> Index:
     return hashed.view(np.int64)
 
 
+def _part(hashed: U64, part: int, parts: int) -> Index:
+    """Those that belong to one of several parts of an index."""
+    if parts == 1:
+        return np.arange(len(hashed))
+    owner = (hashed >> _OWNER & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)
+    return np.flatnonzero(owner == part)
+
+
 class Batch:
-    """Candidates: their words, and the number of the state that each was reached from."""
+    """Candidates: their words, and the number of the state that each was reached from.
+
+    Half of them equal another one that is near. Those that a small table shows to, which a processor's cache holds, are
+    left out before the visited set is asked: `of` has, for each, which of the remaining ones it is.
+    """
 
     def __init__(self, words: list[U64], before: Index) -> None:
-        self.words, self.before = words, before
-        self.hashed = _hash(words)
+        hashed, self.from_ = _hash(words), before
+        numbers = np.arange(len(before), dtype=np.uint32)
+        near = np.empty(_NEAR, np.uint32)
+        slots = (hashed >> _FAR).astype(np.int64)
+        near[slots[::-1]] = numbers[::-1]
+        first = near.take(slots)
+        other = np.flatnonzero(first != numbers)
+        theirs = first.take(other)
+        again = np.ones(len(other), np.bool_)
+        for word in words:
+            again &= word.take(other) == word.take(theirs)
+        first[other[~again]] = other[~again]
+        kept = np.flatnonzero(first == numbers)
+        near = np.empty(len(before), np.uint32)
+        near[kept] = numbers[: len(kept)]
+        self.of = near.take(first)
+        self.words, self.before, self.hashed = [word.take(kept) for word in words], before.take(kept), hashed.take(kept)
 
     def __len__(self) -> int:
         return len(self.before)
-
-    def part(self, part: int, parts: int) -> Index:
-        """Those that belong to one of several parts of an index."""
-        if parts == 1:
-            return np.arange(len(self.hashed))
-        owner = (self.hashed >> _OWNER & np.uint64(0xFFFF)) * np.uint64(parts) >> np.uint64(16)
-        return np.flatnonzero(owner == part)
 
 
 def joined(arrays: Sequence[npt.NDArray[N]]) -> npt.NDArray[N]:
@@ -163,27 +184,27 @@ class Visited:
             mine[: self.count] = theirs
         self._reindex()
 
-    def keep(self, batches: Sequence[Batch], each: Each = map) -> Mask:
+    def keep(self, batches: Sequence[Batch], each: Each = map) -> U32:
         """Number those candidates that are new, each once.
 
-        Gives, per candidate, whether its number is above that of the state it was reached from.
+        Gives each one's number; for one that is new, it is only sure to be above the numbers that there were before.
         """
         starts = [0, *accumulate(map(len, batches))]
         size = starts.pop()
         self._make_room(self.count + size)
-        before = joined([batch.before for batch in batches])
-        new, above = np.zeros(size, np.bool_), np.empty(size, np.bool_)
-        claimed: list[tuple[Index, Index]] = [(before, before)] * len(self._parts)
+        number = np.empty(size, np.uint32)
+        new = np.zeros(size, np.bool_)
+        claimed = [(_NOBODY, _NOBODY)] * len(self._parts)
 
         def write(i: int) -> None:
             for mine, theirs in zip(self.words, batches[i].words, strict=True):
                 mine[self.count + starts[i] : self.count + starts[i] + len(theirs)] = theirs
 
         def place(part: int) -> None:
-            mine = [batch.part(part, len(self._parts)) for batch in batches]
+            mine = [_part(batch.hashed, part, len(self._parts)) for batch in batches]
             pending = joined([at + start for at, start in zip(mine, starts, strict=True)])
             hashed = joined([batch.hashed.take(at) for batch, at in zip(batches, mine, strict=True)])
-            claimed[part] = winners, _ = self._place(self._parts[part], pending, hashed, before, above)
+            claimed[part] = winners, _ = self._place(self._parts[part], pending, hashed, number)
             new[winners] = True
 
         def settle(part: int) -> None:
@@ -192,7 +213,9 @@ class Visited:
 
         def move(column: int) -> None:
             if column == len(self.words):
-                self.before[self.count : self.count + len(kept)] = before.take(kept)
+                self.before[self.count : self.count + len(kept)] = joined([batch.before for batch in batches]).take(
+                    kept
+                )
             else:
                 word = self.words[column]
                 word[self.count : self.count + len(kept)] = word[self.count : self.count + size].take(kept)
@@ -200,12 +223,11 @@ class Visited:
         any(each(write, range(len(batches))))
         any(each(place, range(len(self._parts))))
         kept = np.flatnonzero(new)
-        number = np.empty(size, np.uint32)
         number[kept] = np.arange(self.count, self.count + len(kept))
         any(each(settle, range(len(self._parts))))
         any(each(move, range(len(self.words) + 1)))
         self.count += len(kept)
-        return above
+        return number
 
     def refill(self, count: int) -> None:
         """Take what stands in the columns for that many states."""
@@ -216,11 +238,11 @@ class Visited:
 
     def find(self, words: list[U64]) -> Index:
         """The numbers of states that are known to be there."""
-        batch = Batch(words, _NOBODY)
-        number = np.empty(len(words[0]), np.int64)
+        hashed = _hash(words)
+        number = np.empty(len(hashed), np.int64)
         for part, index in enumerate(self._parts):
-            pending = batch.part(part, len(self._parts))
-            slots = _first_slot(batch.hashed.take(pending), len(index))
+            pending = _part(hashed, part, len(self._parts))
+            slots = _first_slot(hashed.take(pending), len(index))
             for turn in count(1):
                 found = index.take(slots).astype(np.int64)
                 number[pending] = found
@@ -230,7 +252,7 @@ class Visited:
                 pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))
         return number
 
-    def _place(self, index: U32, pending: Index, hashed: U64, before: Index, above: Mask) -> tuple[Index, Index]:
+    def _place(self, index: U32, pending: Index, hashed: U64, number: U32) -> tuple[Index, Index]:
         """Look up candidates in one part of the index; give those that have claimed a slot, being new, and where."""
         slots = _first_slot(hashed, len(index))
         winners, theirs = [_NOBODY], [_NOBODY]
@@ -244,15 +266,8 @@ class Visited:
                 won = np.flatnonzero(there == claims)
                 winners.append(pending.take(free.take(won)))
                 theirs.append(claimed.take(won))
-            number = found.astype(np.int64)
-            equal = self._equal(number, [word.take(mine) for word in self.words])
-            if turn == 1:
-                above[pending] = number > before.take(pending)
-            else:
-                known = np.flatnonzero(equal)
-                candidates = pending.take(known)
-                above[candidates] = number.take(known) > before.take(candidates)
-            other = np.flatnonzero(~equal)
+            number[pending] = found
+            other = np.flatnonzero(~self._equal(found.astype(np.int64), [word.take(mine) for word in self.words]))
             if not len(other):
                 return joined(winners), joined(theirs)
             pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))
@@ -280,10 +295,10 @@ class Visited:
     def _fill(self) -> None:
         """Enter every state into an empty index. No two are equal, so each only needs an empty slot."""
         for low in range(0, self.count, _STEP):
-            batch = Batch([word[low : min(self.count, low + _STEP)] for word in self.words], _NOBODY)
+            hashed = _hash([word[low : min(self.count, low + _STEP)] for word in self.words])
             for part, index in enumerate(self._parts):
-                pending = batch.part(part, len(self._parts))
-                slots, pending = _first_slot(batch.hashed.take(pending), len(index)), pending + low
+                pending = _part(hashed, part, len(self._parts))
+                slots, pending = _first_slot(hashed.take(pending), len(index)), pending + low
                 for turn in count(1):
                     free = np.flatnonzero(index.take(slots) == _EMPTY)
                     index[slots.take(free)] = pending.take(free)

@@ -106,6 +106,32 @@ def components(after: dict[int, list[int]]) -> list[list[int]]:
     return sorted(found)
 
 
+class Parts:
+    """A graph's strongly connected components that have an edge, and what going round in each of them is like.
+
+    `is_closed`: no step leads out of it. `is_fair`: each task steps in it, or cannot step somewhere in it.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.components = graph, graph.components()
+        size = len(self.components)
+        part = np.full(len(graph.numbers), size)
+        for i, component in enumerate(self.components):
+            part[component] = i
+        source, target = part[graph.source], part[graph.target]
+        leaving = np.zeros(size + 1, np.bool_)
+        leaving[source[source != target]] = True
+        leaving[part[graph.leaves]] = True
+        self.is_closed: Mask = ~leaving[:size]
+        self.is_fair: Mask = np.ones(size, np.bool_)
+        inside = source == target
+        for task, able in enumerate(graph.able):
+            served = np.zeros(size + 1, np.bool_)
+            served[source[inside & (graph.task == task)]] = True
+            served[part[~able]] = True
+            self.is_fair &= served[:size]
+
+
 class Round:
     """Walks within one component of a graph."""
 
@@ -119,14 +145,6 @@ class Round:
             step = int(graph.task[edge]), int(graph.target[edge])
             self._after.setdefault(int(graph.source[edge]), []).append(step)
         self._moving = set(graph.task[inside].tolist())
-        self.is_closed = not graph.leaves[component].any() and bool(member[graph.target[member[graph.source]]].all())
-
-    def is_fair(self) -> bool:
-        """Whether going round can let each task step that could all the while."""
-        return all(
-            task in self._moving or not self._graph.able[task, self.states].all()
-            for task in range(len(self._graph.tasks))
-        )
 
     def loop(self) -> list[Taken]:
         """A short fair way round from the first state, as steps."""

@@ -26,7 +26,7 @@ from sim.engine.frontier import Frontier, numbers_of
 from sim.engine.operations import Operation
 from sim.engine.scenario import Task
 from sim.engine.visited import Index, Mask
-from sim.search.graph import Graph, Round, components
+from sim.search.graph import Graph, Parts, Round, components
 
 _CHUNK = 1 << 16
 _MOST = 1 << 20
@@ -76,7 +76,7 @@ def livelocks(frontier: Frontier) -> list[Endless] | None:
     trapped = _trapped(frontier)
     if trapped is None:
         return None
-    return _first(frontier, Graph(frontier, trapped).trimmed(), lambda going: going.is_closed)
+    return _first(frontier, Graph(frontier, trapped).trimmed(), lambda parts: parts.is_closed)
 
 
 def starvation(frontier: Frontier) -> list[Endless] | None:
@@ -88,21 +88,24 @@ def starvation(frontier: Frontier) -> list[Endless] | None:
     if len(numbers) > _MOST:
         return None
     graph = Graph(frontier, numbers).trimmed()
-    return _first(frontier, graph, lambda going: going.is_fair() and not going.is_closed)
+    return _first(frontier, graph, lambda parts: parts.is_fair & ~parts.is_closed)
 
 
-def _first(frontier: Frontier, graph: Graph, wanted: Callable[[Round], bool]) -> list[Endless]:
+def _first(frontier: Frontier, graph: Graph, wanted: Callable[[Parts], Mask]) -> list[Endless]:
     """One way round for each set of tasks that get nowhere on it."""
     found: dict[tuple[str, ...], Endless] = {}
     progress = _is_progress(frontier, graph)
     every = range(len(graph.tasks))
     for who in ([task] for task in every) if progress.any() else [every]:
         part = graph.without(progress & (graph.task == who[0])).trimmed() if progress.any() else graph
-        for component in part.components():
+        parts = Parts(part)
+        for i in np.flatnonzero(wanted(parts)).tolist():
+            component = parts.components[i]
             start = int(graph.numbers[component[0]])
             tasks = tuple(graph.tasks[task] for task in who if _is_waiting(frontier, start, task))
-            if tasks and tasks not in found and wanted(going := Round(part, component)):
-                steps = [(graph.tasks[by], int(graph.numbers[to])) for by, to in going.loop()]
+            if tasks and tasks not in found:
+                loop = Round(part, component).loop()
+                steps = [(graph.tasks[by], int(graph.numbers[to])) for by, to in loop]
                 found[tasks] = Endless(start, tuple(steps), tasks)
     return sorted(found.values(), key=lambda endless: endless.start)
 

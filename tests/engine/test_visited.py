@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.engine import visited as module
-from sim.engine.visited import U64, Batch, Mask, Visited
+from sim.engine.visited import U64, Batch, Visited
 
 _state = st.integers(0, 50) | st.integers(0, 2**128 - 1)
 
@@ -19,8 +19,11 @@ def words_of(states: list[int]) -> list[U64]:
     return [np.array([s >> 64 * i & (2**64 - 1) for s in states], np.uint64) for i in range(2)]
 
 
-def add(visited: Visited, states: list[int], before: int) -> Mask:
-    return visited.keep([Batch(words_of(states), np.full(len(states), before, np.int64))])
+def add(visited: Visited, states: list[int], before: int) -> list[int]:
+    """The number that is said of each state."""
+    batch = Batch(words_of(states), np.full(len(states), before, np.int64))
+    numbers: list[int] = visited.keep([batch]).take(batch.of).tolist()
+    return numbers
 
 
 def states_of(visited: Visited) -> list[int]:
@@ -38,9 +41,10 @@ def test_each_state_once_in_the_order_of_candidates(batches: list[list[int]], pa
         for state in batch:
             seen.setdefault(state, number)
             known.setdefault(state, len(known))
-        above = add(one_by_one, batch, number).tolist()
-        if number < first:  # a state is reached from one that is there
-            assert above == [known[state] > number for state in batch]
+        said = add(one_by_one, batch, number)
+        assert all(
+            n == known[state] if known[state] < first else n >= first for n, state in zip(said, batch, strict=True)
+        )
     with ThreadPoolExecutor(parts) as threads:
         numbered = enumerate(batches)
         together.keep([Batch(words_of(b), np.full(len(b), i, np.int64)) for i, b in numbered], threads.map)
