@@ -30,7 +30,7 @@ import numpy.typing as npt
 from sim.engine.operations import HALTED, Finding
 from sim.engine.product import WORD, Field, Product, Widen
 from sim.engine.scenario import Task
-from sim.engine.visited import U64, Batch, Each, Index, Mask, Visited
+from sim.engine.visited import U64, Batch, Each, Index, Mask, Visited, keep_freed_memory
 
 _CHUNK = 1 << 16
 _WIDEST = 16
@@ -316,6 +316,7 @@ class Frontier:
         self._stop, self._jobs = stop, jobs
         self.level, self.at, self.unexpanded = range(1), 0, 0
         product.layout()
+        keep_freed_memory()
         self.visited = Visited(product.words, jobs)
         self.visited.keep([Batch([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64))])
         self.transitions = 0

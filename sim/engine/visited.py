@@ -18,6 +18,8 @@ step that takes long.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import mmap
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, count
@@ -46,15 +48,30 @@ class Each(Protocol):
 MOST = 1 << 32
 """States that can be numbered; those that there is address space for may be fewer."""
 _EMPTY = np.uint32(0xFFFFFFFF)
-_FULL = 0.6
-_GROWN = 0.35
+_FULL, _GROWN, _SPARSE = 0.6, 0.35, 0.15
+_SMALL = 1 << 25
+"""Slots up to which an index grows sparser than later on: that takes at most 128 MB."""
+
 _FIRST = 1 << 12
 _FARTHEST = 16
 _STEP = 1 << 18
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _NOBODY: Index = np.empty(0, np.int64)
 _HALF, _OWNER = np.uint64(32), np.uint64(8)
 _NEAR, _FAR = 1 << 17, np.uint64(64 - 17)
 _ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xFF51AFD7ED558CCD)
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library to keep what is freed, where it is glibc.
+
+    Arrays of a few hundred kilobytes come and go by the thousand here. Given back to the system each time, their pages
+    are cleared and mapped anew each time, which takes a sixth of an exploration.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
 
 
 def _reserved(dtype: type[N]) -> npt.NDArray[N]:
@@ -162,7 +179,7 @@ class Visited:
         """The bytes that `more` candidates may take on top."""
         extra = more * (8 * len(self.words) + 4)
         if self.count + more > _FULL * len(self._parts) * len(self._parts[0]):
-            extra += 4 * int((self.count + more) / _GROWN)
+            extra += 4 * int((self.count + more) / _SPARSE)
         return extra
 
     def state(self, number: int) -> int:
@@ -282,7 +299,7 @@ class Visited:
 
     def _make_room(self, most: int) -> None:
         if most > _FULL * len(self._parts) * len(self._parts[0]):
-            size = max(_FIRST, int(most / _GROWN / len(self._parts))) | 1
+            size = int(most / (_SPARSE if most < _SPARSE * _SMALL else _GROWN) / len(self._parts)) | 1
             self._parts = [np.empty(0, np.uint32) for _ in self._parts]
             self._parts = [np.full(size, _EMPTY, np.uint32) for _ in self._parts]
             self._fill()

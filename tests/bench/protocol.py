@@ -31,6 +31,14 @@ class Spte(Enum):
     LEAF = "LEAF"
 
 
+class Stage(Enum):
+    """How far a fault has come under the read lock."""
+
+    FAILED = "FAILED"
+    LOCKED = "LOCKED"
+    MAPPED = "MAPPED"
+
+
 class Sept(Enum):
     FREE = "FREE"
     PENDING = "PENDING"
@@ -70,7 +78,7 @@ def _aug(_task: str, values: tuple[Sept]) -> tuple[Outcome, ...]:
 
 
 def _accept(_task: str, values: tuple[Sept]) -> tuple[Outcome, ...]:
-    return write(values[0], Sept.MAPPED) if values[0] is Sept.PENDING else read(values[0], values)
+    return write(True, Sept.MAPPED) if values[0] is Sept.PENDING else read(values[0] is Sept.MAPPED, values)
 
 
 def _nobody(inside: int) -> bool:
@@ -118,33 +126,38 @@ class Protocol:
         return Operation("sept.accept", (self.sept,), _accept)
 
     @routine
-    async def aug(self) -> bool:
-        """TDH.MEM.PAGE.AUG; False: BUSY."""
+    async def take_entry(self) -> bool:
+        """The tree shared and the entry lock; False: BUSY, and neither is held."""
         if not await self.try_shared():
             return False
         if await cmpxchg(self.entry, old=False, new=True):
             await self.put_shared()
             return False
-        await Operation("sept.aug", (self.sept,), _aug)
-        await store(self.entry, new=False)
-        await self.put_shared()
         return True
 
     @routine
-    async def map(self) -> bool:
-        """The fault path under the read lock; False: to be tried again."""
-        old = await load(self.spte)
-        if old is not Spte.NP:
-            return old is Spte.LEAF
-        if await cmpxchg(self.spte, Spte.NP, Spte.FROZEN) is not Spte.NP:
-            return False
-        mapped = await self.aug()
-        await store(self.spte, Spte.LEAF if mapped else Spte.NP)
-        return mapped
+    async def put_entry(self) -> None:
+        await store(self.entry, new=False)
+        await self.put_shared()
 
     @routine
-    async def fault(self, faults: int) -> Again | Done[None]:
-        """Enter, fault, leave, and have the fault handled, after `faults` in vain."""
+    async def begin(self) -> Stage:
+        """The fault path under the read lock, up to where it is sure to map the page or to fail."""
+        old = await load(self.spte)
+        if old is not Spte.NP:
+            return Stage.MAPPED if old is Spte.LEAF else Stage.FAILED
+        if await cmpxchg(self.spte, Spte.NP, Spte.FROZEN) is not Spte.NP:
+            return Stage.FAILED
+        if await self.take_entry():
+            return Stage.LOCKED
+        await store(self.spte, Spte.NP)
+        return Stage.FAILED
+
+    @routine
+    async def fault(self, faults: int | Stage) -> Again | Done[None]:
+        """Enter, fault, leave, and have the fault handled, after so many in vain; how many is forgotten on success."""
+        if isinstance(faults, Stage):
+            return await self.succeed(faults)
         await self.vp_enter()
         if faults == self.limit:
             if not await self.try_exclusive():
@@ -153,33 +166,41 @@ class Protocol:
             await store(self.tree, 0)
         await self.vp_exit()
         await self.read_lock()
-        mapped = await self.map()
+        stage = await self.begin()
+        if stage is not Stage.FAILED:
+            return Again(stage)
         await self.read_unlock()
-        return Done(None) if mapped else Again(min(faults + 1, self.limit))
+        return Again(min(faults + 1, self.limit))
 
     @routine
-    async def tdg_mem_page_accept(self) -> Sept | None:
-        """TDG.MEM.PAGE.ACCEPT: what the entry held; None: BUSY."""
-        if not await self.try_shared():
+    async def succeed(self, stage: Stage) -> Again | Done[None]:
+        if stage is Stage.LOCKED:
+            await Operation("sept.aug", (self.sept,), _aug)
+            await self.put_entry()
+            await store(self.spte, Spte.LEAF)
+            return Again(Stage.MAPPED)
+        await self.read_unlock()
+        return Done(None)
+
+    @routine
+    async def tdg_mem_page_accept(self) -> bool | None:
+        """TDG.MEM.PAGE.ACCEPT: whether there is a page; None: BUSY."""
+        if not await self.take_entry():
             return None
-        if await cmpxchg(self.entry, old=False, new=True):
-            await self.put_shared()
-            return None
-        found = await self._accept()
-        await store(self.entry, new=False)
-        await self.put_shared()
+        found: bool = await Operation("sept.accept", (self.sept,), _accept)
+        await self.put_entry()
         return found
 
     @routine
-    async def accept(self) -> Again | Done[None]:
+    async def accept(self, faulting: bool) -> Again | Done[None]:
+        """Fault if there is no page, else try to accept it."""
+        if faulting:
+            await repeat(self.fault, 0)
+            return Again(False)
         await self.vp_enter()
         found = await self.tdg_mem_page_accept()
         await self.vp_exit()
-        if found in {Sept.PENDING, Sept.MAPPED}:
-            return Done(None)
-        if found is not None:
-            await repeat(self.fault, 0)
-        return Again()
+        return Done(None) if found else Again(found is not None)
 
     @routine
     async def vcpu(self) -> None:
@@ -187,8 +208,7 @@ class Protocol:
 
     @routine
     async def accepting_vcpu(self) -> None:
-        await repeat(self.fault, 0)
-        await repeat(self.accept)
+        await repeat(self.accept, True)
 
     @routine
     async def exclusively(self, after: Sept) -> bool:
@@ -213,12 +233,16 @@ class Protocol:
         await store(self.zapping, new=False)
 
     @routine
-    async def zapper(self) -> None:
-        await self.write_lock()
+    async def zap(self) -> None:
         if await load(self.spte) is Spte.LEAF:
             await store(self.spte, Spte.NP)
             await self.tdh_do_no_vcpus(Sept.BLOCKED)
             await self.tdh_do_no_vcpus(Sept.FREE)
+
+    @routine
+    async def zapper(self) -> None:
+        await self.write_lock()
+        await self.zap()
         await store(self.mmu_lock, 0)
 
 
