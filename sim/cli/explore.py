@@ -32,7 +32,7 @@ def explore_command(
         Path | None, Parameter(help="Go on from this directory if it has a checkpoint, and keep one there meanwhile")
     ] = None,
     checkpoint_every: Annotated[str, Parameter(help="How often: 10s, 5m")] = "60s",
-    jobs: Annotated[int, Parameter(help="Threads that share the work; the result is the same")] = 1,
+    jobs: Annotated[int, Parameter(help="Processes that share the work; the result is the same")] = 1,
     starvation: Annotated[bool, Parameter(negative=(), help="Starvation is a finding too")] = False,
     record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,
     force: Force = False,

@@ -10,35 +10,48 @@ States are numbered in the order in which they are found, so a level is a range 
 before all of it has been computed: a field that runs out of bits in the middle (`Widen`) makes the chunk start over,
 after every state so far has been given the new form.
 
-Several threads share the work where they are asked to. Whatever has been learned, they only read: what asks something
-new is put aside, and one thread learns that for all of them, chunk by chunk. So what is learned, in which order, and
-which number a state gets, does not depend on how many threads there are.
+Several processes share the work where they are asked to and there is enough of it. Whatever has been learned, they only
+read: a chunk that asks something new is left to one of them, in its turn. So what is learned, in which order, and which
+number a state gets, does not depend on how many processes there are.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
+from itertools import accumulate, count
 from typing import Any
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
+from sim.engine.crew import Crew, Deserted, Work
 from sim.engine.operations import HALTED, Finding
-from sim.engine.product import WORD, Field, Product, Widen
-from sim.engine.scenario import Task
-from sim.engine.visited import U64, Batch, Each, Index, Mask, Visited, keep_freed_memory
+from sim.engine.product import WORD, Deed, Field, Product, Widen
+from sim.engine.visited import U32, U64, Batch, Index, Mask, Visited, keep_freed_memory, reserved
 
 _CHUNK = 1 << 16
+_EACH = 8
+"""Chunks that one process of a crew takes on at once."""
 _WIDEST = 16
 _ASK = -1
 _MASK = (1 << WORD) - 1
 _NONE: Index = np.empty(0, np.int64)
 _NO_WORDS: U64 = np.empty(0, np.uint64)
 
+
+Asked = int | tuple[int, ...]
+"""A question: its number, or for a wide footprint the local state and the values."""
+
+Row = tuple[tuple[int, ...], Finding | None]
+"""One outcome of an answer: what to add to each word of a state, and what it shows."""
+
+Ask = tuple[int, Asked, int]
+"""A question, the number of the task that asks it, and a state in which it does."""
+
+News = tuple[Asked, int, list[Row]]
+"""A question that has been answered, its number, and the outcomes."""
 
 Locals = dict[int, None]
 Moves = dict[tuple[int, int], None]
@@ -77,6 +90,11 @@ def _room(array: npt.NDArray[Any], size: int, fill: int = 0) -> npt.NDArray[Any]
     return longer
 
 
+def _difference(state: int, delta: int, words: int) -> tuple[int, ...]:
+    """What to add to each word of a state."""
+    return tuple(((state + delta >> WORD * i) - (state >> WORD * i)) & _MASK for i in range(words))
+
+
 def _is_wide(fields: tuple[Field, ...]) -> bool:
     """Whether a footprint has too many valuations to set a place aside for each."""
     return sum(field.bits for field in fields) > _WIDEST
@@ -89,8 +107,9 @@ class _Table:
     questions begin, `answer[question]` is 0 for nothing, or a number whose outcomes are the rows from `first` on.
     """
 
-    def __init__(self, product: Product, task: Task, moves: Moves, waits: Locals) -> None:
-        self.product, self.task, self.daemon = product, task.name, task.daemon
+    def __init__(self, product: Product, number: int, moves: Moves, waits: Locals) -> None:
+        task = product.scenario.tasks[number]
+        self.product, self.place, self.task, self.daemon = product, number, task.name, task.daemon
         self.moves, self.waits = moves, waits
         self.field = product.local_field(task.name)
         self.shapes: list[tuple[Field, ...]] = [()]
@@ -108,6 +127,7 @@ class _Table:
         self.flagged = np.zeros(64, np.bool_)
         self.findings: list[Finding | None] = []
         self.flags = self.choices = 0
+        self.news: list[News] = []
 
     @property
     def is_behind(self) -> bool:
@@ -150,42 +170,65 @@ class _Table:
             bits += field.bits
         return question
 
-    def number(self, local: Index, values: list[U64], fields: tuple[Field, ...]) -> None:
-        """Number the questions of a wide footprint, for which there is no place set aside."""
-        if _is_wide(fields):
-            for column in np.unique(np.stack([local, *values]).astype(np.int64), axis=1).T.tolist():
-                if self._wide.setdefault(tuple(column), self._questions) == self._questions:
-                    self._questions += 1
+    def ask(self, asked: Asked, state: int) -> None:
+        """Learn the answer to a question, if it is not known, from a state that asks it."""
+        question = asked if isinstance(asked, int) else self._wide.setdefault(asked, self._questions)
+        if question == self._questions:
+            self._questions += 1
             self.answer = _room(self.answer, self._questions, _ASK)
-
-    def ask(self, question: int, state: int) -> None:
-        """Learn the answer to a question, from a state that asks it."""
+        if self.answer[question] != _ASK:
+            return
         answer = self.product.answer(self.task, state)
         local = (state >> self.field.shift) & self.field.mask
         for delta, _ in answer:
             self.moves[local, (state + delta >> self.field.shift) & self.field.mask] = None
         if not answer:
             self.waits[local] = None
+        rows = [(_difference(state, delta, len(self.deltas)), finding) for delta, finding in answer]
+        self.news.append((asked, question, rows))
+        self._enter(question, rows)
+
+    def catch_up(self, news: list[News]) -> None:
+        """Take over what another process has learned."""
+        for asked, question, rows in news:
+            if not isinstance(asked, int):
+                self._wide[asked] = question
+            self.answer = _room(self.answer, question + 1, _ASK)
+            self._enter(question, rows)
+
+    def _enter(self, question: int, rows: list[Row]) -> None:
+        if not rows:
             self.answer[question] = 0
             return
         number, self._answers = self._answers, self._answers + 1
         self.first, self.outcomes = _room(self.first, number + 1), _room(self.outcomes, number + 1)
-        self.first[number], self.outcomes[number] = len(self.findings), len(answer)
-        self.choices += len(answer) > 1
-        for delta, finding in answer:
+        self.first[number], self.outcomes[number] = len(self.findings), len(rows)
+        self.choices += len(rows) > 1
+        for delta, finding in rows:
             row = len(self.findings)
             self.findings.append(finding)
             self.flags += finding is not None
             self.flagged = _room(self.flagged, row + 1)
             self.flagged[row] = finding is not None
             self.deltas = [_room(column, row + 1) for column in self.deltas]
-            for i, column in enumerate(self.deltas):
-                column[row] = ((state + delta >> WORD * i) - (state >> WORD * i)) & _MASK
+            for column, part in zip(self.deltas, delta, strict=True):
+                column[row] = part
         self.answer[question] = number
 
     def widen(self, words: int) -> None:
         while len(self.deltas) < words:
             self.deltas.append(np.zeros(len(self.flagged), np.uint64))
+
+
+@attrs.frozen
+class _Outcome:
+    """What came of the steps out of one chunk, but for the states themselves."""
+
+    transitions: int
+    stuck: Index
+    deadlocked: Index
+    tops: Index
+    flags: list[Flag]
 
 
 class _Group:
@@ -199,14 +242,20 @@ class _Group:
         self.flags: list[tuple[int, int, Finding]] = []
         self.able: Index = _NONE
 
-    def learn(self) -> None:
-        """Ask what nobody has asked before."""
+    def asks(self) -> list[tuple[Asked, int]]:
+        """What nobody has asked before, each with a state that asks it."""
         values = [numbers_of(field, self._here) for field in self._fields]
-        self.table.number(self._local, values, self._fields)
         question = self.table.questions(self._local, values, self._fields)
         unknown = np.flatnonzero(self.table.answer.take(question) == _ASK)
-        for asked, at in zip(*np.unique(question[unknown], return_index=True), strict=True):
-            self.table.ask(int(asked), _joined(self._here, int(unknown[at])))
+        if not _is_wide(self._fields):
+            asked, first = np.unique(question[unknown], return_index=True)
+            return [(int(q), _joined(self._here, int(unknown[at]))) for q, at in zip(asked, first, strict=True)]
+        wide = np.stack([self._local, *values]).astype(np.int64)[:, unknown]
+        asked, first = np.unique(wide, axis=1, return_index=True)
+        return [
+            (tuple(column), _joined(self._here, int(unknown[at])))
+            for column, at in zip(asked.T.tolist(), first, strict=True)
+        ]
 
     def take(self) -> bool:
         """Take all steps, if all that they ask has been answered."""
@@ -276,6 +325,10 @@ class _Steps:
                 if not group.take():
                     self.unknown.append(group)
 
+    def asks(self) -> list[Ask]:
+        """What nobody has asked before."""
+        return [(group.table.place, asked, state) for group in self.unknown for asked, state in group.asks()]
+
     def close(self) -> None:
         """Take what steps are left, and make all of them candidates."""
         for group in self.unknown:
@@ -295,13 +348,39 @@ class _Steps:
         self.unknown.clear()
         self.batch = Batch([np.concatenate(parts) for parts in after], np.concatenate(before) + self.low)
 
+    def outcome(self, numbers: U32) -> _Outcome:
+        """What came of it, once the numbers of the candidates are known."""
+        top = ~self.alone
+        above = np.flatnonzero(numbers.take(self.batch.of) > self.batch.from_)
+        top[self.batch.from_.take(above) - self.low] = False
+        return _Outcome(
+            len(self.batch.of),
+            np.flatnonzero(self.alone) + self.low,
+            np.flatnonzero(self.alone & ~self.done) + self.low,
+            np.flatnonzero(top) + self.low,
+            self.flags,
+        )
+
+
+class _Scratch:
+    """What a crew writes about its candidates for all to see."""
+
+    def __init__(self) -> None:
+        self.hashed, self.before = reserved(np.uint64), reserved(np.int64)
+        self.number, self.new = reserved(np.uint32), reserved(np.bool_)
+
+    def put(self, visited: Visited, batch: Batch, start: int) -> None:
+        visited.write(batch, start)
+        self.hashed[start : start + len(batch)] = batch.hashed
+        self.before[start : start + len(batch)] = batch.before
+
 
 def _joined(words: list[U64], i: int) -> int:
     return sum(int(word[i]) << WORD * number for number, word in enumerate(words))
 
 
 class Frontier:
-    """An exploration, level by level, on `jobs` threads.
+    """An exploration, level by level, by `jobs` processes.
 
     `flags` has the first transition that shows each finding, `stuck` the numbers of states in which nobody can step,
     `deadlocked` of those in which a task that should finish has not, and `tops` of those that step, but only to states
@@ -318,7 +397,7 @@ class Frontier:
         product.layout()
         keep_freed_memory()
         self.visited = Visited(product.words, jobs)
-        self.visited.keep([Batch([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64))])
+        self.visited.keep(Batch([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64)))
         self.transitions = 0
         self.flags: dict[Finding, Flag] = {}
         self.stuck: list[Index] = []
@@ -327,67 +406,189 @@ class Frontier:
         self.moves: dict[str, Moves] = {task.name: {} for task in product.scenario.tasks}
         self.waits: dict[str, Locals] = {task.name: {} for task in product.scenario.tasks}
         self._tables = self._new_tables()
+        self._scratch = _Scratch()
+        self._crew: Crew | None = None
+        self._era = self._told = 0
 
     def _new_tables(self) -> list[_Table]:
-        tasks = self.product.scenario.tasks
-        return [_Table(self.product, task, self.moves[task.name], self.waits[task.name]) for task in tasks]
+        tasks = enumerate(self.product.scenario.tasks)
+        return [_Table(self.product, i, self.moves[task.name], self.waits[task.name]) for i, task in tasks]
 
     def levels(self) -> Iterator[range]:
         """The numbers of each level's states; the next level is found when it is asked for.
 
         One that goes on in the middle of a level does not give that one again.
         """
-        with ThreadPoolExecutor(self._jobs) as threads:
-            each: Each = map if self._jobs == 1 else threads.map
-            if not self.at:
-                yield self.level
-            while self.level:
-                while self.at < self.level.stop:
-                    upto = min(self.level.stop, self.at + _CHUNK * self._jobs)
-                    chunks = [range(at, min(upto, at + _CHUNK)) for at in range(self.at, upto, _CHUNK)]
-                    more = self.visited.growth(_CHUNK * self._jobs * len(self._tables))
-                    if self._stop(more) or not self._expand(chunks, each):
-                        self.unexpanded = self.visited.count - self.at
-                        return
-                    self.at = upto
+        if not self.at:
+            yield self.level
+        try:
+            while self.level and self._is_expanded():
                 self.level = range(self.level.stop, self.visited.count)
                 if self.level:
                     yield self.level
+        finally:
+            self.dismiss()
 
-    def _expand(self, chunks: list[range], each: Each) -> bool:
-        """Take all steps out of several chunks; False: the rest of them finds no room."""
+    def _is_expanded(self) -> bool:
+        """Take all steps out of the rest of this level; False if that is not to be, or finds no room."""
+        while self.at < self.level.stop:
+            upto = min(self.level.stop, self.at + self._most)
+            chunks = [range(at, min(upto, at + _CHUNK)) for at in range(self.at, upto, _CHUNK)]
+            if self._stop(self.visited.growth(self._most * len(self._tables))) or not self._expand(chunks):
+                self.unexpanded = self.visited.count - self.at
+                return False
+            self.at = upto
+        return True
+
+    @property
+    def _most(self) -> int:
+        """States that are taken on at once."""
+        return _CHUNK if self._jobs == 1 else _CHUNK * _EACH * self._jobs
+
+    def _expand(self, chunks: list[range]) -> bool:
+        """Take all steps out of some chunks; False: the rest of them finds no room."""
+        while len(chunks) >= self._jobs > 1:
+            layout = self.product.fields_now
+            try:
+                return self._together(chunks)
+            except Widen:
+                self._lay_out_anew(layout)
+            except Deserted:
+                self.dismiss()
+                self.visited.reindex()
+                break
+        return all(self._alone(chunk) for chunk in chunks)
+
+    def _alone(self, chunk: range) -> bool:
+        steps = self._learned(chunk)
+        if len(steps.batch) > self.visited.room:
+            return False
+        self._note(steps.outcome(self.visited.keep(steps.batch)))
+        return True
+
+    def _together(self, chunks: list[range]) -> bool:
+        """The same by a crew, which learns, writes, looks up and settles phase by phase."""
+        self._meet()
+        if self.visited.grow(self.visited.count + 2 * sum(map(len, chunks))):
+            self._crew_now().say(None)
+        crew, scratch = self._crew_now(), self._scratch
+        for asks in self._in_turn(chunks, crew.say((chunks, self.visited.count, self._tail(), self._news()))):
+            self._learn(asks)
+        sizes = self._in_turn(chunks, crew.say(self._news()))
+        *starts, size = [0, *accumulate(sizes)]
+        if size > self.visited.room:
+            return False
+        if self.visited.grow(self.visited.count + size):
+            self._crew_now().say(None)
+            return self._together(chunks)
+        scratch.new[:size] = False
+        crew.say(starts)
+        crew.say(size)
+        kept = self.visited.count_in(scratch.new[:size], scratch.number)
+        outcomes = crew.say(None)
+        self.visited.move(kept, scratch.before[:size])
+        for outcome in self._in_turn(chunks, outcomes):
+            self._note(outcome)
+        return True
+
+    def _crew_now(self) -> Crew:
+        """The crew, or a new one where the old one would not see what has become of the arrays."""
+        if self._crew is None or self._era != self.visited.era:
+            self.dismiss()
+            self._tail()
+            self._news()
+            self._crew, self._era = Crew(self._jobs, self._share), self.visited.era
+        return self._crew
+
+    def dismiss(self) -> None:
+        """Let the crew go, if there is one."""
+        if self._crew is not None:
+            self._crew.dismiss()
+            self._crew = None
+
+    def _tail(self) -> list[Deed]:
+        """What has been numbered since the last time."""
+        told, self._told = self._told, len(self.product.log)
+        return self.product.log[told:]
+
+    def _news(self) -> list[list[News]]:
+        """What has been learned since the last time, by task."""
+        news = [list(table.news) for table in self._tables]
+        for table in self._tables:
+            table.news.clear()
+        return news
+
+    def _catch_up(self, tail: list[Deed], news: list[list[News]]) -> None:
+        """In another process: number and learn what this one has."""
+        self.product.again([*self.product.log, *tail], self._look)
+        self._meet()
+        for table, more in zip(self._tables, news, strict=True):
+            table.catch_up(more)
+
+    def _look(self, state: int) -> None:
+        for prop in self.product.scenario.properties:
+            prop.holds(lambda cell: self.product.cell(state, cell))
+
+    def _in_turn(self, chunks: list[range], said: list[list[Any]]) -> list[Any]:
+        """What each of a crew has said of its chunks, in the order of chunks."""
+        return [said[i % self._jobs][i // self._jobs] for i in range(len(chunks))]
+
+    def _share(self, number: int) -> Work:
+        """One process's share of each batch: every so many-th chunk, and one part of the index.
+
+        That part is what None asks to fill.
+        """
+        visited, scratch, said = self.visited, self._scratch, None
+        while True:
+            batch = yield said
+            if batch is None:
+                visited.fill(number)
+                continue
+            chunks, count, tail, news = batch
+            if number:
+                visited.count = count
+                self._catch_up(tail, news)
+            every = [self._steps(chunk) for chunk in chunks[number :: self._jobs]]
+            news = yield [steps.asks() for steps in every]
+            if number:
+                self._catch_up([], news)
+            for steps in every:
+                steps.close()
+            starts = (yield [len(steps.batch) for steps in every])[number :: self._jobs]
+            for steps, start in zip(every, starts, strict=True):
+                scratch.put(visited, steps.batch, start)
+            size = yield None
+            claim = visited.place(number, scratch.hashed[:size], scratch.number)
+            scratch.new[claim.candidates] = True
+            yield None
+            visited.settle(claim, scratch.number)
+            said = [steps.outcome(scratch.number[start:]) for steps, start in zip(every, starts, strict=True)]
+
+    def _learn(self, asks: list[Ask]) -> None:
+        for task, asked, state in asks:
+            self._tables[task].ask(asked, state)
+
+    def _note(self, outcome: _Outcome) -> None:
+        self.transitions += outcome.transitions
+        self.stuck.append(outcome.stuck)
+        self.deadlocked.append(outcome.deadlocked)
+        self.tops.append(outcome.tops)
+        for flag in outcome.flags:
+            self.flags.setdefault(flag.finding, flag)
+
+    def _learned(self, chunk: range) -> _Steps:
+        """All steps out of a chunk, learned where need be."""
         while True:
             layout = self.product.fields_now
             try:
                 self._meet()
-                every = list(each(self._steps, chunks))
-                for steps in every:
-                    for group in steps.unknown:
-                        group.learn()
+                steps = self._steps(chunk)
+                self._learn(steps.asks())
             except Widen:
                 self._lay_out_anew(layout)
             else:
-                any(each(_Steps.close, every))
-                return self._collect(every, each)
-
-    def _collect(self, every: list[_Steps], each: Each) -> bool:
-        batches = [steps.batch for steps in every]
-        if sum(map(len, batches)) > self.visited.room:
-            return False
-        numbers = self.visited.keep(batches, each)
-        start = 0
-        for steps, batch in zip(every, batches, strict=True):
-            self.transitions += len(batch.of)
-            alone, top = np.flatnonzero(steps.alone), ~steps.alone
-            above = numbers[start : start + len(batch)].take(batch.of) > batch.from_
-            top[batch.from_.take(np.flatnonzero(above)) - steps.low] = False
-            start += len(batch)
-            self.stuck.append(alone + steps.low)
-            self.deadlocked.append(np.flatnonzero(steps.alone & ~steps.done) + steps.low)
-            self.tops.append(np.flatnonzero(top) + steps.low)
-            for flag in steps.flags:
-                self.flags.setdefault(flag.finding, flag)
-        return True
+                steps.close()
+                return steps
 
     def _meet(self) -> None:
         """Give every local state so far its place in the tables, and every state the words that this takes."""
@@ -413,8 +614,7 @@ class Frontier:
         """All steps out of some states, once every state has been visited."""
         self._meet()
         steps = self._steps_from([word.take(numbers) for word in self.visited.words], 0)
-        for group in steps.unknown:
-            group.learn()
+        self._learn(steps.asks())
         steps.close()
         task = np.repeat(np.arange(len(self._tables)), [steps.taken[table.task] for table in self._tables])
         return Edges(steps.batch.from_, task, self.visited.find(steps.batch.words).take(steps.batch.of))

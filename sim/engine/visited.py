@@ -11,9 +11,9 @@ there, and the first of them wins, since numpy lets the last one win and they wr
 itself with whoever is there: where they are equal it is done, else it moves on.
 
 So the first of several equal candidates is the one that is kept, and states are numbered in the order of candidates,
-however large the batches are, and into however many parts the index is split for as many threads to work on: a state's
-hash says which part it belongs to, and a thread touches one part. numpy lets go of the interpreter's lock in every
-step that takes long.
+however large the batches are, and into however many parts the index is split for as many processes to work on
+(`sim.engine.crew`): a state's hash says which part it belongs to, and a process touches one part. All arrays are shared
+with processes that are forked.
 """
 
 from __future__ import annotations
@@ -21,28 +21,20 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
-from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, count
-from typing import Protocol, TypeVar
+from itertools import count
+from typing import TypeVar
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
 from sim.engine.errors import EngineError
 
-A = TypeVar("A")
-B = TypeVar("B")
 N = TypeVar("N", bound=np.generic)
 U64 = npt.NDArray[np.uint64]
 U32 = npt.NDArray[np.uint32]
 Index = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-
-
-class Each(Protocol):
-    """`map`, or something that runs it on several threads."""
-
-    def __call__(self, work: Callable[[A], B], over: Iterable[A], /) -> Iterable[B]: ...
 
 
 MOST = 1 << 32
@@ -74,18 +66,22 @@ def keep_freed_memory() -> None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 30)
 
 
-def _reserved(dtype: type[N]) -> npt.NDArray[N]:
-    """An array of MOST numbers, or half as many and so on, of which only what is written takes memory."""
-    size = MOST * np.dtype(dtype).itemsize
-    while size >= mmap.PAGESIZE:
+def _shared(dtype: type[N], size: int) -> npt.NDArray[N]:
+    """An array that processes forked from this one share. Raises OSError."""
+    space = mmap.mmap(-1, size * np.dtype(dtype).itemsize, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        space.madvise(mmap.MADV_HUGEPAGE)
+    return np.frombuffer(space, dtype)
+
+
+def reserved(dtype: type[N]) -> npt.NDArray[N]:
+    """A shared array of MOST numbers, or half as many and so on, of which only what is written takes memory."""
+    size = MOST
+    while size:
         try:
-            space = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            return _shared(dtype, size)
         except OSError:
             size //= 2
-            continue
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            space.madvise(mmap.MADV_HUGEPAGE)
-        return np.frombuffer(space, dtype)
     raise EngineError("the system sets no address space aside for states: see `ulimit -v`")
 
 
@@ -156,8 +152,13 @@ class Batch:
         return len(self.before)
 
 
-def joined(arrays: Sequence[npt.NDArray[N]]) -> npt.NDArray[N]:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+@attrs.frozen
+class Claim:
+    """New candidates of one part of the index, and the slots that they have there."""
+
+    part: int
+    candidates: Index
+    slots: Index
 
 
 class Visited:
@@ -165,10 +166,13 @@ class Visited:
 
     def __init__(self, words: int, parts: int = 1) -> None:
         self.count = 0
-        self.words: list[U64] = [_reserved(np.uint64) for _ in range(words)]
-        self.before = _reserved(np.uint32)
-        self._parts: list[U32] = [np.empty(0, np.uint32) for _ in range(parts)]
-        self._make_room(_FIRST // 2)
+        self.era = 0
+        """How often the arrays have been replaced by others; processes forked before that share the old ones."""
+        self.words: list[U64] = [reserved(np.uint64) for _ in range(words)]
+        self.before = reserved(np.uint32)
+        self.parts = parts
+        self._index: list[U32] = [np.empty(0, np.uint32) for _ in range(parts)]
+        self.make_room(1)
 
     @property
     def room(self) -> int:
@@ -178,7 +182,7 @@ class Visited:
     def growth(self, more: int) -> int:
         """The bytes that `more` candidates may take on top."""
         extra = more * (8 * len(self.words) + 4)
-        if self.count + more > _FULL * len(self._parts) * len(self._parts[0]):
+        if not self.has_room(self.count + more):
             extra += 4 * int((self.count + more) / _SPARSE)
         return extra
 
@@ -189,89 +193,49 @@ class Visited:
     def widen(self, words: int) -> None:
         """Give every state more words, all 0."""
         if len(self.words) < words:
-            self.words += [_reserved(np.uint64) for _ in range(words - len(self.words))]
-            self._reindex()
+            self.era += 1
+            self.words += [reserved(np.uint64) for _ in range(words - len(self.words))]
+            self.reindex()
 
     def replace(self, words: list[U64]) -> None:
         """Give every state another form."""
+        self.era += 1
         del self.words[len(words) :]
         while len(self.words) < len(words):
-            self.words.append(_reserved(np.uint64))
+            self.words.append(reserved(np.uint64))
         for mine, theirs in zip(self.words, words, strict=True):
             mine[: self.count] = theirs
-        self._reindex()
+        self.reindex()
 
-    def keep(self, batches: Sequence[Batch], each: Each = map) -> U32:
+    def keep(self, batch: Batch) -> U32:
         """Number those candidates that are new, each once.
 
         Gives each one's number; for one that is new, it is only sure to be above the numbers that there were before.
         """
-        starts = [0, *accumulate(map(len, batches))]
-        size = starts.pop()
-        self._make_room(self.count + size)
-        number = np.empty(size, np.uint32)
-        new = np.zeros(size, np.bool_)
-        claimed = [(_NOBODY, _NOBODY)] * len(self._parts)
-
-        def write(i: int) -> None:
-            for mine, theirs in zip(self.words, batches[i].words, strict=True):
-                mine[self.count + starts[i] : self.count + starts[i] + len(theirs)] = theirs
-
-        def place(part: int) -> None:
-            mine = [_part(batch.hashed, part, len(self._parts)) for batch in batches]
-            pending = joined([at + start for at, start in zip(mine, starts, strict=True)])
-            hashed = joined([batch.hashed.take(at) for batch, at in zip(batches, mine, strict=True)])
-            claimed[part] = winners, _ = self._place(self._parts[part], pending, hashed, number)
-            new[winners] = True
-
-        def settle(part: int) -> None:
-            winners, slots = claimed[part]
-            self._parts[part][slots] = number.take(winners)
-
-        def move(column: int) -> None:
-            if column == len(self.words):
-                self.before[self.count : self.count + len(kept)] = joined([batch.before for batch in batches]).take(
-                    kept
-                )
-            else:
-                word = self.words[column]
-                word[self.count : self.count + len(kept)] = word[self.count : self.count + size].take(kept)
-
-        any(each(write, range(len(batches))))
-        any(each(place, range(len(self._parts))))
-        kept = np.flatnonzero(new)
-        number[kept] = np.arange(self.count, self.count + len(kept))
-        any(each(settle, range(len(self._parts))))
-        any(each(move, range(len(self.words) + 1)))
-        self.count += len(kept)
+        self.make_room(self.count + len(batch))
+        self.write(batch, 0)
+        number = np.empty(len(batch), np.uint32)
+        claims = [self.place(part, batch.hashed, number) for part in range(self.parts)]
+        new = np.zeros(len(batch), np.bool_)
+        for claim in claims:
+            new[claim.candidates] = True
+        kept = self.count_in(new, number)
+        for claim in claims:
+            self.settle(claim, number)
+        self.move(kept, batch.before)
         return number
 
-    def refill(self, count: int) -> None:
-        """Take what stands in the columns for that many states."""
-        self.count = 0
-        self._make_room(count)
-        self.count = count
-        self._reindex()
+    def write(self, batch: Batch, start: int) -> None:
+        """Put candidates behind the states, `start` behind the first of them."""
+        low = self.count + start
+        for mine, theirs in zip(self.words, batch.words, strict=True):
+            mine[low : low + len(theirs)] = theirs
 
-    def find(self, words: list[U64]) -> Index:
-        """The numbers of states that are known to be there."""
-        hashed = _hash(words)
-        number = np.empty(len(hashed), np.int64)
-        for part, index in enumerate(self._parts):
-            pending = _part(hashed, part, len(self._parts))
-            slots = _first_slot(hashed.take(pending), len(index))
-            for turn in count(1):
-                found = index.take(slots).astype(np.int64)
-                number[pending] = found
-                other = np.flatnonzero(~self._equal(found, [word.take(pending) for word in words]))
-                if not len(other):
-                    break
-                pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))
-        return number
-
-    def _place(self, index: U32, pending: Index, hashed: U64, number: U32) -> tuple[Index, Index]:
-        """Look up candidates in one part of the index; give those that have claimed a slot, being new, and where."""
-        slots = _first_slot(hashed, len(index))
+    def place(self, part: int, hashed: U64, number: U32) -> Claim:
+        """Look up those candidates that belong to one part of the index, and claim slots there for the new ones."""
+        pending = _part(hashed, part, self.parts)
+        index = self._index[part]
+        slots = _first_slot(hashed.take(pending), len(index))
         winners, theirs = [_NOBODY], [_NOBODY]
         for turn in count(1):
             found, mine = index.take(slots), pending + self.count
@@ -286,9 +250,50 @@ class Visited:
             number[pending] = found
             other = np.flatnonzero(~self._equal(found.astype(np.int64), [word.take(mine) for word in self.words]))
             if not len(other):
-                return joined(winners), joined(theirs)
+                break
             pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))
-        raise AssertionError("count() does not end")
+        return Claim(part, np.concatenate(winners), np.concatenate(theirs))
+
+    def count_in(self, new: Mask, number: U32) -> Index:
+        """Number the new candidates in their order, and give them."""
+        kept = np.flatnonzero(new)
+        number[kept] = np.arange(self.count, self.count + len(kept))
+        return kept
+
+    def settle(self, claim: Claim, number: U32) -> None:
+        """Enter the numbers of new states where slots were claimed for them."""
+        self._index[claim.part][claim.slots] = number.take(claim.candidates)
+
+    def move(self, kept: Index, before: Index) -> None:
+        """Move new candidates up, so that they are states."""
+        end = self.count + len(kept)
+        for word in self.words:
+            word[self.count : end] = word[self.count :].take(kept)
+        self.before[self.count : end] = before.take(kept)
+        self.count = end
+
+    def refill(self, count: int) -> None:
+        """Take what stands in the columns for that many states."""
+        self.count = 0
+        self.make_room(count)
+        self.count = count
+        self.reindex()
+
+    def find(self, words: list[U64]) -> Index:
+        """The numbers of states that are known to be there."""
+        hashed = _hash(words)
+        number = np.empty(len(hashed), np.int64)
+        for part, index in enumerate(self._index):
+            pending = _part(hashed, part, self.parts)
+            slots = _first_slot(hashed.take(pending), len(index))
+            for turn in count(1):
+                found = index.take(slots).astype(np.int64)
+                number[pending] = found
+                other = np.flatnonzero(~self._equal(found, [word.take(pending) for word in words]))
+                if not len(other):
+                    break
+                pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))
+        return number
 
     def _equal(self, numbers: Index, words: list[U64]) -> Mask:
         """Whether the states of these numbers are those."""
@@ -297,29 +302,42 @@ class Visited:
             equal &= known.take(numbers) == word
         return equal
 
-    def _make_room(self, most: int) -> None:
-        if most > _FULL * len(self._parts) * len(self._parts[0]):
-            size = int(most / (_SPARSE if most < _SPARSE * _SMALL else _GROWN) / len(self._parts)) | 1
-            self._parts = [np.empty(0, np.uint32) for _ in self._parts]
-            self._parts = [np.full(size, _EMPTY, np.uint32) for _ in self._parts]
-            self._fill()
+    def has_room(self, most: int) -> bool:
+        """Whether the index is large enough for that many states and candidates."""
+        return most <= _FULL * self.parts * len(self._index[0])
 
-    def _reindex(self) -> None:
-        for index in self._parts:
-            index.fill(_EMPTY)
-        self._fill()
+    def make_room(self, most: int) -> None:
+        """Make the index large enough for that many states and candidates."""
+        if self.grow(most):
+            self.reindex()
 
-    def _fill(self) -> None:
-        """Enter every state into an empty index. No two are equal, so each only needs an empty slot."""
+    def grow(self, most: int) -> bool:
+        """Put an empty index that is large enough in place of one that is not; whether it did."""
+        if self.has_room(most):
+            return False
+        self.era += 1
+        load = _SPARSE if most < _SPARSE * _SMALL or self.parts > 1 else _GROWN
+        self._index = []
+        self._index = [_shared(np.uint32, max(_FIRST, int(most / load / self.parts)) | 1) for _ in range(self.parts)]
+        return True
+
+    def reindex(self) -> None:
+        """Enter all states anew."""
+        for part in range(self.parts):
+            self.fill(part)
+
+    def fill(self, part: int) -> None:
+        """Enter every state of a part into its index. No two are equal, so each only needs an empty slot."""
+        index = self._index[part]
+        index.fill(_EMPTY)
         for low in range(0, self.count, _STEP):
             hashed = _hash([word[low : min(self.count, low + _STEP)] for word in self.words])
-            for part, index in enumerate(self._parts):
-                pending = _part(hashed, part, len(self._parts))
-                slots, pending = _first_slot(hashed.take(pending), len(index)), pending + low
-                for turn in count(1):
-                    free = np.flatnonzero(index.take(slots) == _EMPTY)
-                    index[slots.take(free)] = pending.take(free)
-                    other = np.flatnonzero(index.take(slots) != pending)
-                    if not len(other):
-                        break
-                    pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))
+            pending = _part(hashed, part, self.parts)
+            slots, pending = _first_slot(hashed.take(pending), len(index)), pending + low
+            for turn in count(1):
+                free = np.flatnonzero(index.take(slots) == _EMPTY)
+                index[slots.take(free)] = pending.take(free)
+                other = np.flatnonzero(index.take(slots) != pending)
+                if not len(other):
+                    break
+                pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))

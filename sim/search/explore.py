@@ -82,7 +82,7 @@ class _Watched:
         numbers = np.flatnonzero(changed) + level.start
         known = self._seen.count
         read = [word.take(numbers) & np.uint64(mask) for word, mask in zip(visited.words, masks, strict=True)]
-        self._seen.keep([Batch(read, numbers)])
+        self._seen.keep(Batch(read, numbers))
         return [int(number) for number in self._seen.before[known : self._seen.count]]
 
     def _masks_now(self) -> list[int]:
@@ -207,18 +207,19 @@ def explore(
     checkpoint: Checkpoint | None = None,
     jobs: int = 1,
     merge: bool = True,
+    liveness: bool = True,
     starvation: bool = False,
     finals: bool = False,
     tick: Callable[[Progress], None] | None = None,
 ) -> Exploration:
-    """Visit every reachable state of `scenario`, or as many as `budget` lets, on `jobs` threads.
+    """Visit every reachable state of `scenario`, or as many as `budget` lets, by `jobs` processes.
 
     With a `checkpoint`, go on from there if there is one, write one down from time to time and when the budget ends,
     and remove it in the end. The numbers are those of all parts together, `seconds` too; a budget is for each of them.
 
-    `merge=False` names local states by their whole history: the slow naming that tests compare with. `starvation` makes
-    a finding of it. `finals` asks for the final states as well. `tick` is told of each level. Raises EngineError where
-    the model breaks a rule.
+    `merge=False` names local states by their whole history: the slow naming that tests compare with. `liveness=False`
+    leaves out livelock and starvation, `starvation` makes a finding of the latter. `finals` asks for the final states
+    as well. `tick` is told of each level. Raises EngineError where the model breaks a rule.
     """
     automata = Automata(merge=merge)
     product = Product(scenario, automata)
@@ -227,9 +228,9 @@ def explore(
     frontier = search.frontier
     found = [search.found(finding, automata) for finding in search.findings]
     starving: tuple[Found, ...] = ()
-    unknown = list[str]()
-    if not frontier.unexpanded:
-        stuck_for_ever, held_up = livelocks(frontier), starvations(frontier)
+    unknown = [] if liveness else list(ENDLESS)
+    if not frontier.unexpanded and liveness:
+        stuck_for_ever, held_up = livelocks(frontier), starvations(frontier, wanted=starvation)
         unknown += [kind for kind, ways in zip(ENDLESS, (stuck_for_ever, held_up), strict=True) if ways is None]
         found += [search.going_round(LIVELOCK, way, automata) for way in stuck_for_ever or ()]
         starving = tuple(search.going_round(STARVATION, way, automata) for way in held_up or ())

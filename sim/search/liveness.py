@@ -29,8 +29,11 @@ from sim.engine.visited import Index, Mask
 from sim.search.graph import Graph, Parts, Round, components
 
 _CHUNK = 1 << 16
-_MOST = 1 << 20
-"""States that starvation is looked for among; where more are left, it is not said whether there is any."""
+_MOST = 1 << 22
+"""States that are written out at most."""
+
+_QUICK, _SHARE = 1 << 15, 1 << 7
+"""States, or share of all of them, that starvation is looked for among where nobody has asked for it."""
 
 
 @attrs.frozen
@@ -79,15 +82,18 @@ def livelocks(frontier: Frontier) -> list[Endless] | None:
     return _first(frontier, Graph(frontier, trapped).trimmed(), lambda parts: parts.is_closed)
 
 
-def starvation(frontier: Frontier) -> list[Endless] | None:
+def starvation(frontier: Frontier, *, wanted: bool = False) -> list[Endless] | None:
     """For each set of tasks that can starve, the fair loop that is reached first.
 
-    None if there is too much to look at.
+    None if that would take long beside the exploration, and is not expressly `wanted`, or if there is too much to look
+    at.
     """
     numbers = _may_go_round(frontier)
     if len(numbers) > _MOST:
         return None
     graph = Graph(frontier, numbers).trimmed()
+    if len(np.unique(graph.source)) > max(_QUICK, frontier.visited.count // _SHARE) and not wanted:
+        return None
     return _first(frontier, graph, lambda parts: parts.is_fair & ~parts.is_closed)
 
 

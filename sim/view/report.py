@@ -10,12 +10,15 @@ from sim.engine.world import LIVELOCK, Run
 from sim.scenarios.witnesses import full_model, witness
 from sim.search.result import Exploration, Found
 
-TOO_MUCH = "{}: more states may go round than are searched for it"
+UNKNOWN = {
+    "livelock": "livelock: it was not looked for, or too much of the graph may be one",
+    "starvation": "starvation: it was not looked for; with --starvation it is, also where many states may go round",
+}
 
 
 def not_covered(exploration: Exploration) -> list[str]:
     """What the verdict says nothing about."""
-    return [*exploration.scenario.not_covered, *map(TOO_MUCH.format, exploration.unknown)]
+    return [*exploration.scenario.not_covered, *(UNKNOWN[kind] for kind in exploration.unknown)]
 
 
 def settings_line(params: Iterable[tuple[str, str]], without: tuple[str, ...]) -> str:

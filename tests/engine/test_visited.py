@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,7 +20,7 @@ def words_of(states: list[int]) -> list[U64]:
 def add(visited: Visited, states: list[int], before: int) -> list[int]:
     """The number that is said of each state."""
     batch = Batch(words_of(states), np.full(len(states), before, np.int64))
-    numbers: list[int] = visited.keep([batch]).take(batch.of).tolist()
+    numbers: list[int] = visited.keep(batch).take(batch.of).tolist()
     return numbers
 
 
@@ -33,25 +31,21 @@ def states_of(visited: Visited) -> list[int]:
 @settings(derandomize=True, deadline=None)
 @given(st.lists(st.lists(_state, max_size=40), min_size=1, max_size=8), st.integers(1, 3))
 def test_each_state_once_in_the_order_of_candidates(batches: list[list[int]], parts: int) -> None:
-    """However the index is split, and whether batches come one by one or together."""
-    one_by_one, together, seen = Visited(2, parts), Visited(2, parts), dict[int, int]()
+    """However the index is split."""
+    visited, seen = Visited(2, parts), dict[int, int]()
     for number, batch in enumerate(batches):
         known = {state: i for i, state in enumerate(seen)}
         first = len(known)
         for state in batch:
             seen.setdefault(state, number)
             known.setdefault(state, len(known))
-        said = add(one_by_one, batch, number)
+        said = add(visited, batch, number)
         assert all(
             n == known[state] if known[state] < first else n >= first for n, state in zip(said, batch, strict=True)
         )
-    with ThreadPoolExecutor(parts) as threads:
-        numbered = enumerate(batches)
-        together.keep([Batch(words_of(b), np.full(len(b), i, np.int64)) for i, b in numbered], threads.map)
-    for visited in (one_by_one, together):
-        assert states_of(visited) == list(seen)
-        assert visited.before[: visited.count].tolist() == list(seen.values())
-        assert visited.find(words_of(list(seen))).tolist() == list(range(len(seen)))
+    assert states_of(visited) == list(seen)
+    assert visited.before[: visited.count].tolist() == list(seen.values())
+    assert visited.find(words_of(list(seen))).tolist() == list(range(len(seen)))
 
 
 def test_states_that_hash_alike_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
