@@ -21,8 +21,8 @@ from tests.bench.tlc import Tlc
 
 AGREE = (Size(2, 2), Size(3, 1))
 SMALL = Size(2, 2)
-BIG = Size(4, 3)
-MINICHECK = Size(4, 3)
+BIG = Size(4, 4)
+MINICHECK = Size(4, 4)
 PEERS = ("Spin", "TLC", "minicheck", "detangle")
 DISAGREED, TROUBLED, INTERRUPTED = 1, 2, 130
 WIDTH = 150

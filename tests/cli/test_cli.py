@@ -457,3 +457,40 @@ def test_a_seeded_run_is_the_same_to_the_byte_under_every_hash_seed(tmp_path: Pa
 
 def test_shipped_schedules_are_the_ones_in_the_tree() -> None:
     assert sorted(shipped()) == sorted(path.name for path in SCHEDULES.glob("*.toml"))
+
+
+def test_processes_change_no_line_of_a_verdict(tdpsim: Any) -> None:
+    one, two = (json.loads(tdpsim("explore", "np-to-leaf-exclusive", "--jobs", n, "--json").out) for n in (1, 2))
+    assert {**one, "seconds": 0} == {**two, "seconds": 0}
+    assert "--jobs takes a number of" in tdpsim("explore", "np-to-leaf-shared", "--jobs", "0").complaint
+
+
+def test_a_livelock_is_shown_as_a_stem_and_a_loop_and_replays(tdpsim: Any, tmp_path: Path) -> None:
+    said = tdpsim("explore", "np-to-leaf-shared", "--without", "hp-timeout", "--record", tmp_path)
+    assert said.status == 1
+    assert re.search(r"livelock in v2; \d+ steps lead to a loop of \d+", said.out)
+    (file,) = tmp_path.iterdir()
+    again = tdpsim("replay", file)
+    assert again.status == 0
+    assert "can go on for ever" in again.out
+    assert "can go on for ever" in tdpsim("show", file).out
+
+
+def test_a_checkpoint_is_gone_on_from_and_belongs_to_one_question(tdpsim: Any, tmp_path: Path) -> None:
+    kept = ("--checkpoint", tmp_path / "kept")
+    assert tdpsim("explore", "leaf-to-np-exclusive", *kept, "--for", "0.2s").status == 4
+    other = tdpsim("explore", "np-to-leaf-shared", *kept)
+    assert other.status == 2
+    assert (
+        "has a checkpoint of another scenario ('leaf-to-np-exclusive', this is 'np-to-leaf-shared')" in other.complaint
+    )
+    whole = json.loads(tdpsim("explore", "leaf-to-np-exclusive", "--json").out)
+    rest = json.loads(tdpsim("explore", "leaf-to-np-exclusive", *kept, "--json").out)
+    assert {**rest, "seconds": 0} == {**whole, "seconds": 0}
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_line(tdpsim: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    said = tdpsim("explore", "np-to-leaf-shared", "--checkpoint", tmp_path / "file", "--checkpoint-every", "0s")
+    assert said.status == 2
+    assert "cannot read" in said.complaint or "cannot write" in said.complaint
