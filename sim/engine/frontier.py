@@ -166,7 +166,7 @@ class _Table:
             return np.array(numbers, np.int64).take(which.reshape(-1))
         question, bits = self.base.take(local), 0
         for field, value in zip(fields, values, strict=True):
-            question += (value << np.uint64(bits)).astype(np.int64)
+            question += (value << np.uint64(bits)).view(np.int64)
             bits += field.bits
         return question
 
@@ -308,7 +308,7 @@ class _Steps:
 
     def take(self, table: _Table, running: Mask | None) -> None:
         """Let one task take its steps, in the states that are `running` (None: all of them)."""
-        local = numbers_of(table.field, self.words).astype(np.int64)
+        local = numbers_of(table.field, self.words).view(np.int64)
         shape = table.shape.take(local)
         if not table.daemon:
             self.done &= shape == 0
@@ -348,18 +348,21 @@ class _Steps:
         self.unknown.clear()
         self.batch = Batch([np.concatenate(parts) for parts in after], np.concatenate(before) + self.low)
 
-    def outcome(self, numbers: U32) -> _Outcome:
+    def outcome(self, numbers: U32, *, tops: bool) -> _Outcome:
         """What came of it, once the numbers of the candidates are known."""
-        top = ~self.alone
-        above = np.flatnonzero(numbers.take(self.batch.of) > self.batch.from_)
-        top[self.batch.from_.take(above) - self.low] = False
         return _Outcome(
-            len(self.batch.of),
+            len(self.batch.from_),
             np.flatnonzero(self.alone) + self.low,
             np.flatnonzero(self.alone & ~self.done) + self.low,
-            np.flatnonzero(top) + self.low,
+            self._tops(numbers) if tops else _NONE,
             self.flags,
         )
+
+    def _tops(self, numbers: U32) -> Index:
+        top = ~self.alone
+        above = np.flatnonzero(numbers.take(self.batch.of()) > self.batch.from_)
+        top[self.batch.from_.take(above) - self.low] = False
+        return np.flatnonzero(top) + self.low
 
 
 class _Scratch:
@@ -390,8 +393,15 @@ class Frontier:
     has come to state `at` of `level`.
     """
 
-    def __init__(self, product: Product, stop: Callable[[int], bool] = lambda _bytes: False, jobs: int = 1) -> None:
-        self.product = product
+    def __init__(
+        self,
+        product: Product,
+        stop: Callable[[int], bool] = lambda _bytes: False,
+        jobs: int = 1,
+        *,
+        want_tops: bool = True,
+    ) -> None:
+        self.product, self._want_tops = product, want_tops
         self._stop, self._jobs = stop, jobs
         self.level, self.at, self.unexpanded = range(1), 0, 0
         product.layout()
@@ -463,7 +473,7 @@ class Frontier:
         steps = self._learned(chunk)
         if len(steps.batch) > self.visited.room:
             return False
-        self._note(steps.outcome(self.visited.keep(steps.batch)))
+        self._note(steps.outcome(self.visited.keep(steps.batch), tops=self._want_tops))
         return True
 
     def _together(self, chunks: list[range]) -> bool:
@@ -562,7 +572,10 @@ class Frontier:
             scratch.new[claim.candidates] = True
             yield None
             visited.settle(claim, scratch.number)
-            said = [steps.outcome(scratch.number[start:]) for steps, start in zip(every, starts, strict=True)]
+            said = [
+                steps.outcome(scratch.number[start:], tops=self._want_tops)
+                for steps, start in zip(every, starts, strict=True)
+            ]
 
     def _learn(self, asks: list[Ask]) -> None:
         for task, asked, state in asks:
@@ -617,7 +630,7 @@ class Frontier:
         self._learn(steps.asks())
         steps.close()
         task = np.repeat(np.arange(len(self._tables)), [steps.taken[table.task] for table in self._tables])
-        return Edges(steps.batch.from_, task, self.visited.find(steps.batch.words).take(steps.batch.of))
+        return Edges(steps.batch.from_, task, self.visited.find(steps.batch.words).take(steps.batch.of()))
 
     def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:
         """Give every field the bits it wants, and every state so far the new form."""

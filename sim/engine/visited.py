@@ -126,14 +126,14 @@ class Batch:
     """Candidates: their words, and the number of the state that each was reached from.
 
     Half of them equal another one that is near. Those that a small table shows to, which a processor's cache holds, are
-    left out before the visited set is asked: `of` has, for each, which of the remaining ones it is.
+    left out before the visited set is asked.
     """
 
     def __init__(self, words: list[U64], before: Index) -> None:
         hashed, self.from_ = _hash(words), before
         numbers = np.arange(len(before), dtype=np.uint32)
         near = np.empty(_NEAR, np.uint32)
-        slots = (hashed >> _FAR).astype(np.int64)
+        slots = (hashed >> _FAR).view(np.int64)
         near[slots[::-1]] = numbers[::-1]
         first = near.take(slots)
         other = np.flatnonzero(first != numbers)
@@ -142,14 +142,18 @@ class Batch:
         for word in words:
             again &= word.take(other) == word.take(theirs)
         first[other[~again]] = other[~again]
-        kept = np.flatnonzero(first == numbers)
-        near = np.empty(len(before), np.uint32)
-        near[kept] = numbers[: len(kept)]
-        self.of = near.take(first)
+        self._first, self._kept = first, np.flatnonzero(first == numbers)
+        kept = self._kept
         self.words, self.before, self.hashed = [word.take(kept) for word in words], before.take(kept), hashed.take(kept)
 
     def __len__(self) -> int:
         return len(self.before)
+
+    def of(self) -> U32:
+        """For each candidate, which of the remaining ones it is."""
+        place = np.empty(len(self._first), np.uint32)
+        place[self._kept] = np.arange(len(self._kept))
+        return place.take(self._first)
 
 
 @attrs.frozen

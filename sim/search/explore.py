@@ -103,12 +103,13 @@ class _Search:
         budget: Budget,
         jobs: int,
         checkpoint: Checkpoint | None,
+        liveness: bool,
         tick: Callable[[Progress], None] | None,
     ) -> None:
         self._started = self._begun = time.perf_counter()
         self._budget, self._checkpoint = budget, checkpoint
         self._tick, self._scenario = tick, product.scenario
-        self.frontier = Frontier(product, self._pause, jobs)
+        self.frontier = Frontier(product, self._pause, jobs, want_tops=liveness)
         self.findings: dict[Finding, tuple[int, tuple[tuple[str, int], ...]]] = {}
         self.depth = -1
         self._watched = _Watched(self.frontier)
@@ -223,7 +224,7 @@ def explore(
     """
     automata = Automata(merge=merge)
     product = Product(scenario, automata)
-    search = _Search(product, budget, jobs, checkpoint, tick)
+    search = _Search(product, budget, jobs, checkpoint, liveness, tick)
     search.go()
     frontier = search.frontier
     found = [search.found(finding, automata) for finding in search.findings]

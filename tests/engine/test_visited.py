@@ -20,7 +20,7 @@ def words_of(states: list[int]) -> list[U64]:
 def add(visited: Visited, states: list[int], before: int) -> list[int]:
     """The number that is said of each state."""
     batch = Batch(words_of(states), np.full(len(states), before, np.int64))
-    numbers: list[int] = visited.keep(batch).take(batch.of).tolist()
+    numbers: list[int] = visited.keep(batch).take(batch.of()).tolist()
     return numbers
 
 
