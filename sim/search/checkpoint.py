@@ -26,8 +26,9 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine.frontier import Flag, Frontier
+from sim.engine.frontier import Frontier
 from sim.engine.operations import Finding
+from sim.engine.steps import Flag
 from sim.engine.visited import Index
 from sim.search.result import CheckpointError
 

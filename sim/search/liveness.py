@@ -22,9 +22,10 @@ from typing import Any
 import attrs
 import numpy as np
 
-from sim.engine.frontier import Frontier, numbers_of
+from sim.engine.frontier import Frontier
 from sim.engine.operations import Operation
 from sim.engine.scenario import Task
+from sim.engine.tables import numbers_of
 from sim.engine.visited import Index, Mask
 from sim.search.graph import Graph, Parts, Round, components
 
