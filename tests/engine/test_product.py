@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sim.engine import frontier
+from sim.engine import tables
 from sim.engine.automata import Automata
 from sim.engine.cells import BOOL, Cell
 from sim.engine.operations import bug, choose, fetch_add, load, store, wait
@@ -123,7 +123,7 @@ def test_states_of_many_words_are_states() -> None:
 @pytest.mark.parametrize("widest", [0, 16])
 def test_footprints_with_too_many_valuations_for_a_table(widest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three cells that count to a hundred each are 21 bits: their questions are numbered as they come up."""
-    monkeypatch.setattr(frontier, "_WIDEST", widest)
+    monkeypatch.setattr(tables, "_WIDEST", widest)
     cells = tuple(Cell(f"wide{i}", 0, range(200)) for i in range(3))
     this = scenario(*(climb_to(cell, 100) for cell in cells[:2]), watch_all(cells))
     automata = Automata()
