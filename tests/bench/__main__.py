@@ -23,6 +23,7 @@ AGREE = (Size(2, 2), Size(3, 1))
 SMALL = Size(2, 2)
 BIG = Size(4, 4)
 MINICHECK = Size(4, 4)
+LARGEST = Size(5, 2)
 PEERS = ("Spin", "TLC", "minicheck", "detangle")
 DISAGREED, TROUBLED, INTERRUPTED = 1, 2, 130
 WIDTH = 150
@@ -41,6 +42,7 @@ class Options:
     small: Size
     big: Size
     minicheck: Size
+    largest: Size
     peers: list[str]
 
 
@@ -61,6 +63,7 @@ def _options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--small", type=_size, default=SMALL, metavar="VCPUS,LIMIT", help="%(default)s")
     parser.add_argument("--big", type=_size, default=BIG, metavar="VCPUS,LIMIT", help="%(default)s")
     parser.add_argument("--minicheck", type=_size, default=MINICHECK, metavar="VCPUS,LIMIT", help="its big size")
+    parser.add_argument("--largest", type=_size, default=LARGEST, metavar="VCPUS,LIMIT", help="by one and by two")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS, help="all of them")
     options = Options(**vars(parser.parse_args(arguments)))
     return attrs.evolve(options, rounds=1) if options.quick else options
@@ -104,6 +107,21 @@ def _stateless(options: Options, size: Size, valuations: int) -> str:
     )
 
 
+def _shared(options: Options) -> str:
+    """The largest size, decided by one process and by two, in a line."""
+    ours, runs = _ours(options), []
+    for jobs in (1, 2):
+        progress(f"{options.largest} by {jobs} of our processes")
+        runs.append(ours.ask(options.largest, "--jobs", str(jobs)))
+    (alone, said), (together, also) = runs
+    same = "the same" if said["states"] == also["states"] and said["clean"] and also["clean"] else "NOT THE SAME"
+    return (
+        f"{options.largest} decided, livelock too: {said['states']:,} states ({same} by two), {alone.seconds:.1f} s by one "
+        f"process, {together.seconds:.1f} s by two ({alone.seconds / together.seconds:.2f} x), peak "
+        f"{alone.peak >> 20:,} MB by one"
+    )
+
+
 def _packed(options: Options) -> int:
     progress(f"{options.big} packed bytes of a state")
     _, said = _ours(options).ask(options.big, "--packed")
@@ -127,6 +145,8 @@ def _run(options: Options, out: Console) -> int:
     if "detangle" in options.peers and agreements and not options.quick:
         first = agreements[0]
         said.append(_stateless(options, first.size, len(first.met[OURS].valuations)))
+    if not options.quick:
+        said.append(_shared(options))
     unclean = [one.name for one in (*small, *big) if not all(run.clean for run in one.runs)]
     said += [f"{name} says that the protocol is broken" for name in unclean]
     out.print()

@@ -1,8 +1,9 @@
-"""`protocol.py` under this project's own search: `python -m tests.bench.ours VCPUS LIMIT [--met | --packed]`."""
+"""`protocol.py` under this project's own search: `python -m tests.bench.ours VCPUS LIMIT [--met | --packed | --jobs N]`."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 from sim.engine.frontier import Frontier
@@ -21,6 +22,13 @@ def check(vcpus: int, limit: int) -> dict[str, object]:
         "transitions": done.transitions,
         "seconds": done.seconds,
     }
+
+
+def shared(vcpus: int, limit: int, jobs: int) -> dict[str, object]:
+    """Decide everything, livelock as well, by that many processes on as many cores as there are."""
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    done = explore(protocol(vcpus, limit), jobs=jobs)
+    return {"clean": done.clean, "states": done.states, "seconds": done.seconds}
 
 
 def packed(vcpus: int, limit: int) -> dict[str, object]:
@@ -58,5 +66,13 @@ def valuation(product: Product, state: int) -> Valuation:
 
 if __name__ == "__main__":
     size = int(sys.argv[1]), int(sys.argv[2])
-    what = {"--met": met, "--packed": packed}.get(sys.argv[-1], check)
-    json.dump(what(*size), sys.stdout)
+    match sys.argv[3:]:
+        case ["--met"]:
+            said = met(*size)
+        case ["--packed"]:
+            said = packed(*size)
+        case ["--jobs", jobs]:
+            said = shared(*size, int(jobs))
+        case _:
+            said = check(*size)
+    json.dump(said, sys.stdout)
