@@ -116,8 +116,8 @@ def _shared(options: Options) -> str:
     (alone, said), (together, also) = runs
     same = "the same" if said["states"] == also["states"] and said["clean"] and also["clean"] else "NOT THE SAME"
     return (
-        f"{options.largest} decided, livelock too: {said['states']:,} states ({same} by two), {alone.seconds:.1f} s by one "
-        f"process, {together.seconds:.1f} s by two ({alone.seconds / together.seconds:.2f} x), peak "
+        f"{options.largest} decided, livelock too: {said['states']:,} states ({same} by two), {alone.seconds:.1f} s by "
+        f"one process, {together.seconds:.1f} s by two ({alone.seconds / together.seconds:.2f} x), peak "
         f"{alone.peak >> 20:,} MB by one"
     )
 

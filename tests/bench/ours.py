@@ -1,4 +1,4 @@
-"""`protocol.py` under this project's own search: `python -m tests.bench.ours VCPUS LIMIT [--met | --packed | --jobs N]`."""
+"""`protocol.py` under our own search: `python -m tests.bench.ours VCPUS LIMIT [--met | --packed | --jobs N]`."""
 
 from __future__ import annotations
 
