@@ -33,7 +33,7 @@ _CHUNK = 1 << 16
 _MOST = 1 << 22
 """States that are written out at most."""
 
-_QUICK, _SHARE = 1 << 15, 1 << 7
+_QUICK, _SHARE = 1 << 16, 1 << 6
 """States, or share of all of them, that starvation is looked for among where nobody has asked for it."""
 
 
@@ -90,11 +90,9 @@ def starvation(frontier: Frontier, *, wanted: bool = False) -> list[Endless] | N
     at.
     """
     numbers = _may_go_round(frontier)
-    if len(numbers) > _MOST:
+    if len(numbers) > (_MOST if wanted else max(_QUICK, frontier.visited.count // _SHARE)):
         return None
     graph = Graph(frontier, numbers).trimmed()
-    if len(np.unique(graph.source)) > max(_QUICK, frontier.visited.count // _SHARE) and not wanted:
-        return None
     return _first(frontier, graph, lambda parts: parts.is_fair & ~parts.is_closed)
 
 
