@@ -1,5 +1,5 @@
 """The command line: parse, call, print, and nothing else."""
 
-from sim.cli.app import main
+from sim.cli.app import command, main
 
-__all__ = ["main"]
+__all__ = ["command", "main"]

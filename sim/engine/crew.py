@@ -19,11 +19,9 @@ from typing import Any, NoReturn
 
 import attrs
 
+from sim.engine.errors import Deserted
+
 Work = Generator[Any, Any, None]
-
-
-class Deserted(Exception):
-    """A process of the crew is gone; what was under way has to be done again."""
 
 
 @attrs.define

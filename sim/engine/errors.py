@@ -61,3 +61,7 @@ class DomainError(EngineError):
 
 class TaskDied(EngineError):
     """An exception left a task."""
+
+
+class Deserted(Exception):
+    """A process of a crew (`sim.engine.crew`) is gone; what was under way has to be done again."""

@@ -13,17 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
-from sim.engine.crew import Crew, Deserted, Work
+from sim.engine.errors import Deserted
 from sim.engine.operations import HALTED, Finding
 from sim.engine.product import WORD, Deed, Product, Widen
 from sim.engine.steps import Flag, Outcome, Steps
 from sim.engine.tables import Ask, Locals, Moves, News, Table, numbers_of
 from sim.engine.visited import U64, Batch, Index, Visited, keep_freed_memory, reserved
+
+if TYPE_CHECKING:
+    from sim.engine.crew import Crew, Work
 
 _CHUNK = 1 << 16
 _EACH = 8
@@ -174,6 +177,8 @@ class Frontier:
     def _crew_now(self) -> Crew:
         """The crew, or a new one where the old one would not see what has become of the arrays."""
         if self._crew is None or self._era != self.visited.era:
+            from sim.engine.crew import Crew  # noqa: PLC0415 - one process alone starts without multiprocessing
+
             self.dismiss()
             self._tail()
             self._news()

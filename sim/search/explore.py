@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import numpy as np
@@ -27,10 +27,11 @@ from sim.engine.stepper import run as run_over_automata
 from sim.engine.values import spell
 from sim.engine.visited import Batch, Visited
 from sim.engine.world import ENDLESS, LIVELOCK, STARVATION, Lasso
-from sim.search.checkpoint import Checkpoint
-from sim.search.liveness import Endless, livelocks
-from sim.search.liveness import starvation as starvations
 from sim.search.result import UNBOUNDED, Budget, Exploration, Found, Progress
+
+if TYPE_CHECKING:  # what a short exploration does without, it does not wait for
+    from sim.search.checkpoint import Checkpoint
+    from sim.search.liveness import Endless
 
 V = TypeVar("V")
 
@@ -231,6 +232,9 @@ def explore(
     starving: tuple[Found, ...] = ()
     unknown = [] if liveness else list(ENDLESS)
     if not frontier.unexpanded and liveness:
+        from sim.search.liveness import livelocks  # noqa: PLC0415
+        from sim.search.liveness import starvation as starvations  # noqa: PLC0415
+
         stuck_for_ever, held_up = livelocks(frontier), starvations(frontier, wanted=starvation)
         unknown += [kind for kind, ways in zip(ENDLESS, (stuck_for_ever, held_up), strict=True) if ways is None]
         found += [search.going_round(LIVELOCK, way, automata) for way in stuck_for_ever or ()]

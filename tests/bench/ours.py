@@ -76,3 +76,5 @@ if __name__ == "__main__":
         case _:
             said = check(*size)
     json.dump(said, sys.stdout)
+    sys.stdout.flush()
+    os._exit(0)  # as the command does
