@@ -63,11 +63,19 @@ class Widen(Exception):
 
 
 @attrs.define(eq=False)
+class Tally:
+    """How many numbers have been given."""
+
+    count: int = 0
+
+
+@attrs.define(eq=False)
 class Field:
     """The bits of a state that number one thing's values, in the order in which they were found."""
 
     values: list[Any]
     bits: int
+    tally: Tally = attrs.field(factory=Tally)
     shift: int = 0
     number: dict[Any, int] = attrs.field(init=False)
 
@@ -85,6 +93,7 @@ class Field:
         number = self.number.get(value)
         if number is None:
             number = self.number[value] = len(self.values)
+            self.tally.count += 1
             self.values.append(value)
         if number > self.mask:
             self.bits += 4
@@ -106,7 +115,8 @@ class Product:
         self.scenario = scenario
         self._automata = automata or Automata()
         starts = {task.name: self._automata.start(task.name, task.call) for task in scenario.tasks}
-        self._locals = {name: Field([start], bits=8) for name, start in starts.items()}
+        self._tally = Tally()
+        self._locals = {name: Field([start], 8, self._tally) for name, start in starts.items()}
         self._cells: dict[Cell[Any], Field] = {}
         self._names: dict[str, Cell[Any]] = {}
         self._top = 0
@@ -149,23 +159,20 @@ class Product:
         if field is None:
             if self._names.setdefault(cell.name, cell) is not cell:
                 raise EngineError(f"two cells are named {cell.name}")
-            field = self._cells[cell] = Field([cell.initial], bits=3)
+            field = self._cells[cell] = Field([cell.initial], 3, self._tally)
+            self._tally.count += 1
             self._place(field)
         return field
 
     @contextmanager
     def noting(self, deed: str, task: str, of: int) -> Iterator[None]:
         """Note in the log what is done here, if it gives a number to anything."""
-        before = self._size
+        before = self._tally.count
         try:
             yield
         finally:
-            if self._size != before:
+            if self._tally.count != before:
                 self.log.append((deed, task, of))
-
-    @property
-    def _size(self) -> int:
-        return sum(len(field.values) for field in self.fields)
 
     def again(self, log: Iterable[Deed], look: Callable[[int], object]) -> None:
         """Do what another one has noted, and so number everything as it did. `look` looks at a state's cells."""
