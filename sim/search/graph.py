@@ -167,17 +167,18 @@ class Round:
         """A shortest walk from `start` whose last step is as wanted."""
         before: dict[int, tuple[int, Taken]] = {}
         level = [start]
-        while True:
+        while level:
             following = []
             for state in level:
                 for task, to in self._after[state]:
                     if arrives(task, to):
-                        way = [(task, to)]
-                        while state != start:
-                            state, step = before[state]  # noqa: PLW2901 - the search is over
+                        way, at = [(task, to)], state
+                        while at != start:
+                            at, step = before[at]
                             way.append(step)
                         return way[::-1]
                     if to not in before and to != start:
                         before[to] = state, (task, to)
                         following.append(to)
             level = following
+        raise AssertionError("a component in which nothing leads there")
