@@ -232,10 +232,10 @@ def explore(
     starving: tuple[Found, ...] = ()
     unknown = [] if liveness else list(ENDLESS)
     if not frontier.unexpanded and liveness:
-        from sim.search.liveness import livelocks  # noqa: PLC0415
-        from sim.search.liveness import starvation as starvations  # noqa: PLC0415
+        from sim.search import liveness as going_round  # noqa: PLC0415 - safety alone starts without it
 
-        stuck_for_ever, held_up = livelocks(frontier), starvations(frontier, wanted=starvation)
+        stuck_for_ever = going_round.livelocks(frontier)
+        held_up = going_round.starvation(frontier, wanted=starvation)
         unknown += [kind for kind, ways in zip(ENDLESS, (stuck_for_ever, held_up), strict=True) if ways is None]
         found += [search.going_round(LIVELOCK, way, automata) for way in stuck_for_ever or ()]
         starving = tuple(search.going_round(STARVATION, way, automata) for way in held_up or ())
