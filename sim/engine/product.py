@@ -131,6 +131,7 @@ class Product:
         for field in self.fields:
             self._place(field)
         self._answers: dict[str, dict[tuple[int, int], Answer]] = {name: {} for name in self._locals}
+        self._asked: dict[str, dict[int, int]] = {name: {} for name in self._locals}
         return 0
 
     @property
@@ -217,10 +218,11 @@ class Product:
             return ()
         local = self._locals[task]
         number = (state >> local.shift) & local.mask
-        asked = 0
-        for field in self.footprint(task, number) or ():
-            asked |= state & (field.mask << field.shift)
-        answers = self._answers[task]
+        mask = self._asked[task].get(number)
+        if mask is None:
+            fields = self.footprint(task, number) or ()
+            mask = self._asked[task][number] = sum(field.mask << field.shift for field in fields)
+        asked, answers = state & mask, self._answers[task]
         answer = answers.get((number, asked))
         if answer is None:
             with self.noting("answer", task, state):

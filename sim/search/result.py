@@ -13,6 +13,9 @@ from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks
 from sim.engine.world import Run
 
+Where = tuple[int, tuple[tuple[str, int], ...]]
+"""A state, and the step from there that shows a finding; no step if the state itself does."""
+
 
 @attrs.frozen
 class Progress:

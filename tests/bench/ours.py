@@ -7,12 +7,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from sim.engine.frontier import Frontier
 from sim.engine.product import Product
 from sim.search.explore import explore
 from tests.bench.protocol import protocol
 
 if TYPE_CHECKING:
+    from sim.engine.frontier import Frontier
     from tests.bench.peer import Valuation
 
 
@@ -36,21 +36,24 @@ def shared(vcpus: int, limit: int, jobs: int) -> dict[str, object]:
 
 def packed(vcpus: int, limit: int) -> dict[str, object]:
     """The bytes of a visited state, once every field is as wide as it will be."""
-    product = Product(protocol(vcpus, limit))
-    for _ in Frontier(product).levels():
-        pass
-    return {"packed": 8 * product.words}
+    return {"packed": 8 * _explored(Product(protocol(vcpus, limit))).product.words}
 
 
 def met(vcpus: int, limit: int) -> dict[str, object]:
     """The valuations of the shared cells."""
     product = Product(protocol(vcpus, limit))
+    visited = _explored(product).visited
+    valuations = {valuation(product, visited.state(i)) for i in range(visited.count)}
+    return {"states": visited.count, "met": sorted(valuations)}
+
+
+def _explored(product: Product) -> Frontier:
+    from sim.engine.frontier import Frontier  # noqa: PLC0415 - of no use where the time is taken
+
     frontier = Frontier(product)
     for _ in frontier.levels():
         pass
-    visited = frontier.visited
-    valuations = {valuation(product, visited.state(i)) for i in range(visited.count)}
-    return {"states": visited.count, "met": sorted(valuations)}
+    return frontier
 
 
 def valuation(product: Product, state: int) -> Valuation:
