@@ -405,10 +405,13 @@ def python(*argv: str, **env: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
-def test_ctrl_c_is_one_line_and_130() -> None:
-    command = [sys.executable, "-m", "sim.cli", "table"]
+def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
+    """It comes once the first checkpoint is there, and with it a long way to go."""
+    command = [sys.executable, "-m", "sim.cli", "explore", "leaf-to-np-exclusive"]
+    command += ["--checkpoint", str(tmp_path), "--checkpoint-every", "0s"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        time.sleep(3)
+        while not (tmp_path / "checkpoint.json").exists() and process.poll() is None:
+            time.sleep(0.01)
         process.send_signal(2)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130
