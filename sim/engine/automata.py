@@ -216,19 +216,37 @@ def _advance(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen
 
 
 @attrs.frozen
+class Turns:
+    """The turns of a loop so far: the calls that they began as, each once, and how many began as an earlier one did."""
+
+    calls: tuple[Call[Any], ...]
+    retries: int = 0
+
+    def then(self, call: Call[Any]) -> Turns:
+        if call in self.calls:
+            return Turns(self.calls, self.retries + 1)
+        return Turns((*self.calls, call), self.retries)
+
+
+@attrs.frozen
 class Frame:
-    """One level of a local state: the node, whether it is a turn of a loop, and (unmerged) the turns before it."""
+    """One level of a local state: the node, whether it is a turn of a loop, and what is kept of the turns before it.
+
+    That is `before` where whole histories are, and `turns` where retries are bounded.
+    """
 
     node: Node
     loop: bool
-    turns: tuple[object, ...] = ()
+    before: tuple[Node, ...] = ()
+    turns: Turns | None = None
 
 
 @attrs.frozen
 class LocalState:
-    """Where a task stands: its stack of frames, outermost first; empty once it has finished."""
+    """Where a task stands: its stack of frames, outermost first; empty once it has finished, or given up."""
 
     frames: tuple[Frame, ...]
+    gave_up: bool = False
 
     @property
     def operation(self) -> Operation[Any] | None:
@@ -252,11 +270,13 @@ class LocalState:
 class Automata:
     """The local states of every task, learned as they are asked for.
 
-    `merge=False` names a local state by all that the task has seen.
+    `merge=False` names a local state by all that the task has seen. `retries` bounds how many turns of a loop begin as
+    an earlier turn of it did: a task that would take one more has given up, and takes no step any more. Every run is
+    finite then, and there are finitely many.
     """
 
-    def __init__(self, *, merge: bool = True) -> None:
-        self._merge = merge
+    def __init__(self, *, merge: bool = True, retries: int | None = None) -> None:
+        self._merge, self._retries = merge, retries
         self._roots: dict[Call[Any], Node] = {}
         self._next: dict[tuple[LocalState, object], LocalState] = {}
 
@@ -288,25 +308,32 @@ class Automata:
                 case Perform():
                     return LocalState(tuple(frames))
                 case Enter(call, loop):
-                    frames.append(Frame(self._root(call), loop))
+                    turns = Turns((call,)) if loop and self._retries is not None else None
+                    frames.append(Frame(self._root(call), loop, turns=turns))
                 case Leave(outcome):
                     frames.pop()
-                    self._leave(task, frames, top, outcome)
+                    if not self._leave(task, frames, top, outcome):
+                        return LocalState((), gave_up=True)
                     if not frames:
                         return LocalState(())
         raise RuleError(frames[-1].node.place, f"task {task} goes round without an operation")
 
-    def _leave(self, task: str, frames: list[Frame], top: Frame, outcome: Seen) -> None:
-        turns: tuple[object, ...] = () if self._merge else (*top.turns, top.node)
+    def _leave(self, task: str, frames: list[Frame], top: Frame, outcome: Seen) -> bool:
+        """Go on with what comes after a frame; False if that would be a retry too many."""
+        before = () if self._merge else (*top.before, top.node)
         if top.loop and isinstance(outcome, Returned):
             turn = next_turn(top.node.call, outcome.value)
             if isinstance(turn, Call):
-                frames.append(Frame(self._root(turn), loop=True, turns=turns))
-                return
+                turns = top.turns.then(turn) if top.turns is not None else None
+                if turns is not None and self._retries is not None and turns.retries > self._retries:
+                    return False
+                frames.append(Frame(self._root(turn), loop=True, before=before, turns=turns))
+                return True
             outcome = Returned(turn.value)
         if frames:
             parent = frames[-1]
-            frames[-1] = attrs.evolve(parent, node=parent.node.after(outcome, turns))
+            frames[-1] = attrs.evolve(parent, node=parent.node.after(outcome, before))
         elif isinstance(outcome, Raised):
             spelled = ", ".join(map(repr, outcome.args))
             raise TaskDied(f"task {task} died in {top.node.place}: {outcome.type.__name__}({spelled})")
+        return True

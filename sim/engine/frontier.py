@@ -35,11 +35,15 @@ _EACH = 8
 
 @attrs.frozen
 class Edges:
-    """Steps out of some states: the position of the state that each leaves, the task, and the number of the next."""
+    """Steps out of some states, task by task: the position of the state that each leaves, and the number of the next.
+
+    `row` is the row in the task's table. The steps of a task out of one state come in the order of its outcomes.
+    """
 
     before: Index
     task: Index
     after: Index
+    row: Index
 
 
 class _Scratch:
@@ -88,7 +92,7 @@ class Frontier:
         self.tops: list[Index] = []
         self.moves: dict[str, Moves] = {task.name: {} for task in product.scenario.tasks}
         self.waits: dict[str, Locals] = {task.name: {} for task in product.scenario.tasks}
-        self._tables = self._new_tables()
+        self.tables = self._new_tables()
         self._scratch = _Scratch()
         self._crew: Crew | None = None
         self._era = self._told = 0
@@ -117,7 +121,7 @@ class Frontier:
         while self.at < self.level.stop:
             upto = min(self.level.stop, self.at + self._most)
             chunks = [range(at, min(upto, at + _CHUNK)) for at in range(self.at, upto, _CHUNK)]
-            if self._stop(self.visited.growth(self._most * len(self._tables))) or not self._expand(chunks):
+            if self._stop(self.visited.growth(self._most * len(self.tables))) or not self._expand(chunks):
                 self.unexpanded = self.visited.count - self.at
                 return False
             self.at = upto
@@ -198,8 +202,8 @@ class Frontier:
 
     def _news(self) -> list[list[News]]:
         """What has been learned since the last time, by task."""
-        news = [list(table.news) for table in self._tables]
-        for table in self._tables:
+        news = [list(table.news) for table in self.tables]
+        for table in self.tables:
             table.news.clear()
         return news
 
@@ -207,7 +211,7 @@ class Frontier:
         """In another process: number and learn what this one has."""
         self.product.again([*self.product.log, *tail], self._look)
         self._meet()
-        for table, more in zip(self._tables, news, strict=True):
+        for table, more in zip(self.tables, news, strict=True):
             table.catch_up(more)
 
     def _look(self, state: int) -> None:
@@ -254,7 +258,7 @@ class Frontier:
 
     def _learn(self, asks: list[Ask]) -> None:
         for task, asked, state in asks:
-            self._tables[task].ask(asked, state)
+            self.tables[task].ask(asked, state)
 
     def _note(self, outcome: Outcome) -> None:
         self.transitions += outcome.transitions
@@ -280,11 +284,11 @@ class Frontier:
 
     def _meet(self) -> None:
         """Give every local state so far its place in the tables, and every state the words that this takes."""
-        for table in self._tables:
+        for table in self.tables:
             if table.is_behind:
                 table.meet()
         self.visited.widen(self.product.words)
-        for table in self._tables:
+        for table in self.tables:
             table.widen(self.product.words)
 
     def _steps(self, chunk: range) -> Steps:
@@ -294,7 +298,7 @@ class Frontier:
         steps = Steps(words, low)
         halted = self.product.field(HALTED)
         running = numbers_of(halted, steps.words) == 0 if len(halted.values) > 1 else None
-        for table in self._tables:
+        for table in self.tables:
             steps.take(table, running)
         return steps
 
@@ -303,9 +307,10 @@ class Frontier:
         self._meet()
         steps = self._steps_from([word.take(numbers) for word in self.visited.words], 0)
         self._learn(steps.asks())
+        row = steps.finish()
         steps.close()
-        task = np.repeat(np.arange(len(self._tables)), [steps.taken[table.task] for table in self._tables])
-        return Edges(steps.batch.from_, task, self.visited.find(steps.batch.words).take(steps.batch.of()))
+        task = np.repeat(np.arange(len(self.tables)), [steps.taken[table.task] for table in self.tables])
+        return Edges(steps.batch.from_, task, self.visited.find(steps.batch.words).take(steps.batch.of()), row)
 
     def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:
         """Give every field the bits it wants, and every state so far the new form."""
@@ -316,7 +321,7 @@ class Frontier:
             was = visited.words[shift // WORD][: visited.count] >> np.uint64(shift % WORD)
             words[field.shift // WORD] |= (was & np.uint64((1 << bits) - 1)) << np.uint64(field.shift % WORD)
         visited.replace(words)
-        self._tables = self._new_tables()
+        self.tables = self._new_tables()
 
     def way(self, number: int) -> list[int]:
         """The numbers of the states on a shortest way to a state, from the first one on."""
@@ -332,6 +337,6 @@ class Frontier:
         if not len(numbers):
             return []
         words = [word.take(numbers) for word in self.visited.words]
-        standing = np.stack([numbers_of(table.field, words) for table in self._tables])
+        standing = np.stack([numbers_of(table.field, words) for table in self.tables])
         first: Index = np.sort(np.unique(standing, axis=1, return_index=True)[1])
         return [int(number) for number in numbers.take(first)]

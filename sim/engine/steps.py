@@ -55,6 +55,7 @@ class _Group:
         self._here = [word.take(states) for word in words]
         self.before: list[Index] = []
         self.after: list[list[U64]] = []
+        self.rows: list[Index] = []
         self.flags: list[tuple[int, int, Finding]] = []
         self.able: Index = _NONE
 
@@ -94,6 +95,7 @@ class _Group:
         row, left = table.first.take(answer), table.outcomes.take(answer)
         for outcome in count():
             self.before.append(states)
+            self.rows.append(row)
             self.after.append([word + column.take(row) for word, column in zip(here, table.deltas, strict=True)])
             if table.flags:
                 flagged = np.flatnonzero(table.flagged.take(row))
@@ -144,6 +146,13 @@ class Steps:
     def asks(self) -> list[Ask]:
         """What nobody has asked before."""
         return [(group.table.place, asked, state) for group in self.unknown for asked, state in group.asks()]
+
+    def finish(self) -> Index:
+        """Take what steps are left; the row of each in the table of its task."""
+        for group in self.unknown:
+            group.take()
+        self.unknown.clear()
+        return np.concatenate([_NONE, *(row for group in self._groups for row in group.rows)])
 
     def close(self) -> None:
         """Take what steps are left, and make all of them candidates."""

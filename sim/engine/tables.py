@@ -67,7 +67,8 @@ class Table:
     """What one task may do: its local states, the questions they ask, and the answers so far.
 
     `shape[local]` numbers the footprint of a local state's operation (0: it has finished), `base[local]` is where its
-    questions begin, `answer[question]` is 0 for nothing, or a number whose outcomes are the rows from `first` on.
+    questions begin, `answer[question]` is 0 for nothing, or a number whose outcomes are the rows from `first` on. A row
+    has its finding in `findings`, and in `which` its place among the outcomes and how many of them there are.
     """
 
     def __init__(self, product: Product, number: int, moves: Moves, waits: Locals) -> None:
@@ -89,6 +90,7 @@ class Table:
         self.deltas: list[U64] = [np.zeros(64, np.uint64) for _ in range(product.words)]
         self.flagged = np.zeros(64, np.bool_)
         self.findings: list[Finding | None] = []
+        self.which: list[tuple[int, int]] = []
         self.flags = self.choices = 0
         self.news: list[News] = []
 
@@ -167,9 +169,10 @@ class Table:
         self.first, self.outcomes = _room(self.first, number + 1), _room(self.outcomes, number + 1)
         self.first[number], self.outcomes[number] = len(self.findings), len(rows)
         self.choices += len(rows) > 1
-        for delta, finding in rows:
+        for outcome, (delta, finding) in enumerate(rows):
             row = len(self.findings)
             self.findings.append(finding)
+            self.which.append((outcome, len(rows)))
             self.flags += finding is not None
             self.flagged = _room(self.flagged, row + 1)
             self.flagged[row] = finding is not None

@@ -212,18 +212,19 @@ class Visited:
         self.reindex()
 
     def keep(self, batch: Batch) -> U32:
-        """Number those candidates that are new, each once.
-
-        Gives each one's number; for one that is new, it is only sure to be above the numbers that there were before.
-        """
+        """Number those candidates that are new, each once, and give each one's number."""
         self.make_room(self.count + len(batch))
+        known = self.count
         self.write(batch, 0)
         number = np.empty(len(batch), np.uint32)
         claims = [self.place(part, batch.hashed, number) for part in range(self.parts)]
         new = np.zeros(len(batch), np.bool_)
         for claim in claims:
             new[claim.candidates] = True
+        again = np.flatnonzero(~new & (number >= known))
+        of = number.take(again).astype(np.int64) - known
         kept = self.count_in(new, number)
+        number[again] = number.take(of)
         for claim in claims:
             self.settle(claim, number)
         self.move(kept, batch.before)

@@ -1,0 +1,119 @@
+"""A graph without a way round, in topological order, and sums over all of its ways at once.
+
+Nodes are renumbered rank by rank, a node's rank being the length of the longest way to it: every edge leads to a higher
+rank. So one pass from the last rank to the first gives, for every node at once, a sum over all ways from there on, a
+handful of numpy calls a rank. What it sums are machine words. Where the true number may be larger than one, it is
+summed modulo as many primes as its bound takes, and put together where it is looked at (`sim.search.exact`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.engine.visited import U32, U64, Index, Mask
+
+N = TypeVar("N", np.uint64, np.float64)
+
+
+def edges_of(first: Index, nodes: Index) -> Index:
+    """The edges out of some nodes, where those out of node i are `first[i]` to `first[i + 1]`."""
+    starts = first.take(nodes)
+    counts = first.take(nodes + 1) - starts
+    ends = np.cumsum(counts)
+    edges = np.arange(ends[-1] if len(ends) else 0)
+    edges += np.repeat(starts - ends + counts, counts)
+    return edges
+
+
+def _ranks(first: Index, target: U32) -> Iterator[tuple[Index, Index]]:
+    """The nodes of each rank, and the edges out of them. A node follows once all edges into it have been seen."""
+    missing = np.bincount(target, minlength=len(first) - 1).astype(np.int32)
+    turn = np.empty(len(missing), np.uint32)
+    ready = np.flatnonzero(missing == 0)
+    while len(ready):
+        edges = edges_of(first, ready)
+        yield ready, edges
+        into = target.take(edges)
+        np.subtract.at(missing, into, np.int32(1))
+        ready = into[missing.take(into) == 0].astype(np.int64)
+        turns = np.arange(len(ready), dtype=np.uint32)
+        turn[ready] = turns
+        ready = ready[turn.take(ready) == turns]
+
+
+class Dag:
+    """Nodes in topological order, by number; the edges of node i are `first[i]` to `first[i + 1]`, each to a `target`.
+
+    `node[old]` and `edge[new]` translate the numbers it was made from: old to new, and new to old.
+    """
+
+    def __init__(self, first: Index, target: U32) -> None:
+        ranks, edges = zip(*_ranks(first, target), strict=True)
+        order = np.concatenate(ranks)
+        if len(order) < len(first) - 1:
+            raise AssertionError("a graph with a way round")
+        self._starts: list[int] = [0, *np.cumsum([len(rank) for rank in ranks]).tolist()]
+        self.node = np.empty(len(order), np.uint32)
+        self.node[order] = np.arange(len(order), dtype=np.uint32)
+        self.first = np.concatenate([[0], np.cumsum((first[1:] - first[:-1]).take(order))])
+        self.edge = np.concatenate(edges)
+        self.target: U32 = self.node.take(target.take(self.edge))
+        self.order = order
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    @property
+    def ends(self) -> Mask:
+        """The nodes that no edge leads out of."""
+        ends: Mask = self.first[1:] == self.first[:-1]
+        return ends
+
+    def edges(self, node: int) -> range:
+        return range(int(self.first[node]), int(self.first[node + 1]))
+
+    def ranks(self) -> Iterator[tuple[slice, slice, Index, Index]]:
+        """From the last rank to the first: its nodes, their edges, which nodes have any, and where those begin."""
+        for low, high in reversed(list(pairwise(self._starts))):
+            edges = slice(int(self.first[low]), int(self.first[high]))
+            if edges.start < edges.stop:
+                begin = self.first[low:high]
+                having = np.flatnonzero(begin < self.first[low + 1 : high + 1])
+                yield slice(low, high), edges, having, begin.take(having) - edges.start
+
+    def total(self, base: npt.NDArray[N], keep: Mask | None = None) -> npt.NDArray[N]:
+        """Per node, the sum of `base` over the ends of all ways from there, by edges that `keep` keeps.
+
+        A way may end at any node, and counts there for its base; integers are modulo 2**64.
+        """
+        value = base.copy()
+        for nodes, edges, having, starts in self.ranks():
+            part = value.take(self.target[edges])
+            if keep is not None:
+                part *= keep[edges]
+            value[nodes][having] += np.add.reduceat(part, starts)
+        return value
+
+    def total_modulo(self, base: U64, prime: int, weight: U64 | None = None) -> U64:
+        """The same modulo a prime below 2**31; an edge multiplies by its `weight`, which is reduced already."""
+        value, modulus = base % np.uint64(prime), np.uint64(prime)
+        for nodes, edges, having, starts in self.ranks():
+            part = value.take(self.target[edges])
+            if weight is not None:
+                part *= weight[edges]
+                part %= modulus
+            here = value[nodes]
+            here[having] = (here.take(having) + np.add.reduceat(part, starts)) % modulus
+        return value
+
+    def highest(self, extra: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Per node, the largest sum of `extra` over the nodes of any way from there."""
+        value = extra.copy()
+        for nodes, edges, having, starts in self.ranks():
+            value[nodes][having] += np.maximum.reduceat(value.take(self.target[edges]), starts)
+        return value

@@ -1,0 +1,151 @@
+"""Whole numbers and fractions that no machine word holds, one per node of a graph, from what they leave modulo primes.
+
+A sum over all ways (`sim.search.dag`) is taken modulo one prime after the other, until their product exceeds what the
+sum may be; the Chinese remainder theorem then has one number to offer. The bound is taken first, and is one: it is
+summed in floating point with a factor to spare, or told by the degrees of the nodes where that overflows. A fraction is
+summed as it stands, its denominators being units modulo a prime above them, and comes out as a whole number once a
+common denominator is multiplied in; that is found as the highest power of each prime that any way can collect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import count
+from math import inf, isqrt, prod
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.engine.visited import U64, Index, Mask
+from sim.search.dag import Dag
+
+_WORD = 1 << 64
+_SPARE = 2
+
+
+def _is_prime(n: int) -> bool:
+    return all(n % d for d in range(3, isqrt(n) + 1, 2))
+
+
+def primes() -> Iterator[int]:
+    """The odd primes below 2**31, the largest first."""
+    return (n for n in count((1 << 31) - 1, -2) if _is_prime(n))
+
+
+def enough(bound: int) -> list[int]:
+    """Primes whose product exceeds a bound."""
+    found = list[int]()
+    for prime in primes():
+        if prod(found) > bound:
+            break
+        found.append(prime)
+    return found
+
+
+class Numbers:
+    """A whole number per node, by what it leaves modulo some moduli whose product exceeds it."""
+
+    def __init__(self, moduli: list[int], left: list[U64]) -> None:
+        self._left, self._all = left, prod(moduli)
+        self._units = [others * pow(others, -1, m) for m in moduli for others in [self._all // m]]
+
+    def at(self, node: int) -> int:
+        left = (int(column[node]) for column in self._left)
+        return sum(unit * of for unit, of in zip(self._units, left, strict=True)) % self._all
+
+
+def ways(dag: Dag, ends: Mask, keep: Mask | None = None) -> Numbers:
+    """Per node, how many ways lead from there to one of `ends`, by edges that `keep` keeps."""
+    bound = _bound(dag, ends, keep)
+    if bound < _WORD:
+        return Numbers([_WORD], [dag.total(ends.astype(np.uint64), keep)])
+    moduli = enough(bound)
+    weight = None if keep is None else keep.astype(np.uint64)
+    return Numbers(moduli, [dag.total_modulo(ends.astype(np.uint64), prime, weight) for prime in moduli])
+
+
+def _bound(dag: Dag, ends: Mask, keep: Mask | None) -> int:
+    """What no node's number of ways exceeds."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        most = float(dag.total(ends.astype(np.float64), keep).max(initial=0))
+    if most < inf:
+        return _SPARE * int(most)
+    degree = dag.first[1:] - dag.first[:-1]
+    return 1 << int(dag.highest(np.ceil(np.log2(np.maximum(degree, 1))).astype(np.int64)).max())
+
+
+def _power(numbers: npt.NDArray[np.int64], prime: int) -> npt.NDArray[np.int64]:
+    """How often a prime divides each number."""
+    power = np.zeros(len(numbers), np.int64)
+    rest = numbers
+    while (divides := rest % prime == 0).any():
+        power += divides
+        rest = np.where(divides, rest // prime, 1)
+    return power
+
+
+class Walk:
+    """A walk that takes each edge with probability 1 / `parts[edge]`, and what it comes by, as exact fractions."""
+
+    def __init__(self, dag: Dag, parts: npt.NDArray[np.int64]) -> None:
+        self.dag, self._parts = dag, parts
+        self._degree = dag.first[1:] - dag.first[:-1]
+        self._power: dict[int, npt.NDArray[np.int64]] = {}
+        kinds = np.unique(parts)
+        for prime in (p for p in range(2, int(kinds.max(initial=1)) + 1) if all(p % d for d in range(2, isqrt(p) + 1))):
+            most = np.zeros(len(dag), np.int64)
+            having = np.flatnonzero(self._degree)
+            if len(having):
+                most[having] = np.maximum.reduceat(_power(parts, prime), dag.first.take(having))
+            if most.any():
+                self._power[prime] = dag.highest(most)
+
+    def _common(self, node: int) -> int:
+        """What every probability at a node becomes whole by."""
+        return prod(prime ** int(power[node]) for prime, power in self._power.items())
+
+    def odds(self, nodes: Mask, edges: Mask | None, at: list[int]) -> list[Fraction]:
+        """At some nodes, the probability of coming to one of `nodes`, or over one of `edges`."""
+        dag = self.dag
+        keep = np.repeat(~nodes, self._degree)
+        flagged: Index = np.flatnonzero(keep & edges) if edges is not None else np.empty(0, np.int64)
+        keep[flagged] = False
+        source = np.searchsorted(dag.first, flagged, side="right") - 1
+        moduli = enough(max((self._common(node) for node in at), default=0))
+        left = []
+        for prime in moduli:
+            inverse = self._inverses(prime)
+            base = nodes.astype(np.uint64)
+            np.add.at(base, source, inverse.take(self._parts.take(flagged)))
+            value = dag.total_modulo(base, prime, inverse.take(self._parts) * keep)
+            left.append(value)
+        numbers = Residues(moduli, left)
+        return [numbers.fraction(node, self._common(node)) for node in at]
+
+    def _inverses(self, prime: int) -> U64:
+        most = int(self._parts.max(initial=1))
+        return np.array([0, *(pow(part, -1, prime) for part in range(1, most + 1))], np.uint64)
+
+
+class Residues(Numbers):
+    """The same for fractions whose common denominator is known."""
+
+    def fraction(self, node: int, common: int) -> Fraction:
+        return Fraction(self.at(node) * common % self._all, common)
+
+
+def nth_way(dag: Dag, ways: Numbers, number: int) -> list[int]:
+    """The edges of the `number`-th of all ways from node 0, in the order of edges. Raises IndexError past the last."""
+    if number >= ways.at(0):
+        raise IndexError(f"there are {ways.at(0)}, from 0 on")
+    node, taken = 0, list[int]()
+    while edges := dag.edges(node):
+        for edge in edges:
+            node = int(dag.target[edge])
+            there = ways.at(node)
+            if number < there:
+                break
+            number -= there
+        taken.append(edge)
+    return taken
