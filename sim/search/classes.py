@@ -26,7 +26,8 @@ from sim.engine.scheduler import Picks
 from sim.engine.visited import U32, U64, Batch, Index, Mask, Visited
 from sim.search.dag import Dag, edges_of
 from sim.search.exact import Numbers, nth_way, ways
-from sim.search.interleavings import Interleavings, Passing
+from sim.search.interleavings import Interleavings
+from sim.search.passing import Passing
 
 _CHUNK = 1 << 16
 
@@ -75,11 +76,11 @@ class Classes:
 
     def reaching(self, passing: Passing) -> int | None:
         """How many classes pass a finding; None if not all runs of a class agree on that."""
-        if (passing.nodes & ~self._runs.dag.ends).any():
+        nodes = self._runs.nodes(passing)
+        if (nodes & ~self._runs.dag.ends).any():
             return None
-        ends = self._ends & ~passing.nodes.take(self._state)
-        keep = None if passing.edges is None else ~passing.edges.take(self.edge)
-        return self.total - ways(self.dag, ends, keep).at(0)
+        keep = ~self._runs.edges(passing).take(self.edge)
+        return self.total - ways(self.dag, self._ends & ~nodes.take(self._state), keep).at(0)
 
     def run(self, number: int) -> Picks:
         """A run of the `number`-th class: a uniform number gives a uniform class. Raises IndexError past the last."""

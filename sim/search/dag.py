@@ -46,6 +46,14 @@ def _ranks(first: Index, target: U32) -> Iterator[tuple[Index, Index]]:
         ready = ready[turn.take(ready) == turns]
 
 
+def has_way_round(source: Index, target: Index) -> bool:
+    """Whether edges between nodes of any numbers lead round."""
+    names, ends = np.unique(np.concatenate([source, target]), return_inverse=True)
+    order = np.argsort(ends[: len(source)], kind="stable")
+    first = np.concatenate([[0], np.cumsum(np.bincount(ends[: len(source)], minlength=len(names)))])
+    return sum(len(nodes) for nodes, _ in _ranks(first, ends[len(source) :][order].astype(np.uint32))) < len(names)
+
+
 class Dag:
     """Nodes in topological order, by number; the edges of node i are `first[i]` to `first[i + 1]`, each to a `target`.
 

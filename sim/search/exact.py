@@ -17,7 +17,7 @@ from math import inf, isqrt, prod
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine.visited import U64, Index, Mask
+from sim.engine.visited import U64, Mask
 from sim.search.dag import Dag
 
 _WORD = 1 << 64
@@ -105,11 +105,11 @@ class Walk:
         """What every probability at a node becomes whole by."""
         return prod(prime ** int(power[node]) for prime, power in self._power.items())
 
-    def odds(self, nodes: Mask, edges: Mask | None, at: list[int]) -> list[Fraction]:
+    def odds(self, nodes: Mask, edges: Mask, at: list[int]) -> list[Fraction]:
         """At some nodes, the probability of coming to one of `nodes`, or over one of `edges`."""
         dag = self.dag
         keep = np.repeat(~nodes, self._degree)
-        flagged: Index = np.flatnonzero(keep & edges) if edges is not None else np.empty(0, np.int64)
+        flagged = np.flatnonzero(keep & edges)
         keep[flagged] = False
         source = np.searchsorted(dag.first, flagged, side="right") - 1
         moduli = enough(max((self._common(node) for node in at), default=0))

@@ -10,34 +10,21 @@ step is a maximal run, and different ways are different runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 from functools import cached_property
 
-import attrs
 import numpy as np
 import numpy.typing as npt
 
 from sim.engine.frontier import Frontier
-from sim.engine.journal import deadlock
 from sim.engine.operations import Finding
-from sim.engine.product import WORD
 from sim.engine.scheduler import Picks
-from sim.engine.tables import numbers_of
-from sim.engine.visited import U32, Batch, Index, Mask, Visited
+from sim.engine.visited import U32, Index, Mask
 from sim.search.dag import Dag
 from sim.search.exact import Numbers, Walk, nth_way, ways
-from sim.search.watched import Watched
+from sim.search.passing import Passing, passings
 
 _CHUNK = 1 << 16
-
-
-@attrs.frozen
-class Passing:
-    """Where runs pass a finding: at these nodes, or by these edges, if by any."""
-
-    nodes: Mask
-    edges: Mask | None
 
 
 class Interleavings:
@@ -58,7 +45,6 @@ class Interleavings:
         self.outcome, self._choices = (
             np.array([which[i] for table in frontier.tables for which in table.which], np.int64) for i in range(2)
         )
-        self._shown = [finding for table in frontier.tables for finding in table.findings]
 
     def _edges(self, low: int) -> tuple[Index, U32, npt.NDArray[np.uint8], U32]:
         """The steps out of a chunk of states, state by state: how many, and of each the next state, task and row."""
@@ -79,10 +65,9 @@ class Interleavings:
 
     def reaching(self, passing: Passing) -> int:
         """How many runs pass a finding."""
-        keep = np.repeat(~passing.nodes, self.dag.first[1:] - self.dag.first[:-1])
-        if passing.edges is not None:
-            keep &= ~passing.edges
-        return self.total - ways(self.dag, self.dag.ends & ~passing.nodes, keep).at(0)
+        nodes = self.nodes(passing)
+        keep = np.repeat(~nodes, self.dag.first[1:] - self.dag.first[:-1]) & ~self.edges(passing)
+        return self.total - ways(self.dag, self.dag.ends & ~nodes, keep).at(0)
 
     @cached_property
     def walk(self) -> Walk:
@@ -98,65 +83,28 @@ class Interleavings:
 
     def odds(self, passing: Passing, nodes: list[int]) -> list[Fraction]:
         """At each of some nodes, the probability that a random walk passes a finding."""
-        return self.walk.odds(passing.nodes, passing.edges, nodes)
+        return self.walk.odds(self.nodes(passing), self.edges(passing), nodes)
 
     @cached_property
     def findings(self) -> dict[Finding, Passing]:
-        """What any run shows, and where. Properties are asked once per valuation of what they read."""
-        nowhere = np.zeros(len(self.dag), np.bool_)
-        found: dict[Finding, Passing] = {}
-        for finding in dict.fromkeys(shown for shown in self._shown if shown is not None):
-            shows = np.array([shown == finding for shown in self._shown])
-            found[finding] = Passing(nowhere, shows.take(self.kind))
-        for finding, nodes in (*self._broken(), *self._deadlocks()):
-            before = found.get(finding, Passing(nowhere, None))
-            found[finding] = Passing(before.nodes | nodes, before.edges)
-        return found
+        """What any run passes, and where."""
+        return passings(self.frontier)
 
-    def _broken(self) -> Iterable[tuple[Finding, Mask]]:
-        visited = self.frontier.visited
-        if not self.product.scenario.properties:
-            return
-        watched = Watched(self.product)
-        watched.broken(0)
-        while True:
-            mask = watched.mask
-            masks = [np.uint64(mask >> WORD * i & (1 << WORD) - 1) for i in range(len(visited.words))]
-            every, number = Visited(len(masks)), np.empty(visited.count, np.uint32)
-            for low in range(0, visited.count, _CHUNK):
-                here = np.arange(low, min(low + _CHUNK, visited.count))
-                batch = Batch([word.take(here) & bits for word, bits in zip(visited.words, masks, strict=True)], here)
-                number[here] = every.keep(batch).take(batch.of())
-            broken = [watched.broken(visited.state(int(state))) for state in every.before[: every.count]]
-            if watched.mask == mask:
-                break
-        number = number.take(self.dag.order)
-        for finding in dict.fromkeys(finding for findings in broken for finding in findings):
-            yield finding, np.array([finding in findings for findings in broken]).take(number)
+    def edges(self, passing: Passing) -> Mask:
+        """The edges by which a finding is passed."""
+        rows: Mask = np.concatenate([passing.rows(table) for table in self.frontier.tables])
+        passed: Mask = rows.take(self.kind)
+        return passed
 
-    def _deadlocks(self) -> Iterable[tuple[Finding, Mask]]:
-        """Who is stuck where nobody can step. A task that has given up is not, nor is anybody where one has."""
-        ends = np.flatnonzero(self.dag.ends)
-        numbers = self.dag.order.take(ends)
-        words = [word.take(numbers) for word in self.frontier.visited.words]
-        standing = np.stack([numbers_of(table.field, words) for table in self.frontier.tables])
-        _, first, which = np.unique(standing, axis=1, return_index=True, return_inverse=True)
-        for i, sample in enumerate(first.tolist()):
-            state = self.frontier.visited.state(int(numbers[sample]))
-            locals_ = {task.name: self.product.local(state, task.name) for task in self.product.scenario.tasks}
-            if self.product.halted(state) or any(local.gave_up for local in locals_.values()):
-                continue
-            finding = deadlock(self.product.scenario, {name: local.operation for name, local in locals_.items()})
-            if finding is not None:
-                nodes = np.zeros(len(self.dag), np.bool_)
-                nodes[ends[which.reshape(-1) == i]] = True
-                yield finding, nodes
+    def nodes(self, passing: Passing) -> Mask:
+        """The nodes in which a finding is passed."""
+        return passing.states.take(self.dag.order)
 
     def pick(self, edge: int) -> tuple[str, int]:
         kind = self.kind[edge]
         return self.frontier.tables[int(self.task[kind])].task, int(self.outcome[kind])
 
-    def nodes(self, picks: Picks) -> list[int] | None:
+    def along(self, picks: Picks) -> list[int] | None:
         """The nodes that a run passes; None if it retries more than is counted."""
         at = [0]
         for pick in picks.picks:
