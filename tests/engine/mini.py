@@ -163,9 +163,14 @@ Label = tuple[str, str, str]
 
 
 class Naive:
-    """The oracle: a transition system written down from the language's meaning alone."""
+    """The oracle: a transition system written down from the language's meaning alone.
 
-    def __init__(self, programs: tuple[Block, ...]) -> None:
+    `retries` bounds the turns of a loop that begin with a register that an earlier one of its turns began with; who
+    would take one more has nothing left to do but ("gave up",), which is no statement.
+    """
+
+    def __init__(self, programs: tuple[Block, ...], retries: int | None = None) -> None:
+        self._retries = retries
         self.names = TASKS[: len(programs)]
         tasks = tuple(self._settle(0, (("seq", block, 0),)) for block in programs)
         self.first = Config((0,) * CELLS, ("",) * LOCKS, tasks)
@@ -175,7 +180,15 @@ class Naive:
         while todo:
             *rest, top = todo
             if top[0] == "loop":
-                todo = tuple(rest) if reg == top[1] else (*todo, ("seq", top[2], 0))
+                _, until, inner, began, retried = top
+                if reg == until:
+                    todo = tuple(rest)
+                    continue
+                if self._retries is not None:
+                    began, retried = (*began, reg), retried + (reg in began)
+                    if retried > self._retries:
+                        return reg, (("gave up",),)
+                todo = (*rest, ("loop", until, inner, began, retried), ("seq", inner, 0))
                 continue
             if top[0] == "guard":
                 todo = tuple(rest)
@@ -191,7 +204,8 @@ class Naive:
                 case ("call", inner):
                     todo = (*after, ("seq", inner, 0))
                 case ("repeat", v, inner):
-                    todo = (*after, ("loop", v, inner), ("seq", inner, 0))
+                    began = () if self._retries is None else (reg,)
+                    todo = (*after, ("loop", v, inner, began, 0), ("seq", inner, 0))
                 case ("guard", inner):
                     todo = (*after, ("guard",), ("seq", inner, 0))
                 case ("raise",):
@@ -206,7 +220,7 @@ class Naive:
 
     def steps(self, config: Config) -> Iterator[tuple[Label, Config]]:
         for i, (reg, todo) in enumerate(config.tasks):
-            if todo:
+            if todo and todo[-1][0] == "seq":
                 _, block, at = todo[-1]
                 after = (*todo[:-1], ("seq", block, at + 1))
                 yield from self._steps(config, i, reg, block[at], after)
