@@ -15,7 +15,7 @@ from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import witnesses
 from sim.search.checkpoint import Checkpoint
 from sim.search.explore import explore
-from sim.search.result import Budget, Verdict
+from sim.search.result import Budget, Counting, Verdict
 from sim.view import contract
 from sim.view.report import exploration_report, finding_line
 
@@ -33,6 +33,9 @@ def explore_command(
     ] = None,
     checkpoint_every: Annotated[str, Parameter(help="How often: 10s, 5m")] = "60s",
     jobs: Annotated[int, Parameter(help="Processes that share the work; the result is the same")] = 1,
+    retries: Annotated[int, Parameter(help="Count runs in which each loop is retried this often at most")] = 2,
+    countable: Annotated[str, Parameter(help="Count exactly up to this many states, else estimate: 500K, 20M")] = "4M",
+    count: Annotated[bool, Parameter(help="Count interleavings and classes, and what reaches each finding")] = True,
     starvation: Annotated[bool, Parameter(negative=(), help="Starvation is a finding too")] = False,
     record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,
     force: Force = False,
@@ -47,7 +50,10 @@ def explore_command(
         None if memory is None else int(amount(memory, "KMG", "--memory")),
     )
     if jobs < 1:
-        raise UsageError(f"--jobs takes a number of threads, got {jobs}")
+        raise UsageError(f"--jobs takes a number of processes, got {jobs}")
+    if retries < 0:
+        raise UsageError(f"--retries takes a number from 0 on, got {retries}")
+    counting = Counting(retries, int(amount(countable, "KMG", "--countable"))) if count else None
     asked = scenario_from(scenario, set, without)
     every = amount(checkpoint_every, "smhd", "--checkpoint-every")
     exploration = explore(
@@ -56,6 +62,7 @@ def explore_command(
         checkpoint=Checkpoint(checkpoint, identity(asked), every) if checkpoint else None,
         jobs=jobs,
         starvation=starvation,
+        counting=counting,
         tick=progress(scenario),
     )
     recorded = {}

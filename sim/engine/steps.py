@@ -97,7 +97,7 @@ class _Group:
             self.before.append(states)
             self.rows.append(row)
             self.after.append([word + column.take(row) for word, column in zip(here, table.deltas, strict=True)])
-            if table.flags:
+            if table.showing:
                 flagged = np.flatnonzero(table.flagged.take(row))
                 for shown, at in zip(*np.unique(row[flagged], return_index=True), strict=True):
                     finding = table.findings[shown]

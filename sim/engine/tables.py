@@ -68,7 +68,8 @@ class Table:
 
     `shape[local]` numbers the footprint of a local state's operation (0: it has finished), `base[local]` is where its
     questions begin, `answer[question]` is 0 for nothing, or a number whose outcomes are the rows from `first` on. A row
-    has its finding in `findings`, and in `which` its place among the outcomes and how many of them there are.
+    has its finding in `findings`, the rows of a finding are in `showing`, and `which` is a row's place among the
+    outcomes and how many of them there are.
     """
 
     def __init__(self, product: Product, number: int, moves: Moves, waits: Locals) -> None:
@@ -90,8 +91,9 @@ class Table:
         self.deltas: list[U64] = [np.zeros(64, np.uint64) for _ in range(product.words)]
         self.flagged = np.zeros(64, np.bool_)
         self.findings: list[Finding | None] = []
+        self.showing: dict[Finding, list[int]] = {}
         self.which: list[tuple[int, int]] = []
-        self.flags = self.choices = 0
+        self.choices = 0
         self.news: list[News] = []
 
     @property
@@ -173,7 +175,8 @@ class Table:
             row = len(self.findings)
             self.findings.append(finding)
             self.which.append((outcome, len(rows)))
-            self.flags += finding is not None
+            if finding is not None:
+                self.showing.setdefault(finding, []).append(row)
             self.flagged = _room(self.flagged, row + 1)
             self.flagged[row] = finding is not None
             self.deltas = [_room(column, row + 1) for column in self.deltas]

@@ -194,6 +194,11 @@ class Visited:
         """A state as one integer, as `sim.engine.product` has it."""
         return sum(int(word[number]) << (64 * i) for i, word in enumerate(self.words))
 
+    def number(self, state: int) -> int:
+        """The number of a state that is known to be there."""
+        words = [np.array([state >> 64 * i & (1 << 64) - 1], np.uint64) for i in range(len(self.words))]
+        return int(self.find(words)[0])
+
     def widen(self, words: int) -> None:
         """Give every state more words, all 0."""
         if len(self.words) < words:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
+import attrs
+
 from sim.engine.automata import Automata
 from sim.engine.errors import EngineError
 from sim.engine.operations import Finding
@@ -20,7 +22,7 @@ from sim.engine.stepper import run as run_over_automata
 from sim.engine.values import spell
 from sim.engine.world import ENDLESS, LIVELOCK, STARVATION, Lasso
 from sim.search import few
-from sim.search.result import UNBOUNDED, Budget, Exploration, Found, Progress, Where
+from sim.search.result import UNBOUNDED, Budget, Counting, Exploration, Found, Progress, Where
 
 if TYPE_CHECKING:  # what a short exploration does without, it does not wait for
     from sim.search.checkpoint import Checkpoint
@@ -106,6 +108,7 @@ def explore(
     liveness: bool = True,
     starvation: bool = False,
     finals: bool = False,
+    counting: Counting | None = None,
     tick: Callable[[Progress], None] | None = None,
 ) -> Exploration:
     """Visit every reachable state of `scenario`, or as many as `budget` lets, by `jobs` processes.
@@ -115,12 +118,15 @@ def explore(
 
     `merge=False` names local states by their whole history: the slow naming that tests compare with. `liveness=False`
     leaves out livelock and starvation, `starvation` makes a finding of the latter. `finals` asks for the final states
-    as well. `tick` is told of each level. Raises EngineError where the model breaks a rule.
+    as well, `counting` for exact numbers of what has been explored to its end. `tick` is told of each level. Raises
+    EngineError where the model breaks a rule.
     """
     automata = Automata(merge=merge)
     product = Product(scenario, automata)
     witnesses = _Witnesses(product, automata)
-    quick = few.search(product, acyclic=liveness, tick=tick) if budget == UNBOUNDED and checkpoint is None else None
+    quick = None
+    if budget == UNBOUNDED and checkpoint is None and counting is None:
+        quick = few.search(product, acyclic=liveness, tick=tick)
     if quick is not None:
         return _exploration(product, quick, witnesses.of(quick), [], [] if liveness else list(ENDLESS), finals=finals)
 
@@ -138,9 +144,19 @@ def explore(
         found += witnesses.going_round(LIVELOCK, trapped, many)
         starving = witnesses.going_round(STARVATION, held_up, many)
         found += starving if starvation else []
+    seconds, counts = many.seconds, None
+    if not many.unexpanded and counting is not None:
+        from sim.search.count import Count  # noqa: PLC0415 - nor does whoever counts nothing
+
+        count = Count(many.frontier, counting, budget.after(seconds), tick)
+        momentary = [(one, many.numbers(one.finding)) for one in found if one.witness.lasso is None]
+        found = [*count.of(momentary, automata), *(one for one in found if one.witness.lasso is not None)]
+        counts = count.counts
     if checkpoint is not None and not many.unexpanded:
         checkpoint.clear()
-    return _exploration(product, many, found, starving, unknown, finals=finals)
+    return attrs.evolve(
+        _exploration(product, many, found, starving, unknown, finals=finals), seconds=seconds, counts=counts
+    )
 
 
 def _exploration(

@@ -6,7 +6,7 @@ can matter are picked first, and only their steps are taken again and kept here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 
 import numpy as np
@@ -70,6 +70,14 @@ class Graph:
         for source, target in zip(self.source.tolist(), self.target.tolist(), strict=True):
             after.setdefault(source, []).append(target)
         return components(after)
+
+
+def rounds(moves: Iterable[Taken]) -> list[list[int]]:
+    """The ways round of a task's automaton, given the pairs of local states that it has been seen to step between."""
+    after: dict[int, list[int]] = {}
+    for source, target in moves:
+        after.setdefault(source, []).append(target)
+    return components(after)
 
 
 def components(after: dict[int, list[int]]) -> list[list[int]]:

@@ -27,7 +27,7 @@ from sim.engine.operations import Operation
 from sim.engine.scenario import Task
 from sim.engine.tables import numbers_of
 from sim.engine.visited import Index, Mask
-from sim.search.graph import Graph, Parts, Round, components
+from sim.search.graph import Graph, Parts, Round, rounds
 
 _CHUNK = 1 << 16
 _MOST = 1 << 22
@@ -189,10 +189,7 @@ def _may_go_round(frontier: Frontier) -> Index:
     for task in tasks:
         here = np.zeros(len(frontier.product.local_field(task.name).values), np.bool_)
         here[list(frontier.waits[task.name])] = True
-        after: dict[int, list[int]] = {}
-        for source, target in frontier.moves[task.name]:
-            after.setdefault(source, []).append(target)
-        for component in components(after):
+        for component in rounds(frontier.moves[task.name]):
             here[component] = True
         returns.append(here)
     found = [np.empty(0, np.int64)]

@@ -92,6 +92,15 @@ class Many:
     def state(self, number: int) -> int:
         return self.frontier.visited.state(number)
 
+    def numbers(self, finding: Finding) -> list[int]:
+        """The states of a shortest way to a finding, by number, the one after its last step included."""
+        number, then = self.findings[finding]
+        way = self.frontier.way(number)
+        for task, outcome in then:
+            state = self.state(number)
+            way.append(self.frontier.visited.number(state + self.frontier.product.answer(task, state)[outcome][0]))
+        return way
+
     def way(self, number: int) -> list[int]:
         """The states on a shortest way to the one of that number."""
         return [self.state(at) for at in self.frontier.way(number)]

@@ -27,13 +27,14 @@ class Passing:
 
     def rows(self, table: Table) -> Mask:
         """Of the rows of a task's table so far, those that show it."""
-        return np.array([shown == self.finding for shown in table.findings], np.bool_)
+        rows = np.zeros(len(table.findings), np.bool_)
+        rows[table.showing.get(self.finding, [])] = True
+        return rows
 
 
 def passings(frontier: Frontier) -> dict[Finding, Passing]:
     """What steps show, what properties say, and who is stuck in the end: all that any run passes, and where."""
-    shown = (finding for table in frontier.tables for finding in table.findings if finding is not None)
-    found = {finding: np.zeros(frontier.visited.count, np.bool_) for finding in shown}
+    found = {finding: np.zeros(frontier.visited.count, np.bool_) for finding in frontier.flags}
     for finding, states in (*_broken(frontier), *_deadlocks(frontier)):
         found[finding] = found[finding] | states if finding in found else states
     return {finding: Passing(finding, states) for finding, states in found.items()}

@@ -15,10 +15,14 @@ from itertools import count
 import attrs
 import numpy as np
 
+from sim.engine.automata import Automata
 from sim.engine.frontier import Frontier
 from sim.engine.operations import Finding
+from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks
+from sim.engine.stepper import run
 from sim.engine.visited import Index, Mask
+from sim.engine.world import Offer
 from sim.search.dag import edges_of
 from sim.search.passing import Passing
 
@@ -119,6 +123,28 @@ class _Search:
             part = int(np.searchsorted(self._starts, at, side="right")) - 1
             steps, i = self._taken[part], at - self._starts[part]
         return Picks(tuple(picks[::-1]))
+
+
+@attrs.define
+class _Watch:
+    """Takes a run, and counts who was passed over."""
+
+    picks: Picks
+    count: int = 0
+
+    def pick(self, step: int, offers: tuple[Offer, ...]) -> tuple[int, int] | None:
+        picked = self.picks.pick(step, offers)
+        if picked is not None and step:
+            last = self.picks.picks[step - 1][0]
+            self.count += offers[picked[0]].task != last and any(offer.task == last for offer in offers)
+        return picked
+
+
+def preempted(scenario: Scenario, picks: Picks, automata: Automata) -> int:
+    """How many preemptions a run has."""
+    watch = _Watch(picks)
+    run(attrs.evolve(scenario, properties=()), watch, automata=automata)
+    return watch.count
 
 
 def fewest(frontier: Frontier, wanted: dict[Finding, Passing]) -> dict[Finding, Fewest]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from enum import Enum
+from fractions import Fraction
 
 import attrs
 
@@ -30,11 +31,71 @@ class Progress:
 
 @attrs.frozen
 class Found:
-    """A finding and a shortest run that shows it at its last step."""
+    """A finding and a run that shows it at its last step: a shortest one, unless it says otherwise.
+
+    `reach` is there if it was asked for, and the finding is one of a moment: what goes round is not passed by a run.
+    """
 
     finding: Finding
     witness: Run
     picks: Picks
+    reach: Reach | None = None
+
+
+@attrs.frozen
+class Reach:
+    """What there is to say of a finding beyond that it is there.
+
+    The witness is `preempted` so often, and every way to go on passes the finding after `inevitable_at` of its steps.
+    No run passes it with fewer `preemptions`, and `fewest` is a shortest that takes no more.
+
+    Within the bound on retries, so many `interleavings` pass it, and `classes` of them (None where a state in between
+    shows it: not all runs of a class pass that). `odds` is the probability that a random walk does, and `along` the
+    same before each step of the witness, if that keeps the bound. What has not been counted is None.
+    """
+
+    preempted: int
+    inevitable_at: int
+    preemptions: int
+    fewest: Found
+    interleavings: int | None = None
+    classes: int | None = None
+    odds: Fraction | None = None
+    along: tuple[Fraction, ...] = ()
+
+
+@attrs.frozen
+class Estimate:
+    """A number that is right on average over so many walks, its error, and the quarters of what the walks said."""
+
+    mean: int
+    error: int
+    quarters: tuple[int, int]
+    walks: int
+
+
+@attrs.frozen
+class Counting:
+    """What to count: runs in which each loop is retried so often at most, or less where that takes more states."""
+
+    retries: int = 2
+    states: int = 1 << 22
+
+
+@attrs.frozen
+class Counts:
+    """How much "every interleaving" is: maximal runs, and classes of them that differ in more than order.
+
+    `retries` is the bound that they are counted with, None if no task ever retries. The bounded graph has so many
+    `states`. Where it was too large even without retries, there is an `estimate`; classes can be unknown alone.
+    """
+
+    retries: int | None
+    states: int | None
+    interleavings: int | None
+    classes: int | None
+    estimate: Estimate | None
+    seconds: float
 
 
 class CheckpointError(Exception):
@@ -47,6 +108,10 @@ class Budget:
 
     seconds: float | None = None
     memory: int | None = None
+
+    def after(self, seconds: float) -> Budget:
+        """What is left of it by then."""
+        return attrs.evolve(self, seconds=None if self.seconds is None else self.seconds - seconds)
 
     def spent(self, seconds: float, more: int) -> bool:
         """Whether it has run that long, or `more` bytes would be too much."""
@@ -78,7 +143,7 @@ class Exploration:
 
     `unexpanded` states were reached and checked, but a budget ended before their steps were taken. `starving` are ways
     round that another choice would have led out of, and `unknown` names what there was too much of to look for.
-    `final_states` are those in which nobody can step, where they were asked for.
+    `final_states` are those in which nobody can step, and `counts` is how much it was, where they were asked for.
     """
 
     scenario: Scenario
@@ -91,6 +156,7 @@ class Exploration:
     starving: tuple[Found, ...]
     unknown: tuple[str, ...]
     final_states: tuple[dict[str, str], ...]
+    counts: Counts | None = None
 
     @property
     def verdict(self) -> Verdict:

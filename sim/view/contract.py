@@ -5,13 +5,14 @@ Fields that nothing computes yet are null: an answer that is not known is not le
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from sim.engine.operations import Finding
 from sim.engine.schedule import Schedule, write
 from sim.engine.world import Blocked, Run
 from sim.scenarios.witnesses import file_name, full_model, shipped, witness
-from sim.search.result import Exploration, Found
+from sim.search.result import Counts, Exploration, Found, Reach
 from sim.view.report import not_covered
 
 if TYPE_CHECKING:
@@ -27,14 +28,56 @@ def of_finding(finding: Finding) -> Json:
 def of_found(found: Found) -> Json:
     return {
         **of_finding(found.finding),
-        "interleavings": None,
-        "random_walk_probability": None,
-        "inevitable_at": None,
+        **of_reach(found.reach),
         "witness": {
             "steps": len(found.witness.steps),
-            "preemptions": None,
+            "preemptions": None if found.reach is None else found.reach.preempted,
             "loop": found.witness.lasso.stem + 1 if found.witness.lasso else None,
             "schedule": write(witness(found)),
+        },
+    }
+
+
+def of_reach(reach: Reach | None) -> Json:
+    if reach is None:
+        names = ("interleavings", "classes", "random_walk_probability", "inevitable_at", "odds", "fewest_preemptions")
+        return dict.fromkeys(names)
+    return {
+        "interleavings": _decimal(reach.interleavings),
+        "classes": _decimal(reach.classes),
+        "random_walk_probability": _fraction(reach.odds),
+        "inevitable_at": reach.inevitable_at,
+        "odds": [_fraction(odds) for odds in reach.along] or None,
+        "fewest_preemptions": {
+            "preemptions": reach.preemptions,
+            "steps": len(reach.fewest.witness.steps),
+            "schedule": write(witness(reach.fewest)),
+        },
+    }
+
+
+def _decimal(number: int | None) -> str | None:
+    return None if number is None else str(number)
+
+
+def _fraction(odds: Fraction | None) -> str | None:
+    return None if odds is None else f"{odds.numerator}/{odds.denominator}"
+
+
+def of_counts(counts: Counts | None) -> Json:
+    if counts is None:
+        return {"retries": None, "interleavings": None, "classes": None, "estimate": None}
+    estimate = counts.estimate
+    return {
+        "retries": counts.retries,
+        "interleavings": _decimal(counts.interleavings),
+        "classes": _decimal(counts.classes),
+        "estimate": estimate
+        and {
+            "interleavings": str(estimate.mean),
+            "error": str(estimate.error),
+            "quarters": [str(quarter) for quarter in estimate.quarters],
+            "walks": estimate.walks,
         },
     }
 
@@ -53,9 +96,7 @@ def of_exploration(exploration: Exploration) -> Json:
         "transitions": exploration.transitions,
         "depth": exploration.depth,
         "seconds": round(exploration.seconds, 3),
-        "retries": None,
-        "interleavings": None,
-        "classes": None,
+        **of_counts(exploration.counts),
         "findings": [of_found(found) for found in exploration.found],
         "starvation": [of_found(found) for found in exploration.starving],
     }

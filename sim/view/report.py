@@ -8,7 +8,8 @@ from sim.engine.operations import Finding
 from sim.engine.schedule import write
 from sim.engine.world import LIVELOCK, Run
 from sim.scenarios.witnesses import full_model, witness
-from sim.search.result import Exploration, Found
+from sim.search.result import Counts, Exploration, Found
+from sim.view.numbers import number, probability
 
 UNKNOWN = {
     "livelock": "livelock: it was not looked for, or too much of the graph may be one",
@@ -31,10 +32,63 @@ def finding_line(finding: Finding) -> str:
     return f"{finding.kind} in {finding.where}{causes}"
 
 
-def amount_line(exploration: Exploration) -> str:
-    """What "every" was."""
-    e = exploration
-    return f"{e.states:,} states, {e.transitions:,} transitions, depth {e.depth}, {e.seconds:.1f} s"
+def _retries(bound: int | None) -> str:
+    if bound is None:
+        return ""
+    return f"with at most {bound} {'retry' if bound == 1 else 'retries'}" if bound else "without retries"
+
+
+def every_line(exploration: Exploration) -> str:
+    """What "every" was, as one would quote it."""
+    states, counts = f"{exploration.states:,} states", exploration.counts
+    if exploration.unexpanded:
+        return f"a budget ended with {exploration.unexpanded:,} of {states} not gone on from"
+    if counts is None or counts.interleavings is None:
+        return f"every interleaving, {states}"
+    classes = "" if counts.classes is None else f"{number(counts.classes)} class{'' if counts.classes == 1 else 'es'}"
+    inside = ", ".join(filter(None, (classes, _retries(counts.retries))))
+    return f"all {number(counts.interleavings)} interleavings{f' ({inside})' if inside else ''}, {states}"
+
+
+def amount_lines(exploration: Exploration) -> list[str]:
+    """How much there was to do, and what the sentence above rounds."""
+    e, counts = exploration, exploration.counts
+    lines = [f"{e.transitions:,} transitions, depth {e.depth}, {e.seconds:.1f} s"]
+    if counts is None:
+        return lines
+    lines[0] += f"; counted in {counts.seconds:.1f} s"
+    if counts.interleavings is not None and number(counts.interleavings) != f"{counts.interleavings:,}":
+        lines.append(f"exactly {counts.interleavings} interleavings")
+    if counts.estimate is not None:
+        least, most = map(number, counts.estimate.quarters)
+        about = f"about {number(counts.estimate.mean)} interleavings {_retries(counts.retries)}".rstrip()
+        lines.append(
+            f"{about}: an estimate, not a count, from {counts.estimate.walks} random runs; its error is "
+            f"{number(counts.estimate.error)}, the middle half of the runs said {least} to {most}"
+        )
+    return lines
+
+
+def reach_lines(found: Found, counts: Counts | None) -> list[str]:
+    """How likely a finding is, from where on it was inevitable, how few preemptions it takes, how many runs pass it."""
+    reach = found.reach
+    if reach is None:
+        return []
+    least = f"{reach.preemptions} preemption{'' if reach.preemptions == 1 else 's'}"
+    likely = "" if reach.odds is None else f"a random walk comes by it with probability {probability(reach.odds)}; "
+    lines = [f"{likely}{least}, none with fewer; {inevitable(reach.inevitable_at, len(found.picks.picks))}"]
+    if counts is not None and counts.interleavings is not None and reach.interleavings is not None:
+        of = f"{number(reach.interleavings)} of {number(counts.interleavings)} interleavings"
+        if counts.classes is not None and reach.classes is not None:
+            of += f", {number(reach.classes)} of {number(counts.classes)} classes"
+        lines.append(of)
+    return lines
+
+
+def inevitable(at: int, steps: int) -> str:
+    if at == 0:
+        return "inevitable from the start"
+    return "avoidable until its last step" if at == steps else f"inevitable after step {at}"
 
 
 def blocked_lines(run: Run) -> list[str]:
@@ -77,16 +131,13 @@ def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> st
         settings_line(scenario.params, scenario.without),
         "",
     ]
-    every = "every interleaving"
-    if exploration.unexpanded:
-        every = f"a budget ended with {exploration.unexpanded:,} states that were not gone on from"
-    if not exploration.found:
-        lines.append(f"{exploration.verdict.value}: {every}, {amount_line(exploration)}")
-    else:
-        plural = "" if len(exploration.found) == 1 else "s"
-        lines.append(f"{len(exploration.found)} finding{plural}; {every}: {amount_line(exploration)}")
-        for number, found in enumerate(exploration.found, 1):
-            lines.append(f"  {number}. {finding_line(found.finding)}; {lasso_line(found)}")
+    plural = "" if len(exploration.found) == 1 else "s"
+    verdict = f"{len(exploration.found)} finding{plural}" if exploration.found else exploration.verdict.value
+    lines += [f"{verdict}: {every_line(exploration)}", *amount_lines(exploration)]
+    if exploration.found:
+        for i, found in enumerate(exploration.found, 1):
+            lines.append(f"  {i}. {finding_line(found.finding)}; {lasso_line(found)}")
+            lines += [f"     {line}" for line in reach_lines(found, exploration.counts)]
             lines += [f"     {line}" for line in blocked_lines(found.witness)]
             path = recorded.get(finding_line(found.finding))
             if path:

@@ -1,0 +1,115 @@
+"""Exact answers about an exploration that is over: how many, how likely, how few preemptions, from where on inevitable.
+
+Where no task retries, the graph of the exploration is counted as it is. Else it is explored once more with the bound;
+if that is too large, with a lower one, since an exact answer to a narrower question is worth more than an estimate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+
+import attrs
+
+from sim.engine.automata import Automata
+from sim.engine.frontier import Frontier
+from sim.engine.product import Product
+from sim.engine.stepper import run
+from sim.search.classes import Classes, TooManyError
+from sim.search.estimate import estimate
+from sim.search.graph import rounds
+from sim.search.inevitable import inevitable_at
+from sim.search.interleavings import Interleavings
+from sim.search.passing import passings
+from sim.search.preemptions import fewest, preempted
+from sim.search.result import Budget, Counting, Counts, Found, Progress, Reach
+
+Tick = Callable[[Progress], None]
+
+
+def is_retrying(frontier: Frontier) -> bool:
+    """Whether any task can come back to where it was."""
+    return any(rounds(moves) for moves in frontier.moves.values())
+
+
+def bounded(frontier: Frontier, retries: int, most: int, budget: Budget, tick: Tick | None) -> Interleavings | None:
+    """Every interleaving of what has been explored with so many retries; None if that takes more than it may."""
+    begun = time.perf_counter()
+
+    def stop(more: int) -> bool:
+        return again.visited.count > most or budget.spent(time.perf_counter() - begun, more)
+
+    again = Frontier(Product(frontier.product.scenario, Automata(retries=retries)), stop, want_tops=False)
+    for depth, level in enumerate(again.levels()):
+        if tick is not None:
+            seconds = time.perf_counter() - begun
+            tick(Progress(again.visited.count, again.transitions, depth, len(level), seconds))
+    return None if again.unexpanded else Interleavings(again)
+
+
+class Count:
+    """All that is counted of one exploration that is over."""
+
+    def __init__(self, frontier: Frontier, counting: Counting, budget: Budget, tick: Tick | None) -> None:
+        self._begun = time.perf_counter()
+        self._frontier, self._bound = frontier, counting.retries if is_retrying(frontier) else None
+        self._passings = passings(frontier)
+        self._runs: Interleavings | None = None
+        if self._bound is None and frontier.visited.count <= counting.states:
+            self._runs = Interleavings(frontier)
+        while self._runs is None and self._bound is not None:
+            self._runs = bounded(frontier, self._bound, counting.states, budget, tick)
+            if self._runs is not None or not self._bound:
+                break
+            self._bound -= 1
+        self._classes: Classes | None = None
+        if self._runs is not None:
+            with suppress(TooManyError):
+                self._classes = Classes(self._runs)
+
+    @property
+    def counts(self) -> Counts:
+        """How much there was."""
+        runs, scenario = self._runs, self._frontier.product.scenario
+        return Counts(
+            retries=self._bound,
+            states=None if runs is None else len(runs.dag),
+            interleavings=None if runs is None else runs.total,
+            classes=None if self._classes is None else self._classes.total,
+            estimate=estimate(scenario, self._bound) if runs is None else None,
+            seconds=time.perf_counter() - self._begun,
+        )
+
+    def of(self, found: list[tuple[Found, list[int]]], automata: Automata) -> list[Found]:
+        """Findings with what there is to say of them; each comes with the states of its witness, by number."""
+        scenario, passed = self._frontier.product.scenario, self._passings
+        least = fewest(self._frontier, {one.finding: passed[one.finding] for one, _ in found})
+        said = []
+        for one, way in found:
+            few = least[one.finding]
+            reach = Reach(
+                preempted=preempted(scenario, one.picks, automata),
+                inevitable_at=inevitable_at(self._frontier, passed[one.finding], way),
+                preemptions=few.preemptions,
+                fewest=Found(one.finding, run(scenario, few.picks, automata=automata), few.picks),
+            )
+            said.append(attrs.evolve(one, reach=self._counted(one, reach)))
+        return said
+
+    def _counted(self, one: Found, reach: Reach) -> Reach:
+        if self._runs is None:
+            return reach
+        passing = self._runs.findings.get(one.finding)
+        if passing is None:
+            return attrs.evolve(reach, interleavings=0, classes=0, odds=Fraction(0))
+        along = self._runs.along(one.picks)
+        odds = self._runs.odds(passing, [0] if along is None else along[:-1] or [0])
+        return attrs.evolve(
+            reach,
+            interleavings=self._runs.reaching(passing),
+            classes=None if self._classes is None else self._classes.reaching(passing),
+            odds=odds[0],
+            along=() if along is None else tuple(odds),
+        )

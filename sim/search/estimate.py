@@ -1,0 +1,48 @@
+"""How many interleavings there may be, where there are too many states to go through: an estimate, and called one.
+
+Knuth ("Estimating the efficiency of backtrack programs", 1975): the product of the numbers of ways to go on, over the
+steps of a random walk, is right on average. Its spread is large, and is itself only estimated: a few rare walks may
+carry most of the sum. So it comes with both: the error of the mean, and what the middle half of the walks said.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isqrt
+
+import attrs
+
+from sim.engine.automata import Automata
+from sim.engine.dice import below
+from sim.engine.scenario import Scenario
+from sim.engine.stepper import run
+from sim.engine.world import Offer
+from sim.search.result import Estimate
+
+_WALKS = 400
+
+
+class _Probe:
+    """A random walk over all ways to go on, and the product of how many there were."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed, self.product = seed, 1
+
+    def pick(self, step: int, offers: tuple[Offer, ...]) -> tuple[int, int]:
+        ways = [(i, outcome) for i, offer in enumerate(offers) for outcome in range(len(offer.outcomes))]
+        self.product *= len(ways)
+        return ways[below(len(ways), self._seed, step, 0)]
+
+
+def estimate(scenario: Scenario, retries: int | None, walks: int = _WALKS) -> Estimate:
+    """Estimate how many runs there are within a bound on retries, from seeded walks."""
+    automata = Automata(retries=retries)
+    said = list[int]()
+    for seed in range(walks):
+        probe = _Probe(seed)
+        run(attrs.evolve(scenario, properties=()), probe, automata=automata)
+        said.append(probe.product)
+    said.sort()
+    mean = Fraction(sum(said), walks)
+    variance = sum((one - mean) ** 2 for one in said) / (walks * (walks - 1))
+    return Estimate(round(mean), isqrt(round(variance)), (said[walks // 4], said[3 * walks // 4]), walks)
