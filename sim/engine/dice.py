@@ -8,6 +8,7 @@ choice among n is uniform to n parts in 2**32.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +37,17 @@ def bits(seed: int, step: int, draw: int) -> int:
 def below(n: int, seed: int, step: int, draw: int) -> int:
     """A number from 0 to n-1, n at most 2**32."""
     return ((bits(seed, step, draw) >> 32) * n) >> 32
+
+
+def below_big(n: int, seed: int, step: int) -> int:
+    """A number from 0 to n-1 for any n: as many bits as it takes, drawn again while they say too much."""
+    words = -(-(n - 1).bit_length() // 64)
+    spare = 64 * words - (n - 1).bit_length()
+    for turn in count():
+        drawn = sum(bits(seed, step, turn * words + i) << 64 * i for i in range(words)) >> spare
+        if drawn < n:
+            return drawn
+    raise AssertionError
 
 
 def below_many(

@@ -70,16 +70,24 @@ class Interleavings:
         return self.total - ways(self.dag, self.dag.ends & ~nodes, keep).at(0)
 
     @cached_property
+    def offers(self) -> tuple[Index, Index]:
+        """The tasks that can step, node by node: those of node i are `first[i]` to `first[i + 1]`.
+
+        And likewise the edges of each of them: one, or one per value of a choice.
+        """
+        task = self.task.take(self.kind)
+        begins = np.ones(len(task) + 1, np.bool_)
+        begins[1:-1] = task[1:] != task[:-1]
+        begins[self.dag.first] = True
+        edges = np.flatnonzero(begins)
+        return np.searchsorted(edges, self.dag.first), edges
+
+    @cached_property
     def walk(self) -> Walk:
         """A random walk: uniform among the tasks that can step, then among the values of a choice."""
-        starts = self.dag.first[:-1][~self.dag.ends]
-        task = self.task.take(self.kind)
-        changes = np.ones(len(task), np.bool_)
-        changes[1:] = task[1:] != task[:-1]
-        changes[starts] = True
-        tasks = np.add.reduceat(changes.astype(np.int64), starts) if len(starts) else starts
-        degree = self.dag.first[1:] - self.dag.first[:-1]
-        return Walk(self.dag, np.repeat(tasks, degree[~self.dag.ends]) * self._choices.take(self.kind))
+        first, _ = self.offers
+        tasks = np.repeat(first[1:] - first[:-1], self.dag.first[1:] - self.dag.first[:-1])
+        return Walk(self.dag, tasks * self._choices.take(self.kind))
 
     def odds(self, passing: Passing, nodes: list[int]) -> list[Fraction]:
         """At each of some nodes, the probability that a random walk passes a finding."""

@@ -14,6 +14,7 @@ from sim.engine.operations import (
     fetch_add,
     load,
     read,
+    report,
     store,
     write,
 )
@@ -265,3 +266,22 @@ async def steps(own: Number, count: int) -> None:
 def apart(*lengths: int) -> Scenario:
     """Tasks that take so many steps each, and never meet."""
     return tasks("apart", *(steps(number(f"own{i}"), length) for i, length in enumerate(lengths)))
+
+
+@routine
+async def long_way(own: Number, x: Number, count: int) -> None:
+    for value in range(count):
+        await store(own, value)
+    await store(x, 1)
+
+
+@routine
+async def look_once(x: Number) -> None:
+    if await load(x) == 1:
+        await report("WARN", "look_once")
+
+
+def late(k: int) -> Scenario:
+    """A finding if the second task, which could begin at once, lets the first one take k steps and one more."""
+    x = number("x")
+    return tasks("late", long_way(number("own"), x, k), look_once(x))

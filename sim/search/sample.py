@@ -1,0 +1,37 @@
+"""Exactly uniform sampling: every interleaving, or every class of them, as likely as any other.
+
+A random walk is not that: it takes a run in which few tasks can step more often than one in which many can. So this is
+what strategies are measured by.
+"""
+
+from __future__ import annotations
+
+from sim.engine.automata import Automata
+from sim.engine.dice import below_big
+from sim.engine.frontier import Frontier
+from sim.engine.product import Product
+from sim.engine.scenario import Scenario
+from sim.engine.scheduler import Picks
+from sim.search.classes import Classes
+from sim.search.interleavings import Interleavings
+
+INTERLEAVINGS, CLASSES = "uniform", "uniform-classes"
+
+
+def interleavings(scenario: Scenario, retries: int) -> Interleavings:
+    """All runs in which each loop is retried so often at most."""
+    frontier = Frontier(Product(scenario, Automata(retries=retries)), want_tops=False)
+    for _ in frontier.levels():
+        pass
+    return Interleavings(frontier)
+
+
+def sampled(of: Interleavings | Classes, seed: int) -> Picks:
+    """The run that a seed draws."""
+    return of.run(below_big(of.total, seed, 0))
+
+
+def sample(scenario: Scenario, strategy: str, seed: int, retries: int = 2) -> Picks:
+    """The interleaving, or a run of the class, that a seed draws."""
+    runs = interleavings(scenario, retries)
+    return sampled(runs if strategy == INTERLEAVINGS else Classes(runs), seed)
