@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from sim.cli.files import drifted, read_schedule, scenario_of
-from sim.cli.options import Json, print_json
+from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
+from sim.cli.options import Force, Json, Settings, Without, print_json, scenario_from
 from sim.cli.status import Status
+from sim.engine import stepper
 from sim.engine.replay import Drift, replay
+from sim.engine.scenario import Scenario
+from sim.engine.schedule import Schedule
+from sim.engine.world import Run
+from sim.scenarios.model import model_digest
+from sim.scenarios.recipe import UsageError
+from sim.scenarios.witnesses import recording
 from sim.view import contract
-from sim.view.report import blocked_lines, going_round_lines
+from sim.view.report import blocked_lines, going_round_lines, numbered_line
 
 Loose = Annotated[
     bool,
@@ -19,26 +28,79 @@ Loose = Annotated[
 ]
 
 
-File = Annotated[str, Parameter(allow_leading_hyphen=True, help="A schedule file, or - to find one in a mail on stdin")]
+File = Annotated[
+    str,
+    Parameter(allow_leading_hyphen=True, help="A schedule file, - to find one in a mail on stdin, or SCENARIO@N"),
+]
+_NUMBERED = re.compile(r"(?P<scenario>[^@/\\]+)@(?P<number>\d+)")
 
 
-def replay_command(file: File, /, *, loose: Loose = False, json: Json = False) -> int:
+def replay_command(
+    file: File,
+    /,
+    *,
+    loose: Loose = False,
+    number: Annotated[bool, Parameter(negative=(), show_default=False, help="Say which interleaving it is")] = False,
+    set: Settings = (),
+    without: Without = (),
+    model: Annotated[str | None, Parameter(help="The digest of the model that N of SCENARIO@N was counted in")] = None,
+    record: Annotated[Path | None, Parameter(help="Write the schedule of SCENARIO@N to this file")] = None,
+    force: Force = False,
+    json: Json = False,
+) -> int:
     """Run a recorded schedule again, from FILE or (`-`) a mail on stdin, and compare every step.
+
+    SCENARIO@N is its N-th interleaving, by length and then by task order, from 0; --set and --without go with it.
 
     Exit status 0: what the file expects. 1: another outcome. 3: it does not fit the model; the line says where.
     """
-    schedule = read_schedule(file)
-    scenario = scenario_of(file, schedule, loose=loose)
+    asked = None if Path(file).exists() else _NUMBERED.fullmatch(file)
+    if asked is None and (set or without or model or record):
+        raise UsageError("--set, --without, --model and --record go with SCENARIO@N; a schedule names its own")
+    if asked is None:
+        schedule = read_schedule(file)
+        scenario = scenario_of(file, schedule, loose=loose)
+    else:
+        scenario = scenario_from(asked["scenario"], set, without)
+        schedule = _numbered(scenario, file, int(asked["number"]), model)
+        if record is not None:
+            write_schedule(record, schedule, force=force)
     try:
         run = replay(schedule, scenario, loose=loose)
     except Drift as drift:
         raise drifted(file, drift) from None
     expected = run.outcomes == schedule.expect
+    which = _number_of(run) if number or asked else None
     if json:
-        print_json({**contract.of_run(run, schedule), "expected": list(schedule.expect), "as_expected": expected})
+        said = {**contract.of_run(run, schedule), "expected": list(schedule.expect), "as_expected": expected}
+        print_json({**said, "number": None if which is None else str(which[0])})
     else:
         print(f"{schedule.scenario}  {schedule.model}: {len(run.steps)} steps, the same under both executors")
         print("\n".join([*run.outcomes, *blocked_lines(run), *going_round_lines(run)]))
+        if which is not None:
+            print(numbered_line(scenario, *which))
         if not expected:
             print(f"but the file expects {', '.join(schedule.expect)}")
+    if asked is not None:
+        return Status.FINDING if run.findings else Status.CLEAN
     return Status.CLEAN if expected else Status.FINDING
+
+
+def _numbered(scenario: Scenario, name: str, number: int, model: str | None) -> Schedule:
+    """The schedule of an interleaving, by its number."""
+    from sim.search.numbering import Numbering  # noqa: PLC0415 - a schedule is replayed without numpy
+
+    if model is not None and model != model_digest():
+        message = f"{name}: counted in model {model}, this is {model_digest()}, where {number} is another interleaving"
+        raise FileTrouble(Status.DRIFT, message)
+    return recording(stepper.run(scenario, Numbering(scenario).picks(number)), "number")
+
+
+def _number_of(run: Run) -> tuple[int, bool]:
+    """The number of a run, and whether it ends there: else it is that of the first one that begins so."""
+    from sim.search.numbering import Numbering  # noqa: PLC0415 - as above
+
+    numbering = Numbering(run.scenario)
+    picks = numbering.picks_of(run)
+    number = numbering.number(picks)
+    return number, numbering.picks(number) == picks

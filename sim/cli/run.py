@@ -11,8 +11,9 @@ from sim.cli.files import write_schedule
 from sim.cli.options import Force, Json, Settings, Without, print_json, scenario_from
 from sim.cli.status import Status
 from sim.engine import live
+from sim.engine.scenario import Scenario
 from sim.engine.schedule import write
-from sim.engine.scheduler import Walk
+from sim.engine.scheduler import Picks, Walk
 from sim.scenarios.witnesses import recording
 from sim.view import contract
 from sim.view.report import finding_line
@@ -23,7 +24,11 @@ def run_command(
     /,
     *,
     seed: Annotated[int, Parameter(help="Decides everything that is left to chance")] = 0,
-    strategy: Literal["walk"] = "walk",
+    strategy: Annotated[
+        Literal["walk", "uniform", "uniform-classes"],
+        Parameter(help="Uniform at each step; or over all interleavings; or over all classes of them"),
+    ] = "walk",
+    retries: Annotated[int, Parameter(help="The uniform ones draw from runs that retry this often at most")] = 2,
     set: Settings = (),
     without: Without = (),
     record: Annotated[Path | None, Parameter(help="Write the run's schedule to this file")] = None,
@@ -31,7 +36,8 @@ def run_command(
     json: Json = False,
 ) -> int:
     """Run SCENARIO once, with real trio tasks and a seeded scheduler. Exit status 1 if something is found."""
-    run = live.run(scenario_from(scenario, set, without), Walk(seed))
+    asked = scenario_from(scenario, set, without)
+    run = live.run(asked, Walk(seed) if strategy == "walk" else _sampled(asked, strategy, seed, retries))
     schedule = recording(run, strategy, seed)
     if record is not None:
         write_schedule(record, schedule, force=force)
@@ -45,3 +51,9 @@ def run_command(
         elif run.findings:
             print(f"\nPipe this into `tdpsim replay -`:\n\n{write(schedule)}", end="")
     return Status.FINDING if run.findings else Status.CLEAN
+
+
+def _sampled(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks:
+    from sim.search.sample import sample  # noqa: PLC0415 - a walk needs no numpy
+
+    return sample(scenario, strategy, seed, retries)

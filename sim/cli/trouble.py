@@ -9,7 +9,7 @@ from sim.cli.files import FileTrouble
 from sim.cli.status import Status
 from sim.engine.errors import EngineError
 from sim.scenarios.recipe import UsageError
-from sim.search.result import CheckpointError
+from sim.search.result import CheckpointError, CountError
 
 
 def explain(error: Exception) -> tuple[Status, str]:
@@ -17,7 +17,7 @@ def explain(error: Exception) -> tuple[Status, str]:
     match error:
         case FileTrouble():
             return error.status, str(error)
-        case UsageError() | CheckpointError():
+        case UsageError() | CheckpointError() | CountError():
             return Status.USAGE, str(error)
         case OSError():
             name = f"{error.filename}: " if error.filename else ""

@@ -25,8 +25,8 @@ def witness(found: Found) -> Schedule:
     return record(found.witness, full_model(found.witness.scenario), FoundBy("explore", causes=found.finding.causes))
 
 
-def recording(run: Run, strategy: str, seed: int) -> Schedule:
-    """The schedule of a seeded run."""
+def recording(run: Run, strategy: str, seed: int | None = None) -> Schedule:
+    """The schedule of a run, and how it was come by."""
     return record(run, full_model(run.scenario), FoundBy(strategy, seed))
 
 

@@ -28,6 +28,7 @@ from sim.search.dag import Dag, edges_of
 from sim.search.exact import Numbers, nth_way, ways
 from sim.search.interleavings import Interleavings
 from sim.search.passing import Passing
+from sim.search.result import CountError
 
 _CHUNK = 1 << 16
 
@@ -44,14 +45,10 @@ def dependent(one: Touch, other: Touch) -> bool:
     return any(cell in theirs and (access, theirs[cell]) not in commute for cell, access in one)
 
 
-class TooManyError(Exception):
-    """There is no room for the sleep sets of this scenario."""
-
-
 class Classes:
     """The graph of states and sleep sets; node 0 is the first state with nobody asleep.
 
-    `edge` is which edge of the graph of interleavings each edge is. Raises TooManyError.
+    `edge` is which edge of the graph of interleavings each edge is. Raises CountError.
     """
 
     def __init__(self, runs: Interleavings) -> None:
@@ -91,7 +88,7 @@ class Classes:
         runs = self._runs
         widths = [int(runs.outcome[runs.task == task].max(initial=0)) + 1 for task in range(len(runs.frontier.tables))]
         if sum(widths) > WORD:
-            raise TooManyError(f"a task may choose among many: {sum(widths)} steps, sleep sets have room for {WORD}")
+            raise CountError(f"a task may choose among many: {sum(widths)} steps, sleep sets have room for {WORD}")
         low = np.cumsum([0, *widths])[:-1]
         bit: U64 = (np.uint64(1) << (low.take(runs.task) + runs.outcome).astype(np.uint64)).take(runs.kind)
         return bit

@@ -17,14 +17,14 @@ from sim.engine.automata import Automata
 from sim.engine.frontier import Frontier
 from sim.engine.product import Product
 from sim.engine.stepper import run
-from sim.search.classes import Classes, TooManyError
+from sim.search.classes import Classes
 from sim.search.estimate import estimate
 from sim.search.graph import rounds
 from sim.search.inevitable import inevitable_at
 from sim.search.interleavings import Interleavings
 from sim.search.passing import passings
 from sim.search.preemptions import fewest, preempted
-from sim.search.result import Budget, Counting, Counts, Found, Progress, Reach
+from sim.search.result import Budget, CountError, Counting, Counts, Found, Progress, Reach
 
 Tick = Callable[[Progress], None]
 
@@ -66,7 +66,7 @@ class Count:
             self._bound -= 1
         self._classes: Classes | None = None
         if self._runs is not None:
-            with suppress(TooManyError):
+            with suppress(CountError):
                 self._classes = Classes(self._runs)
 
     @property

@@ -22,6 +22,8 @@ from sim.engine.product import Product
 from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks
 from sim.engine.visited import Index, Mask
+from sim.engine.world import Run
+from sim.search.result import CountError
 
 _MOST = 1 << 24
 """Steps that all layers may have together."""
@@ -30,10 +32,6 @@ _CHUNK = 1 << 16
 
 Big = npt.NDArray[Any]
 """Python integers."""
-
-
-class NumberError(Exception):
-    """A number that no interleaving has, or that is out of reach; the message says which there are."""
 
 
 @attrs.frozen
@@ -74,13 +72,13 @@ class Numbering:
         self._down: dict[int, list[Big]] = {}
 
     def picks(self, number: int) -> Picks:
-        """The interleaving of that number. Raises NumberError if there is none, or it is too long to be told."""
+        """The interleaving of that number. Raises CountError if there is none, or it is too long to be told."""
         left, length = number, 0
         while left >= (there := self._runs(length)):
             left, length = left - there, length + 1
             if not len(self._layer(length).states):
                 last = number - left - 1
-                raise NumberError(f"{self._scenario.name} has no interleaving {number}: the last one is {last}")
+                raise CountError(f"{self._scenario.name} has no interleaving {number}: the last one is {last}")
         on, position, picks = self._on(length), 0, list[tuple[str, int]]()
         for height in range(length):
             layer = self._layer(height)
@@ -94,7 +92,7 @@ class Numbering:
         return Picks(tuple(picks))
 
     def number(self, picks: Picks) -> int:
-        """The number of an interleaving, or of the first one that begins so. Raises NumberError if it is too long."""
+        """The number of an interleaving, or of the first one that begins so. Raises CountError if it is too long."""
         way = [0]
         for height, pick in enumerate(picks.picks):
             layer = self._layer(height)
@@ -108,6 +106,15 @@ class Numbering:
             for step in range(layer.steps(self._at(way, height)).start, way[height + 1]):
                 number += on[height + 1][layer.target[step]]
         return int(number)
+
+    def picks_of(self, run: Run) -> Picks:
+        """The choices of a run: of several values that look alike, the first one."""
+        product, state, picks = self._frontier.product, 0, list[tuple[str, int]]()
+        for step in run.steps:
+            outcome = [outcome.result for outcome in product.outcomes(step.task, state)].index(step.result)
+            picks.append((step.task, outcome))
+            state += product.answer(step.task, state)[outcome][0]
+        return Picks(tuple(picks))
 
     def _at(self, way: list[int], height: int) -> int:
         """The position in a layer that the step before leads to."""
@@ -148,7 +155,7 @@ class Numbering:
         self._size += len(after)
         if self._size > _MOST:
             name, length = self._scenario.name, len(self._layers)
-            raise NumberError(f"{name} has too many states to number runs of more than {length} steps")
+            raise CountError(f"{name} has too many states to number runs of more than {length} steps")
         following, target = np.unique(after, return_inverse=True)
         first = np.concatenate([[0], np.cumsum(counts)])
         return _Layer(states, ways, first, task, row, target.reshape(-1), following)
@@ -183,4 +190,4 @@ class Numbering:
                 return length
             level = np.unique(edges.after)
             level, length = level[~seen.take(level)], length + 1
-        raise NumberError("no run that begins so ever ends, and only those that do are numbered")
+        raise CountError("no run that begins so ever ends, and only those that do are numbered")

@@ -102,6 +102,10 @@ class CheckpointError(Exception):
     """A checkpoint that cannot be written, or cannot be gone on from; the message says why and what to do."""
 
 
+class CountError(Exception):
+    """A number that there is not, or that is out of reach; the message says what there is."""
+
+
 @attrs.frozen
 class Budget:
     """How much an exploration may use; None is no bound. Memory is that of the whole process, in bytes."""

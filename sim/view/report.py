@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sim.engine.operations import Finding
+from sim.engine.scenario import Scenario
 from sim.engine.schedule import write
 from sim.engine.world import LIVELOCK, Run
+from sim.scenarios.library import recipe_named
+from sim.scenarios.model import model_digest
 from sim.scenarios.witnesses import full_model, witness
 from sim.search.result import Counts, Exploration, Found
 from sim.view.numbers import number, probability
@@ -110,6 +113,16 @@ def going_round_lines(run: Run) -> list[str]:
     if run.lasso.kind == LIVELOCK:
         lines.append("that nothing leads out of them is what exploring said; one run cannot show it")
     return lines
+
+
+def numbered_line(scenario: Scenario, number: int, is_whole: bool) -> str:
+    """The command that replays an interleaving by its number."""
+    defaults = {param.name: param.default for param in recipe_named(scenario.name).params}
+    said = [f"tdpsim replay {scenario.name}@{number}"]
+    said += [f"--set {name}={value}" for name, value in scenario.params if defaults[name] != value]
+    said += [f"--without {guard}" for guard in scenario.without]
+    what = "" if is_whole else "the first of those that begin so: "
+    return what + " ".join([*said, f"--model {model_digest()}"])
 
 
 def lasso_line(found: Found) -> str:

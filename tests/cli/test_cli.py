@@ -19,6 +19,7 @@ import pytest
 
 from sim.cli import main
 from sim.engine.operations import write
+from sim.engine.schedule import parse
 from sim.scenarios.witnesses import shipped
 from sim.tdx import epoch
 
@@ -66,6 +67,7 @@ EXPLORE_FIELDS = {
     "retries",
     "interleavings",
     "classes",
+    "estimate",
     "findings",
     "starvation",
 }
@@ -74,8 +76,11 @@ FINDING_FIELDS = {
     "where",
     "causes",
     "interleavings",
+    "classes",
     "random_walk_probability",
+    "odds",
     "inevitable_at",
+    "fewest_preemptions",
     "witness",
 }
 ROW_FIELDS = {
@@ -110,7 +115,15 @@ def test_explore_prints_the_contract(tdpsim: Any) -> None:
     assert [set(finding) for finding in result["findings"]] == [FINDING_FIELDS] * 2
     assert {tuple(finding["causes"]) for finding in result["findings"]} == {("zero-step",), ("tdcall",)}
     assert set(result["findings"][0]["witness"]) == {"steps", "preemptions", "loop", "schedule"}
-    assert result["interleavings"] is result["classes"] is result["retries"] is None
+    assert set(result["findings"][0]["fewest_preemptions"]) == {"preemptions", "steps", "schedule"}
+    assert (result["retries"], result["classes"], result["estimate"]) == (2, "12796", None)
+    assert int(result["interleavings"]) > 10**52
+    for finding in result["findings"]:
+        assert finding["random_walk_probability"] == finding["odds"][0]
+        assert len(finding["odds"]) == finding["witness"]["steps"]
+        assert 0 <= finding["inevitable_at"] <= finding["witness"]["steps"]
+        assert finding["fewest_preemptions"]["preemptions"] <= finding["witness"]["preemptions"]
+        assert int(finding["interleavings"]) < int(result["interleavings"])
     assert result["params"]["order"] == "after"
     assert result["grain"] == "lock"
 
@@ -119,7 +132,82 @@ def test_a_clean_row_exits_with_0(tdpsim: Any) -> None:
     said = tdpsim("explore", "np-to-leaf-shared", "--json")
     result = json.loads(said.out)
     assert (said.status, result["verdict"], result["findings"]) == (0, "clean", [])
-    assert "clean: every interleaving" in tdpsim("explore", "np-to-leaf-shared").out
+    said = tdpsim("explore", "np-to-leaf-shared").out
+    assert "clean: all 2.35e61 interleavings (39,840 classes, with at most 2 retries), 67,067 states\n" in said
+    assert f"exactly {result['interleavings']} interleavings" in said
+    assert "clean: every interleaving, 67,067 states\n" in tdpsim("explore", "np-to-leaf-shared", "--no-count").out
+
+
+def test_a_bound_that_takes_too_many_states_is_lowered_and_then_there_is_an_estimate(tdpsim: Any) -> None:
+    for countable, sentence in (
+        ("60K", "clean: all 2.00e38 interleavings (1,387 classes, without retries), 67,067 states\n"),
+        ("50K", "an estimate, not a count, from 400 random runs; its error is "),
+    ):
+        assert sentence in tdpsim("explore", "np-to-leaf-shared", "--countable", countable).out
+    estimate = json.loads(tdpsim("explore", "np-to-leaf-shared", "--countable", "50K", "--json").out)["estimate"]
+    assert set(estimate) == {"interleavings", "error", "quarters", "walks"}
+
+
+def test_a_finding_that_retries_too_often_to_be_counted_is_one_all_the_same(tdpsim: Any) -> None:
+    said = tdpsim("explore", "leaf-to-np-exclusive", "--without", "kick", "--countable", "1M", "--json")
+    last = json.loads(said.out)["findings"][-1]
+    assert (last["where"], last["inevitable_at"]) == ("tdx_mem_page_aug", 72)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/counting.md"])
+def test_the_numbers_that_are_quoted_are_those_that_are_counted(tdpsim: Any, page: str) -> None:
+    text = (SCHEDULES.parent / page).read_text(encoding="utf-8")
+    quoted = text[text.index("2 findings: all") :].partition("```")[0].splitlines()
+    assert len(quoted) == 4
+    assert set(quoted) <= set(tdpsim("explore", "np-to-leaf-exclusive").out.splitlines())
+    number = json.loads(tdpsim("replay", str(ROW_2), "--number", "--json").out)["number"]
+    assert f"tdpsim replay np-to-leaf-exclusive@{number}" in text
+
+
+FINITE = ("--set", "contenders=zero-step", "--set", "module=1.5.28")
+
+
+def test_every_interleaving_has_a_number_that_replays(tdpsim: Any) -> None:
+    last = 27_385_657_281_647
+    name = "np-to-leaf-exclusive"
+    for number in (0, 1, 99, last // 3, last):
+        said = tdpsim("replay", f"{name}@{number}", *FINITE)
+        assert said.status == 0
+        assert f"tdpsim replay {name}@{number} --set module=1.5.28 --set contenders=zero-step --model " in said.out
+    beyond = tdpsim("replay", f"{name}@{last + 1}", *FINITE)
+    assert (beyond.status, beyond.err) == (
+        2,
+        f"tdpsim: {name} has no interleaving {last + 1}: the last one is {last}\n",
+    )
+
+
+def test_a_number_belongs_to_one_model(tdpsim: Any) -> None:
+    said = tdpsim("replay", "np-to-leaf-exclusive@99", "--model", "12345678")
+    assert said.status == 3
+    assert "counted in model 12345678" in said.err
+    assert tdpsim("replay", str(next(SCHEDULES.glob("*.toml"))), "--model", "12345678").status == 2
+
+
+def test_the_number_of_a_schedule_replays_into_it(tdpsim: Any, tmp_path: Path) -> None:
+    witness = next(SCHEDULES.glob("np-to-leaf-exclusive.series+1.5.01.*.zero-step.toml"))
+    number = json.loads(tdpsim("replay", str(witness), "--number", "--json").out)["number"]
+    assert (
+        f"the first of those that begin so: tdpsim replay np-to-leaf-exclusive@{number} --model"
+        in tdpsim("replay", str(witness), "--number").out
+    )
+    said = tdpsim("replay", f"np-to-leaf-exclusive@{number}", "--record", str(tmp_path / "whole.toml"))
+    assert (said.status, "KVM_BUG_ON handle_changed_spte" in said.out) == (1, True)
+    begun, whole = (parse(file.read_bytes()).steps for file in (witness, tmp_path / "whole.toml"))
+    assert [step.point for step in whole[: len(begun)]] == [step.point for step in begun]
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "uniform-classes"])
+def test_a_uniform_run_is_recorded_and_replays(tdpsim: Any, strategy: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    said = tdpsim("run", "np-to-leaf-exclusive", "--strategy", strategy, "--seed", "3", "--record", str(file))
+    assert said.status in (0, 1)
+    assert f'strategy = "{strategy}"' in file.read_text()
+    assert tdpsim("replay", str(file)).status == 0
 
 
 @pytest.mark.parametrize("budget", [("--for", "0.0s"), ("--memory", "1M")])

@@ -18,7 +18,8 @@ from sim.engine.stepper import run
 from sim.scenarios.library import recipe_named
 from sim.search.classes import Classes
 from sim.search.interleavings import Interleavings
-from sim.search.numbering import NumberError, Numbering
+from sim.search.numbering import Numbering
+from sim.search.result import CountError
 from sim.search.sample import CLASSES, INTERLEAVINGS, interleavings, sample, sampled
 from sim.search.walks import hits, walks
 from tests.engine.mini import Config, Naive, programs, scenario
@@ -131,20 +132,20 @@ def test_numbers_go_by_length_and_then_by_task(program: Programs) -> None:
             first = next(n for n, other in enumerate(found) if other[:cut] == picks[:cut])
             assert numbering.number(Picks(picks[:cut])) == first
     if not level:
-        with pytest.raises(NumberError, match="the last one is"):
+        with pytest.raises(CountError, match="the last one is"):
             numbering.picks(len(found))
 
 
 def test_a_number_past_the_last_is_told() -> None:
     numbering = Numbering(textbook.inc(3))
     assert numbering.number(numbering.picks(89)) == 89
-    with pytest.raises(NumberError, match="no interleaving 90: the last one is 89"):
+    with pytest.raises(CountError, match="no interleaving 90: the last one is 89"):
         numbering.picks(90)
 
 
 def test_what_never_ends_has_no_number() -> None:
     numbering = Numbering(scenario(((("repeat", 1, (("load", 0),)),),)))
-    with pytest.raises(NumberError, match="ever ends"):
+    with pytest.raises(CountError, match="ever ends"):
         numbering.number(Picks((("p", 0),)))
 
 
