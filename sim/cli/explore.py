@@ -34,7 +34,9 @@ def explore_command(
     checkpoint_every: Annotated[str, Parameter(help="How often: 10s, 5m")] = "60s",
     jobs: Annotated[int, Parameter(help="Processes that share the work; the result is the same")] = 1,
     retries: Annotated[int, Parameter(help="Count runs in which each loop is retried this often at most")] = 2,
-    countable: Annotated[str, Parameter(help="Count exactly up to this many states, else estimate: 500K, 20M")] = "4M",
+    countable: Annotated[
+        str, Parameter(help="Count exactly up to this many states, else estimate: 500K, 20M")
+    ] = "1.5M",
     count: Annotated[bool, Parameter(help="Count interleavings and classes, and what reaches each finding")] = True,
     starvation: Annotated[bool, Parameter(negative=(), help="Starvation is a finding too")] = False,
     record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,

@@ -94,29 +94,34 @@ class Dag:
                 having = np.flatnonzero(begin < self.first[low + 1 : high + 1])
                 yield slice(low, high), edges, having, begin.take(having) - edges.start
 
-    def total(self, base: npt.NDArray[N], keep: Mask | None = None) -> npt.NDArray[N]:
+    def total(self, base: npt.NDArray[N], keep: Mask | None = None, modulus: int = 1 << 64) -> npt.NDArray[N]:
         """Per node, the sum of `base` over the ends of all ways from there, by edges that `keep` keeps.
 
-        A way may end at any node, and counts there for its base; integers are modulo 2**64.
+        A way may end at any node, and counts there for its base. Integers are modulo 2**64 in any case; a smaller
+        modulus must leave room for the sum over the edges of a node.
         """
         value = base.copy()
         for nodes, edges, having, starts in self.ranks():
             part = value.take(self.target[edges])
             if keep is not None:
                 part *= keep[edges]
-            value[nodes][having] += np.add.reduceat(part, starts)
+            part = np.add.reduceat(part, starts)
+            part += value[nodes].take(having)
+            if modulus < 1 << 64:
+                part %= part.dtype.type(modulus)
+            value[nodes][having] = part
         return value
 
-    def total_modulo(self, base: U64, prime: int, weight: U64 | None = None) -> U64:
-        """The same modulo a prime below 2**31; an edge multiplies by its `weight`, which is reduced already."""
-        value, modulus = base % np.uint64(prime), np.uint64(prime)
+    def weighed(self, base: U64, weight: U64, prime: int) -> U64:
+        """The same modulo a prime below 2**31, where an edge multiplies by its `weight`; both are reduced already."""
+        value, modulus = base.copy(), np.uint64(prime)
         for nodes, edges, having, starts in self.ranks():
             part = value.take(self.target[edges])
-            if weight is not None:
-                part *= weight[edges]
-                part %= modulus
-            here = value[nodes]
-            here[having] = (here.take(having) + np.add.reduceat(part, starts)) % modulus
+            part *= weight[edges]
+            part %= modulus
+            part = np.add.reduceat(part, starts)
+            part += value[nodes].take(having)
+            value[nodes][having] = part % modulus
         return value
 
     def highest(self, extra: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

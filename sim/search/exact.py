@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 from itertools import count
 from math import inf, isqrt, prod
 
@@ -25,12 +26,20 @@ _SPARE = 2
 
 
 def _is_prime(n: int) -> bool:
-    return all(n % d for d in range(3, isqrt(n) + 1, 2))
+    return n > 1 and all(n % d for d in range(2, isqrt(n) + 1))
+
+
+@cache
+def _prime_below(n: int) -> int:
+    return next(below for below in count(n - 1, -1) if _is_prime(below))
 
 
 def primes() -> Iterator[int]:
-    """The odd primes below 2**31, the largest first."""
-    return (n for n in count((1 << 31) - 1, -2) if _is_prime(n))
+    """The primes below 2**31, the largest first."""
+    below = 1 << 31
+    while True:
+        below = _prime_below(below)
+        yield below
 
 
 def enough(bound: int) -> list[int]:
@@ -43,12 +52,27 @@ def enough(bound: int) -> list[int]:
     return found
 
 
+def wide(bound: int, degree: int) -> list[int]:
+    """Coprime moduli whose product exceeds a bound, few of them: a sum of `degree` numbers below them fits a word.
+
+    2**a - 1 and 2**b - 1 have the factor 2**gcd(a, b) - 1 in common, and all of them are odd.
+    """
+    moduli = [_WORD, *((1 << bits) - 1 for bits in (58, 57, 55, 53, 49, 47, 43, 41, 37))]
+    if degree > 1 << 6 or prod(moduli) <= bound:
+        return enough(bound)
+    found = list[int]()
+    while prod(found) <= bound:
+        found.append(moduli[len(found)])
+    return found
+
+
 class Numbers:
     """A whole number per node, by what it leaves modulo some moduli whose product exceeds it."""
 
     def __init__(self, moduli: list[int], left: list[U64]) -> None:
         self._left, self._all = left, prod(moduli)
-        self._units = [others * pow(others, -1, m) for m in moduli for others in [self._all // m]]
+        others = [self._all // modulus for modulus in moduli]
+        self._units = [other * pow(other, -1, modulus) for other, modulus in zip(others, moduli, strict=True)]
 
     def at(self, node: int) -> int:
         left = (int(column[node]) for column in self._left)
@@ -57,12 +81,9 @@ class Numbers:
 
 def ways(dag: Dag, ends: Mask, keep: Mask | None = None) -> Numbers:
     """Per node, how many ways lead from there to one of `ends`, by edges that `keep` keeps."""
-    bound = _bound(dag, ends, keep)
-    if bound < _WORD:
-        return Numbers([_WORD], [dag.total(ends.astype(np.uint64), keep)])
-    moduli = enough(bound)
-    weight = None if keep is None else keep.astype(np.uint64)
-    return Numbers(moduli, [dag.total_modulo(ends.astype(np.uint64), prime, weight) for prime in moduli])
+    degree = int((dag.first[1:] - dag.first[:-1]).max())
+    moduli = wide(_bound(dag, ends, keep), degree)
+    return Numbers(moduli, [dag.total(ends.astype(np.uint64), keep, modulus) for modulus in moduli])
 
 
 def _bound(dag: Dag, ends: Mask, keep: Mask | None) -> int:
@@ -93,7 +114,7 @@ class Walk:
         self._degree = dag.first[1:] - dag.first[:-1]
         self._power: dict[int, npt.NDArray[np.int64]] = {}
         kinds = np.unique(parts)
-        for prime in (p for p in range(2, int(kinds.max(initial=1)) + 1) if all(p % d for d in range(2, isqrt(p) + 1))):
+        for prime in filter(_is_prime, range(int(kinds.max(initial=1)) + 1)):
             most = np.zeros(len(dag), np.int64)
             having = np.flatnonzero(self._degree)
             if len(having):
@@ -107,19 +128,17 @@ class Walk:
 
     def odds(self, nodes: Mask, edges: Mask, at: list[int]) -> list[Fraction]:
         """At some nodes, the probability of coming to one of `nodes`, or over one of `edges`."""
-        dag = self.dag
         keep = np.repeat(~nodes, self._degree)
         flagged = np.flatnonzero(keep & edges)
         keep[flagged] = False
-        source = np.searchsorted(dag.first, flagged, side="right") - 1
+        source = np.searchsorted(self.dag.first, flagged, side="right") - 1
         moduli = enough(max((self._common(node) for node in at), default=0))
         left = []
         for prime in moduli:
             inverse = self._inverses(prime)
             base = nodes.astype(np.uint64)
             np.add.at(base, source, inverse.take(self._parts.take(flagged)))
-            value = dag.total_modulo(base, prime, inverse.take(self._parts) * keep)
-            left.append(value)
+            left.append(self.dag.weighed(base % np.uint64(prime), inverse.take(self._parts) * keep, prime))
         numbers = Residues(moduli, left)
         return [numbers.fraction(node, self._common(node)) for node in at]
 

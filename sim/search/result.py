@@ -79,7 +79,7 @@ class Counting:
     """What to count: runs in which each loop is retried so often at most, or less where that takes more states."""
 
     retries: int = 2
-    states: int = 1 << 22
+    states: int = 3 << 19
 
 
 @attrs.frozen
