@@ -20,6 +20,7 @@ check: $(VENV)/.ready-dev
 # The protocol of tests/bench under this project, Spin, TLC and minicheck; `python -m tests.bench --help` has more.
 bench: $(VENV)/.ready
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.counts
 
 # Derive every schedule in schedules/ again, and show what the model's move has changed.
 schedules: $(VENV)/.ready

@@ -17,6 +17,7 @@ from sim.engine.automata import Automata
 from sim.engine.frontier import Frontier
 from sim.engine.product import Product
 from sim.engine.stepper import run
+from sim.search import reduced
 from sim.search.classes import Classes
 from sim.search.estimate import estimate
 from sim.search.graph import rounds
@@ -25,6 +26,9 @@ from sim.search.interleavings import Interleavings
 from sim.search.passing import passings
 from sim.search.preemptions import fewest, preempted
 from sim.search.result import Budget, CountError, Counting, Counts, Found, Progress, Reach
+
+_NODES = 1 << 15
+"""What is gone through, one by one, for the number of classes where there are too many states to count."""
 
 Tick = Callable[[Progress], None]
 
@@ -77,10 +81,15 @@ class Count:
             retries=self._bound,
             states=None if runs is None else len(runs.dag),
             interleavings=None if runs is None else runs.total,
-            classes=None if self._classes is None else self._classes.total,
+            classes=self._total_classes(),
             estimate=estimate(scenario, self._bound) if runs is None else None,
             seconds=time.perf_counter() - self._begun,
         )
+
+    def _total_classes(self) -> int | None:
+        if self._runs is None:
+            return reduced.classes(self._frontier.product.scenario, self._bound or 0, _NODES)
+        return None if self._classes is None else self._classes.total
 
     def of(self, found: list[tuple[Found, list[int]]], automata: Automata) -> list[Found]:
         """Findings with what there is to say of them; each comes with the states of its witness, by number."""

@@ -87,7 +87,7 @@ class Counts:
     """How much "every interleaving" is: maximal runs, and classes of them that differ in more than order.
 
     `retries` is the bound that they are counted with, None if no task ever retries. The bounded graph has so many
-    `states`. Where it was too large even without retries, there is an `estimate`; classes can be unknown alone.
+    `states`. Where it was too large even without retries, there is an `estimate`; classes may be known all the same.
     """
 
     retries: int | None

@@ -46,11 +46,14 @@ def every_line(exploration: Exploration) -> str:
     states, counts = f"{exploration.states:,} states", exploration.counts
     if exploration.unexpanded:
         return f"a budget ended with {exploration.unexpanded:,} of {states} not gone on from"
-    if counts is None or counts.interleavings is None:
+    if counts is None:
         return f"every interleaving, {states}"
+    runs = counts.interleavings
+    every = "every interleaving" if runs is None else f"all {number(runs)} interleaving{'' if runs == 1 else 's'}"
     classes = "" if counts.classes is None else f"{number(counts.classes)} class{'' if counts.classes == 1 else 'es'}"
-    inside = ", ".join(filter(None, (classes, _retries(counts.retries))))
-    return f"all {number(counts.interleavings)} interleavings{f' ({inside})' if inside else ''}, {states}"
+    bound = "" if runs is None and not classes else _retries(counts.retries)
+    inside = ", ".join(filter(None, (classes, bound)))
+    return f"{every}{f' ({inside})' if inside else ''}, {states}"
 
 
 def amount_lines(exploration: Exploration) -> list[str]:

@@ -12,6 +12,7 @@ from sim.engine.automata import Automata
 from sim.engine.frontier import Frontier
 from sim.engine.operations import Finding
 from sim.engine.product import Product
+from sim.search import reduced
 from sim.search.classes import Classes
 from sim.search.inevitable import inevitable_at
 from sim.search.interleavings import Interleavings
@@ -59,6 +60,7 @@ def test_numbers_are_those_of_going_through_all_runs(program: Programs) -> None:
             classes = Classes(runs)
             assert runs.total == len(every)
             assert classes.total == len(traces)
+            assert reduced.classes(scenario(program), retries, 1 << 20) == len(traces)
             assert sum((way.probability for way in every), Fraction(0)) == 1
             passed = {text(finding): passing for finding, passing in runs.findings.items()}
             reaching: dict[str, list[brute.Way]] = {}

@@ -8,6 +8,7 @@ from math import factorial, prod
 import pytest
 
 from sim.engine.scenario import Scenario
+from sim.search import reduced
 from sim.search.classes import Classes
 from sim.search.sample import interleavings
 from tests.search import textbook
@@ -57,6 +58,31 @@ def counted(scenario: Scenario) -> tuple[int, int]:
 )
 def test_known_answers(scenario: Scenario, runs: int, classes: int) -> None:
     assert counted(scenario) == (runs, classes)
+    assert reduced.classes(scenario, 2, 1 << 20) == classes
+
+
+@pytest.mark.parametrize(
+    ("scenario", "classes"),
+    [
+        (textbook.indexer(11), 1),
+        (textbook.indexer(12), 8),
+        (textbook.indexer(15), 4_096),
+        (textbook.filesystem(13), 1),
+        (textbook.filesystem(14), 2),
+        (textbook.filesystem(16), 8),
+        (textbook.filesystem(18), 32),
+        (textbook.filesystem(19), 64),
+        (textbook.readers(13), 8_192),
+    ],
+    ids=lambda value: value.name if isinstance(value, Scenario) else str(value),
+)
+def test_known_classes_of_what_has_too_many_states(scenario: Scenario, classes: int) -> None:
+    """A dozen tasks that hardly meet have more states than there is memory."""
+    assert reduced.classes(scenario, 2, 1 << 20) == classes
+
+
+def test_what_would_take_too_many_nodes_is_not_counted() -> None:
+    assert reduced.classes(textbook.philosophers(6), 2, 50) is None
 
 
 @pytest.mark.parametrize("n", range(2, 7))
