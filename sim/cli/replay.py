@@ -88,7 +88,7 @@ def replay_command(
 
 def _numbered(scenario: Scenario, name: str, number: int, model: str | None) -> Schedule:
     """The schedule of an interleaving, by its number."""
-    from sim.search.numbering import Numbering  # noqa: PLC0415 - a schedule is replayed without numpy
+    from sim.search.counting.numbering import Numbering  # noqa: PLC0415 - a schedule is replayed without numpy
 
     if model is not None and model != model_digest():
         message = f"{name}: counted in model {model}, this is {model_digest()}, where {number} is another interleaving"
@@ -98,7 +98,7 @@ def _numbered(scenario: Scenario, name: str, number: int, model: str | None) -> 
 
 def _number_of(run: Run) -> tuple[int, bool]:
     """The number of a run, and whether it ends there: else it is that of the first one that begins so."""
-    from sim.search.numbering import Numbering  # noqa: PLC0415 - as above
+    from sim.search.counting.numbering import Numbering  # noqa: PLC0415 - as above
 
     numbering = Numbering(run.scenario)
     picks = numbering.picks_of(run)

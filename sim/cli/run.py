@@ -54,6 +54,6 @@ def run_command(
 
 
 def _sampled(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks:
-    from sim.search.sample import sample  # noqa: PLC0415 - a walk needs no numpy
+    from sim.search.counting.sample import sample  # noqa: PLC0415 - a walk needs no numpy
 
     return sample(scenario, strategy, seed, retries)

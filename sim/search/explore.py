@@ -146,7 +146,7 @@ def explore(
         found += starving if starvation else []
     seconds, counts = many.seconds, None
     if not many.unexpanded and counting is not None:
-        from sim.search.count import Count  # noqa: PLC0415 - nor does whoever counts nothing
+        from sim.search.counting.count import Count  # noqa: PLC0415 - nor does whoever counts nothing
 
         count = Count(many.frontier, counting, budget.after(seconds), tick)
         momentary = [(one, many.numbers(one.finding)) for one in found if one.witness.lasso is None]

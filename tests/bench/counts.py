@@ -17,12 +17,12 @@ from rich.table import Table
 
 from sim.engine.scenario import Scenario
 from sim.scenarios.library import recipe_named
-from sim.search import reduced
+from sim.search.counting import reduced
 from sim.search.explore import explore
 from sim.search.result import Counting
 from sim.view.numbers import number
 from tests.bench.rounds import progress
-from tests.search import textbook
+from tests.search.counting import textbook
 
 MOST = 1 << 21
 MANY = 1_000_000

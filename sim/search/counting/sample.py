@@ -12,8 +12,8 @@ from sim.engine.frontier import Frontier
 from sim.engine.product import Product
 from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks
-from sim.search.classes import Classes
-from sim.search.interleavings import Interleavings
+from sim.search.counting.classes import Classes
+from sim.search.counting.interleavings import Interleavings
 
 INTERLEAVINGS, CLASSES = "uniform", "uniform-classes"
 

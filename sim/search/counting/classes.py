@@ -24,10 +24,10 @@ from sim.engine.operations import HALTED, Access
 from sim.engine.product import WORD
 from sim.engine.scheduler import Picks
 from sim.engine.visited import U32, U64, Batch, Index, Mask, Visited
-from sim.search.dag import Dag, edges_of
-from sim.search.exact import Numbers, nth_way, ways
-from sim.search.interleavings import Interleavings
-from sim.search.passing import Passing
+from sim.search.counting.dag import Dag, edges_of
+from sim.search.counting.exact import Numbers, nth_way, ways
+from sim.search.counting.interleavings import Interleavings
+from sim.search.counting.passing import Passing
 from sim.search.result import CountError
 
 _CHUNK = 1 << 16

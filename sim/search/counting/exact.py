@@ -1,10 +1,12 @@
 """Whole numbers and fractions that no machine word holds, one per node of a graph, from what they leave modulo primes.
 
-A sum over all ways (`sim.search.dag`) is taken modulo one prime after the other, until their product exceeds what the
-sum may be; the Chinese remainder theorem then has one number to offer. The bound is taken first, and is one: it is
-summed in floating point with a factor to spare, or told by the degrees of the nodes where that overflows. A fraction is
-summed as it stands, its denominators being units modulo a prime above them, and comes out as a whole number once a
-common denominator is multiplied in; that is found as the highest power of each prime that any way can collect.
+A sum over all ways (`sim.search.counting.dag`) is taken modulo one number after the other, with no factor in common,
+until their product exceeds what the sum may be; the Chinese remainder theorem then has one answer to offer. The bound
+is taken first, and is one: it is summed in floating point with a factor to spare, or told by the degrees of the nodes
+where that overflows.
+
+A fraction is summed as it stands, modulo primes, where its denominators have inverses. It comes out as a whole number
+once a common denominator is multiplied in; that is the highest power of each small prime that any way can collect.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.engine.visited import U64, Mask
-from sim.search.dag import Dag
+from sim.search.counting.dag import Dag
 
 _WORD = 1 << 64
 _SPARE = 2

@@ -23,8 +23,8 @@ from sim.engine.scheduler import Picks
 from sim.engine.stepper import run
 from sim.engine.visited import Index, Mask
 from sim.engine.world import Offer
-from sim.search.dag import edges_of
-from sim.search.passing import Passing
+from sim.search.counting.dag import edges_of
+from sim.search.counting.passing import Passing
 
 _CHUNK = 1 << 16
 

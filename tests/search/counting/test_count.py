@@ -12,15 +12,15 @@ from sim.engine.automata import Automata
 from sim.engine.frontier import Frontier
 from sim.engine.operations import Finding
 from sim.engine.product import Product
-from sim.search import reduced
-from sim.search.classes import Classes
-from sim.search.inevitable import inevitable_at
-from sim.search.interleavings import Interleavings
-from sim.search.passing import passings
-from sim.search.preemptions import fewest
+from sim.search.counting import reduced
+from sim.search.counting.classes import Classes
+from sim.search.counting.inevitable import inevitable_at
+from sim.search.counting.interleavings import Interleavings
+from sim.search.counting.passing import passings
+from sim.search.counting.preemptions import fewest
 from tests.engine.mini import Naive, programs, scenario
 from tests.engine.test_laws import ABBA, PULSE, SPIN, Programs, laws
-from tests.search import brute
+from tests.search.counting import brute
 
 MOST = 1500
 TWICE: Programs = ((("choose", 0, 1), ("report", 1), ("report", 0)), (("add", 0, 1),), (("add", 0, 1), ("load", 0)))

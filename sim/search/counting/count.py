@@ -17,14 +17,14 @@ from sim.engine.automata import Automata
 from sim.engine.frontier import Frontier
 from sim.engine.product import Product
 from sim.engine.stepper import run
-from sim.search import reduced
-from sim.search.classes import Classes
-from sim.search.estimate import estimate
+from sim.search.counting import reduced
+from sim.search.counting.classes import Classes
+from sim.search.counting.estimate import estimate
+from sim.search.counting.inevitable import inevitable_at
+from sim.search.counting.interleavings import Interleavings
+from sim.search.counting.passing import passings
+from sim.search.counting.preemptions import fewest, preempted
 from sim.search.graph import rounds
-from sim.search.inevitable import inevitable_at
-from sim.search.interleavings import Interleavings
-from sim.search.passing import passings
-from sim.search.preemptions import fewest, preempted
 from sim.search.result import Budget, CountError, Counting, Counts, Found, Progress, Reach
 
 _NODES = 1 << 15

@@ -20,9 +20,9 @@ from sim.engine.frontier import Frontier
 from sim.engine.operations import Finding
 from sim.engine.scheduler import Picks
 from sim.engine.visited import U32, Index, Mask
-from sim.search.dag import Dag
-from sim.search.exact import Numbers, Walk, nth_way, ways
-from sim.search.passing import Passing, passings
+from sim.search.counting.dag import Dag
+from sim.search.counting.exact import Numbers, Walk, nth_way, ways
+from sim.search.counting.passing import Passing, passings
 
 _CHUNK = 1 << 16
 

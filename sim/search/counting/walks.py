@@ -8,8 +8,8 @@ import numpy as np
 
 from sim.engine.dice import below_many
 from sim.engine.visited import U64, Index, Mask
-from sim.search.interleavings import Interleavings
-from sim.search.passing import Passing
+from sim.search.counting.interleavings import Interleavings
+from sim.search.counting.passing import Passing
 
 
 def walks(runs: Interleavings, seeds: U64) -> Iterator[tuple[Index, Index]]:

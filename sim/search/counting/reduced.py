@@ -3,8 +3,8 @@
 Tasks that touch different things multiply the states and add no class. A *persistent set* (Godefroid, "Partial-Order
 Methods for the Verification of Concurrent Systems", 1996) is enough of the tasks that can step: nothing that the others
 may ever do, until one of its steps is taken, depends on these steps. Taking the steps of one persistent set at each
-state, and carrying a sleep set along (`sim.search.classes`), completes exactly one run of each class. States in between
-are lost on the way, and so this counts, and decides nothing else.
+state, and carrying a sleep set along (`sim.search.counting.classes`), completes exactly one run of each class. States
+in between are lost on the way, and so this counts, and decides nothing else.
 
 What a task may ever do is read off its automaton, which is learned as it is run; a part that has not been learned could
 touch anything. So this begins as if there were no such part, and whenever something new was learned, it begins again. A

@@ -16,16 +16,16 @@ from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks, Walk
 from sim.engine.stepper import run
 from sim.scenarios.library import recipe_named
-from sim.search.classes import Classes
-from sim.search.interleavings import Interleavings
-from sim.search.numbering import Numbering
+from sim.search.counting.classes import Classes
+from sim.search.counting.interleavings import Interleavings
+from sim.search.counting.numbering import Numbering
+from sim.search.counting.sample import CLASSES, INTERLEAVINGS, interleavings, sample, sampled
+from sim.search.counting.walks import hits, walks
 from sim.search.result import CountError
-from sim.search.sample import CLASSES, INTERLEAVINGS, interleavings, sample, sampled
-from sim.search.walks import hits, walks
 from tests.engine.mini import Config, Naive, programs, scenario
 from tests.engine.test_laws import ABBA, SPIN, Programs, laws
-from tests.search import brute, textbook
-from tests.search.test_count import HELD, RETRY, TWICE
+from tests.search.counting import brute, textbook
+from tests.search.counting.test_count import HELD, RETRY, TWICE
 
 ROW_2 = recipe_named("np-to-leaf-exclusive").scenario({})
 

@@ -8,10 +8,10 @@ from math import factorial, prod
 import pytest
 
 from sim.engine.scenario import Scenario
-from sim.search import reduced
-from sim.search.classes import Classes
-from sim.search.sample import interleavings
-from tests.search import textbook
+from sim.search.counting import reduced
+from sim.search.counting.classes import Classes
+from sim.search.counting.sample import interleavings
+from tests.search.counting import textbook
 
 
 def counted(scenario: Scenario) -> tuple[int, int]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from sim.engine.frontier import Frontier
 from sim.engine.visited import Index, Mask
-from sim.search.dag import has_way_round
-from sim.search.passing import Passing
+from sim.search.counting.dag import has_way_round
+from sim.search.counting.passing import Passing
 
 _CHUNK = 1 << 16
 

@@ -1,0 +1,1 @@
+"""Exact answers about an exploration: how many, how likely, how few preemptions, from where on inevitable."""
