@@ -45,7 +45,8 @@ def explore_command(
 ) -> int:
     """Visit every state of every interleaving of SCENARIO.
 
-    Exit status 1 if something is found, 4 if a budget ended first and nothing was found before.
+    Exit status 1 if something is found, 4 if a budget ended first and nothing was found before. Ctrl-C while it counts
+    prints the verdict without the counts.
     """
     budget = Budget(
         None if for_ is None else amount(for_, "smhd", "--for"),
@@ -77,6 +78,8 @@ def explore_command(
         print_json(contract.of_exploration(exploration))
     else:
         print(exploration_report(exploration, recorded))
+    if exploration.interrupted:
+        return Status.INTERRUPTED
     return {
         Verdict.CLEAN: Status.CLEAN,
         Verdict.FINDING: Status.FINDING,

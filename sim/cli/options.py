@@ -83,8 +83,11 @@ def progress(what: str) -> Callable[[Progress], None]:
         if monotonic() - last < pause and now.frontier:
             return
         last = monotonic()
-        line = f"{what}: {now.states:,} states, depth {now.depth}, {now.frontier:,} to go, {now.seconds:.0f} s"
+        stage = f", {now.stage}" if now.stage else ""
+        level = "" if now.depth is None else f" depth {now.depth}, {now.frontier:,} to go,"
+        line = f"{what}{stage}: {now.states:,} states,{level} {now.seconds:.0f} s"
         if terminal:
+            line = line[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
             print("\r\x1b[K" + (line if now.frontier else ""), end="", file=sys.stderr, flush=True)
         elif now.frontier:
             print(line, file=sys.stderr, flush=True)

@@ -118,8 +118,8 @@ def explore(
 
     `merge=False` names local states by their whole history: the slow naming that tests compare with. `liveness=False`
     leaves out livelock and starvation, `starvation` makes a finding of the latter. `finals` asks for the final states
-    as well, `counting` for exact numbers of what has been explored to its end. `tick` is told of each level. Raises
-    EngineError where the model breaks a rule.
+    as well, `counting` for exact numbers of what has been explored to its end; Ctrl-C ends that, and keeps the verdict.
+    `tick` is told of each level. Raises EngineError where the model breaks a rule.
     """
     automata = Automata(merge=merge)
     product = Product(scenario, automata)
@@ -144,19 +144,21 @@ def explore(
         found += witnesses.going_round(LIVELOCK, trapped, many)
         starving = witnesses.going_round(STARVATION, held_up, many)
         found += starving if starvation else []
-    seconds, counts = many.seconds, None
+    seconds, counts, interrupted = many.seconds, None, False
     if not many.unexpanded and counting is not None:
         from sim.search.counting.count import Count  # noqa: PLC0415 - nor does whoever counts nothing
 
-        count = Count(many.frontier, counting, budget.after(seconds), tick)
-        momentary = [(one, many.numbers(one.finding)) for one in found if one.witness.lasso is None]
-        found = [*count.of(momentary, automata), *(one for one in found if one.witness.lasso is not None)]
-        counts = count.counts
+        try:
+            count = Count(many.frontier, counting, budget.after(seconds), tick)
+            momentary = [(one, many.numbers(one.finding)) for one in found if one.witness.lasso is None]
+            reached = [*count.of(momentary, automata), *(one for one in found if one.witness.lasso is not None)]
+            found, counts = reached, count.counts
+        except KeyboardInterrupt:
+            interrupted = True
     if checkpoint is not None and not many.unexpanded:
         checkpoint.clear()
-    return attrs.evolve(
-        _exploration(product, many, found, starving, unknown, finals=finals), seconds=seconds, counts=counts
-    )
+    said = _exploration(product, many, found, starving, unknown, finals=finals)
+    return attrs.evolve(said, seconds=seconds, counts=counts, interrupted=interrupted)
 
 
 def _exploration(

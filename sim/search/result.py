@@ -20,13 +20,14 @@ Where = tuple[int, tuple[tuple[str, int], ...]]
 
 @attrs.frozen
 class Progress:
-    """How far an exploration has come."""
+    """How far an exploration has come, or a `stage` after it, which may have no depth; over if nothing is to go."""
 
     states: int
     transitions: int
-    depth: int
+    depth: int | None
     frontier: int
     seconds: float
+    stage: str = ""
 
 
 @attrs.frozen
@@ -147,7 +148,8 @@ class Exploration:
 
     `unexpanded` states were reached and checked, but a budget ended before their steps were taken. `starving` are ways
     round that another choice would have led out of, and `unknown` names what there was too much of to look for.
-    `final_states` are those in which nobody can step, and `counts` is how much it was, where they were asked for.
+    `final_states` are those in which nobody can step, and `counts` is how much it was, where they were asked for
+    and nobody `interrupted` it.
     """
 
     scenario: Scenario
@@ -161,6 +163,7 @@ class Exploration:
     unknown: tuple[str, ...]
     final_states: tuple[dict[str, str], ...]
     counts: Counts | None = None
+    interrupted: bool = False
 
     @property
     def verdict(self) -> Verdict:

@@ -60,6 +60,8 @@ def amount_lines(exploration: Exploration) -> list[str]:
     """How much there was to do, and what the sentence above rounds."""
     e, counts = exploration, exploration.counts
     lines = [f"{e.transitions:,} transitions, depth {e.depth}, {e.seconds:.1f} s"]
+    if exploration.interrupted:
+        lines[0] += "; interrupted, so nothing was counted"
     if counts is None:
         return lines
     lines[0] += f"; counted in {counts.seconds:.1f} s"

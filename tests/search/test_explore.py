@@ -15,7 +15,7 @@ from sim.engine import crew, frontier, visited
 from sim.engine.visited import Visited
 from sim.scenarios.library import recipe_named
 from sim.search.explore import explore
-from sim.search.result import Budget, Exploration, Progress, Verdict
+from sim.search.result import Budget, Counting, Exploration, Progress, Verdict
 
 ROW_1, ROW_2 = recipe_named("np-to-leaf-shared"), recipe_named("np-to-leaf-exclusive")
 
@@ -47,6 +47,19 @@ def test_a_cut_exploration_is_a_beginning_of_the_whole_one() -> None:
         assert len(cut.found) == (levels >= 24) + (levels >= 32)
         assert (cut.unexpanded == 0) == (cut.states == whole.states)
         assert cut.verdict is (Verdict.FINDING if levels >= 24 else Verdict.UNDECIDED)
+
+
+def test_an_interrupted_count_keeps_the_verdict() -> None:
+    def tick(progress: Progress) -> None:
+        if progress.stage:
+            raise KeyboardInterrupt
+
+    whole = explore(ROW_2.scenario({}))
+    cut = explore(ROW_2.scenario({}), counting=Counting(), tick=tick)
+    assert cut.interrupted
+    assert (cut.found, cut.states, cut.counts) == (whole.found, whole.states, None)
+    with pytest.raises(KeyboardInterrupt):
+        explore(ROW_2.scenario({}), counting=Counting(), tick=lambda _: tick(Progress(0, 0, 0, 0, 0.0, "exploring")))
 
 
 @pytest.mark.parametrize("budget", [Budget(seconds=0.0), Budget(memory=1)])

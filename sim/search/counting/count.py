@@ -16,6 +16,7 @@ import attrs
 from sim.engine.automata import Automata
 from sim.engine.frontier import Frontier
 from sim.engine.product import Product
+from sim.engine.scenario import Scenario
 from sim.engine.stepper import run
 from sim.search.counting import reduced
 from sim.search.counting.classes import Classes
@@ -30,6 +31,9 @@ from sim.search.result import Budget, CountError, Counting, Counts, Found, Progr
 _NODES = 1 << 15
 """What is gone through, one by one, for the number of classes where there are too many states to count."""
 
+_BYTES = 128
+"""What the graph of interleavings and that of classes take for each step."""
+
 Tick = Callable[[Progress], None]
 
 
@@ -38,46 +42,54 @@ def is_retrying(frontier: Frontier) -> bool:
     return any(rounds(moves) for moves in frontier.moves.values())
 
 
-def bounded(frontier: Frontier, retries: int, most: int, budget: Budget, tick: Tick | None) -> Interleavings | None:
-    """Every interleaving of what has been explored with so many retries; None if that takes more than it may."""
+def bounded(scenario: Scenario, retries: int, most: int, budget: Budget, tick: Tick | None) -> Frontier | None:
+    """The states of all runs with so many retries; None if that takes more than it may."""
     begun = time.perf_counter()
 
     def stop(more: int) -> bool:
         return again.visited.count > most or budget.spent(time.perf_counter() - begun, more)
 
-    again = Frontier(Product(frontier.product.scenario, Automata(retries=retries)), stop, want_tops=False)
+    again = Frontier(Product(scenario, Automata(retries=retries)), stop, want_tops=False)
     for depth, level in enumerate(again.levels()):
         if tick is not None:
             seconds = time.perf_counter() - begun
-            tick(Progress(again.visited.count, again.transitions, depth, len(level), seconds))
-    return None if again.unexpanded else Interleavings(again)
+            stage = f"counting, {retries or 'no'} {'retry' if retries == 1 else 'retries'}"
+            tick(Progress(again.visited.count, again.transitions, depth, len(level), seconds, stage))
+    return None if again.unexpanded else again
 
 
 class Count:
     """All that is counted of one exploration that is over."""
 
     def __init__(self, frontier: Frontier, counting: Counting, budget: Budget, tick: Tick | None) -> None:
-        self._begun = time.perf_counter()
+        self._begun, self._tick = time.perf_counter(), tick
         self._frontier, self._bound = frontier, counting.retries if is_retrying(frontier) else None
         self._passings = passings(frontier)
-        self._runs: Interleavings | None = None
-        if self._bound is None and frontier.visited.count <= counting.states:
-            self._runs = Interleavings(frontier)
-        while self._runs is None and self._bound is not None:
-            self._runs = bounded(frontier, self._bound, counting.states, budget, tick)
-            if self._runs is not None or not self._bound:
-                break
-            self._bound -= 1
+        self._runs = self._narrowed(counting.states, budget)
         self._classes: Classes | None = None
         if self._runs is not None:
+            self._tell("counting classes")
             with suppress(CountError):
                 self._classes = Classes(self._runs)
+
+    def _narrowed(self, most: int, budget: Budget) -> Interleavings | None:
+        """Every interleaving within the bound, which is lowered until there is room; None if there is none."""
+        graph = self._frontier if self._bound is None and self._frontier.visited.count <= most else None
+        while graph is None and self._bound is not None:
+            graph = bounded(self._frontier.product.scenario, self._bound, most, budget, self._tick)
+            if graph is None and not self._bound:
+                break
+            self._bound -= graph is None
+        if graph is None or budget.spent(time.perf_counter() - self._begun, _BYTES * graph.transitions):
+            return None
+        self._tell("counting interleavings")
+        return Interleavings(graph)
 
     @property
     def counts(self) -> Counts:
         """How much there was."""
         runs, scenario = self._runs, self._frontier.product.scenario
-        return Counts(
+        counts = Counts(
             retries=self._bound,
             states=None if runs is None else len(runs.dag),
             interleavings=None if runs is None else runs.total,
@@ -85,6 +97,8 @@ class Count:
             estimate=estimate(scenario, self._bound) if runs is None else None,
             seconds=time.perf_counter() - self._begun,
         )
+        self._tell("")
+        return counts
 
     def _total_classes(self) -> int | None:
         if self._runs is None:
@@ -96,7 +110,8 @@ class Count:
         scenario, passed = self._frontier.product.scenario, self._passings
         least = fewest(self._frontier, {one.finding: passed[one.finding] for one, _ in found})
         said = []
-        for one, way in found:
+        for number, (one, way) in enumerate(found, 1):
+            self._tell(f"finding {number} of {len(found)}")
             few = least[one.finding]
             reach = Reach(
                 preempted=preempted(scenario, one.picks, automata),
@@ -106,6 +121,13 @@ class Count:
             )
             said.append(attrs.evolve(one, reach=self._counted(one, reach)))
         return said
+
+    def _tell(self, stage: str) -> None:
+        """Say what is being counted; nothing: that all is."""
+        if self._tick is not None:
+            states = self._frontier.visited.count
+            seconds = time.perf_counter() - self._begun
+            self._tick(Progress(states, self._frontier.transitions, None, bool(stage), seconds, stage))
 
     def _counted(self, one: Found, reach: Reach) -> Reach:
         if self._runs is None:

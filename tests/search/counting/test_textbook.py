@@ -96,11 +96,11 @@ def test_all_philosophers_but_one_class_of_them_eat(n: int) -> None:
 
 @pytest.mark.parametrize(
     "lengths",
-    [(1,), (3, 4, 5), (32, 33), (22, 22, 22, 22), (40, 40, 40), (60, 60, 60)],
+    [(1,), (3, 4, 5), (32, 33), (22, 22, 22, 22), (40, 40, 40), (60, 60, 60), (250, 250, 3)],
     ids=lambda lengths: "+".join(map(str, lengths)),
 )
 def test_tasks_that_never_meet_interleave_in_as_many_ways_as_a_multinomial_says(lengths: tuple[int, ...]) -> None:
-    """Past 2**64 (22 four times is 4.2e50), past 10**30, and to the last digit."""
+    """Past 2**64, past 10**30, past what the widest moduli make together, and to the last digit."""
     expected = factorial(sum(lengths)) // prod(map(factorial, lengths))
     assert counted(textbook.apart(*lengths)) == (expected, 1)
 
