@@ -54,12 +54,12 @@ def test_an_interrupted_count_keeps_the_verdict() -> None:
         if progress.stage:
             raise KeyboardInterrupt
 
-    whole = explore(ROW_2.scenario({}))
-    cut = explore(ROW_2.scenario({}), counting=Counting(), tick=tick)
+    scenario = ROW_2.scenario({})
+    whole, cut = explore(scenario), explore(scenario, counting=Counting(), tick=tick)
     assert cut.interrupted
     assert (cut.found, cut.states, cut.counts) == (whole.found, whole.states, None)
     with pytest.raises(KeyboardInterrupt):
-        explore(ROW_2.scenario({}), counting=Counting(), tick=lambda _: tick(Progress(0, 0, 0, 0, 0.0, "exploring")))
+        explore(scenario, counting=Counting(), tick=lambda _: tick(Progress(0, 0, 0, 0, 0.0, "exploring")))
 
 
 @pytest.mark.parametrize("budget", [Budget(seconds=0.0), Budget(memory=1)])
