@@ -9,6 +9,7 @@ from sim.engine.operations import load
 from sim.engine.routines import routine
 from sim.tdx.locks import Mode
 from sim.tdx.sept import SeptEntry, bts_tdel
+from sim.tdx.status import Operand
 from sim.tdx.tdg_mem import ACCEPT, Accepted
 from sim.tdx.vp_enter import VpEnter
 
@@ -41,7 +42,29 @@ class Module_1_5_28(Module_1_5_01):
         return Accepted.BUSY if await bts_tdel(entry, ACCEPT) else None
 
 
-RELEASES = (Module_1_5_01, Module_1_5_28)
+@attrs.frozen(eq=False)
+class Module_2_0_08(Module_1_5_01):
+    """As read in 2.0.08: locks, stepping, ACCEPT and the TDH.MEM leafs are those of 1.5.01, so "OLD".
+
+    UNBLOCK names RCX where it says that tracking is not done.
+    """
+
+    VERSION = "2.0.08"
+    UNTRACKED_UNBLOCK = Operand.RCX
+
+
+@attrs.frozen(eq=False)
+class Module_2_0_14(Module_1_5_28):
+    """As read in 2.0.14: RANGE.BLOCK and the tail of TDH.VP.ENTER, which releases a shared tree lock, so "NEW".
+
+    That the rest is as in 1.5.28 is likely, and was not read.
+    """
+
+    VERSION = "2.0.14"
+    UNTRACKED_UNBLOCK = Operand.RCX
+
+
+RELEASES = (Module_1_5_01, Module_1_5_28, Module_2_0_08, Module_2_0_14)
 
 
 def release_named(version: str) -> type[VpEnter]:

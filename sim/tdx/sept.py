@@ -49,7 +49,7 @@ class SeptState(Enum):
 
 @attrs.frozen(cache_hash=True)
 class SeptEntry:
-    """The word: state, page (0: none), who holds TDEL, and TDHP."""
+    """The word: state, page (0: none, or an S-EPT page that no scenario touches), who holds TDEL, and TDHP."""
 
     state: SeptState = SeptState.FREE
     pfn: int = 0
@@ -72,7 +72,8 @@ class _Entries:
         return (
             isinstance(entry, SeptEntry)
             and entry.state in members(SeptState)
-            and (entry.pfn in self.pfns if entry.state.is_leaf else entry.pfn == 0)
+            and (entry.pfn in self.pfns or (entry.pfn == 0 and not entry.state.is_leaf))
+            and (entry.pfn == 0 or entry.state is not SeptState.FREE)
             and (entry.tdel is None or entry.tdel.task in self.tasks)
             and entry.tdhp in BOOL
         )
@@ -102,6 +103,15 @@ def _commit(
 ) -> tuple[Outcome, ...]:
     tdel = Holder(task, held_by) if held_by else None
     return write(None, SeptEntry(state, pfn, tdel, values[0].tdhp and keep_tdhp))
+
+
+def _fill(_task: str, _values: tuple[SeptEntry, ...]) -> tuple[Outcome, ...]:
+    return write(None, *(SeptEntry() for _ in _values))
+
+
+def fill(name: str, entries: tuple[Cell[SeptEntry], ...]) -> Operation[None]:
+    """A new S-EPT page, of which every entry is FREE. Nobody walks to it yet, so one step."""
+    return Operation(f"{name}.fill", entries, _fill)
 
 
 def bts_tdel(entry: Cell[SeptEntry], leaf: str) -> Operation[Try]:

@@ -2,7 +2,7 @@
 
 Left out: the PAMT entries of the 2M and 1G ranges around a page (taken shared by everybody here), `chldcnt`, the key
 state and lifecycle checks (a TD that runs passes them), and S-EPT levels above 2M (the walk reads one entry a level,
-and all of them are NL_MAPPED for good).
+and all of them are NL_MAPPED for good). All gfns lie in one 2M range.
 """
 
 from __future__ import annotations
@@ -49,6 +49,16 @@ class PageType(Enum):
 
     NDA = 0
     REG = 3
+    EPT = 5
+
+
+_ABOVE = SeptEntry(SeptState.NL_MAPPED)
+
+
+def _type_of(pfn: int, mapped: list[int], table: list[int]) -> PageType:
+    if pfn in table:
+        return PageType.EPT
+    return PageType.REG if pfn in mapped else PageType.NDA
 
 
 @attrs.frozen(eq=False)
@@ -83,9 +93,17 @@ class Td:
     vps: tuple[tuple[str, Vp], ...]
 
     @classmethod
-    def build(cls, sept: dict[str, SeptEntry], pfns: int, vps: tuple[str, ...], tasks: tuple[str, ...]) -> Td:
+    def build(
+        cls,
+        sept: dict[str, SeptEntry],
+        pfns: int,
+        vps: tuple[str, ...],
+        tasks: tuple[str, ...],
+        sept_2m: SeptEntry = _ABOVE,
+    ) -> Td:
         """A TD whose S-EPT maps `sept` (by gfn, at 4K) onto pages 1..pfns, for these vCPUs and tasks."""
         mapped = [entry.pfn for entry in sept.values()]
+        table = [sept_2m.pfn]
         known = tuple(range(1, pfns + 1))
         return cls(
             tdr=sharex("tdr", tasks),
@@ -93,12 +111,12 @@ class Td:
             sept_tree=sharex("sept.tree", tasks),
             epoch_lock=sharex("epoch.lock", tasks),
             epoch_refcount=counts(len(vps)),
-            sept_2m=sept_entry("sept[2M]", SeptEntry(SeptState.NL_MAPPED), (), tasks),
+            sept_2m=sept_entry("sept[2M]", sept_2m, known, tasks),
             sept=tuple((gfn, sept_entry(f"sept[{gfn}]", entry, known, tasks)) for gfn, entry in sept.items()),
             pages=tuple(
                 Page(
                     sharex(f"pamt[{pfn}]", tasks),
-                    Cell(f"pamt[{pfn}].pt", PageType.REG if pfn in mapped else PageType.NDA, members(PageType)),
+                    Cell(f"pamt[{pfn}].pt", _type_of(pfn, mapped, table), members(PageType)),
                     epoch(f"pamt[{pfn}].bepoch"),
                 )
                 for pfn in known
@@ -106,8 +124,14 @@ class Td:
             vps=tuple((name, Vp(sharex(f"{name}.tdvpr", tasks), epoch(f"{name}.epoch"))) for name in vps),
         )
 
-    def entry(self, gfn: str) -> Cell[SeptEntry]:
-        return next(cell for name, cell in self.sept if name == gfn)
+    def entry(self, gfn: str, level: int = 0) -> Cell[SeptEntry]:
+        """The entry that maps `gfn` at a level, 0 being 4K and 1 being 2M."""
+        return self.sept_2m if level else next(cell for name, cell in self.sept if name == gfn)
+
+    @property
+    def children(self) -> tuple[Cell[SeptEntry], ...]:
+        """The entries of the S-EPT page below the 2M entry."""
+        return tuple(cell for _, cell in self.sept)
 
     def page(self, pfn: int) -> Page:
         return self.pages[pfn - 1]
@@ -156,7 +180,7 @@ class Module:
         await release(self.td.tdr, Mode.SHARED)
 
     @routine
-    async def lock_sept_entry(self, gfn: str, leaf: str, tree: Mode) -> tuple[Status | None, SeptEntry]:
+    async def lock_sept_entry(self, gfn: str, leaf: str, tree: Mode, level: int = 0) -> tuple[Status | None, SeptEntry]:
         """TDR, OP_STATE, the tree in mode `tree`, the walk, the entry; gives the entry as read under its lock.
 
         helpers.c:lock_sept_check_and_walk_internal, sept_manager.c:secure_ept_walk. The walk takes no entry locks
@@ -170,11 +194,10 @@ class Module:
         if busy:
             await self.unlock_td()
             return operand_busy(Operand.SEPT_TREE, busy), none
-        parent = await load(self.td.sept_2m)
-        if parent.state is not SeptState.NL_MAPPED:
+        if not level and (await load(self.td.sept_2m)).state is not SeptState.NL_MAPPED:
             await self.unlock_sept(tree)
             return Status(Code.TDX_EPT_WALK_FAILED, Operand.RCX), none
-        entry = self.td.entry(gfn)
+        entry = self.td.entry(gfn, level)
         busy = await self.sept_lock_acquire_host(entry, leaf)
         if busy:
             await self.unlock_sept(tree)
@@ -197,9 +220,9 @@ class Module:
             await btr_tdhp(entry)
         return busy
 
-    def commit(self, gfn: str, state: SeptState, pfn: int = 0, *, held_by: str = "") -> Operation[None]:
+    def commit(self, gfn: str, state: SeptState, pfn: int = 0, *, held_by: str = "", level: int = 0) -> Operation[None]:
         """Store an entry's new state, as this release does it."""
-        return commit(self.td.entry(gfn), state, pfn, held_by=held_by, keep_tdhp=self.KEEPS_TDHP)
+        return commit(self.td.entry(gfn, level), state, pfn, held_by=held_by, keep_tdhp=self.KEEPS_TDHP)
 
     @routine
     async def lock_page(self, pfn: int, leaf: str) -> Try:

@@ -21,13 +21,14 @@ TRACK = "TDH.MEM.TRACK"
 REMOVE = "TDH.MEM.PAGE.REMOVE"
 WBINVD = "TDH.PHYMEM.PAGE.WBINVD"
 
-_BLOCKED_FORM = (
+BLOCKED_FORM = (
     (SeptState.MAPPED, SeptState.BLOCKED),
     (SeptState.PENDING, SeptState.PENDING_BLOCKED),
+    (SeptState.NL_MAPPED, SeptState.NL_BLOCKED),
 )
 
 
-def _state_incorrect() -> Status:
+def state_incorrect() -> Status:
     return Status(Code.TDX_EPT_ENTRY_STATE_INCORRECT, Operand.RCX)
 
 
@@ -49,7 +50,7 @@ class TdhMem(Module):
     async def _page_aug(self, gfn: str, state: SeptState, pfn: int) -> Status:
         if state is not SeptState.FREE:
             await btr_tdel(self.td.entry(gfn))
-            return _state_incorrect()
+            return state_incorrect()
         busy = await self.lock_page(pfn, AUG)
         if busy:
             await btr_tdel(self.td.entry(gfn))
@@ -63,29 +64,29 @@ class TdhMem(Module):
         return SUCCESS
 
     @routine
-    async def tdh_mem_range_block(self, gfn: str) -> Status:
+    async def tdh_mem_range_block(self, gfn: str, level: int = 0) -> Status:
         """tdh_mem_range_block.c: the tree exclusively. Already blocked is a warning class, and not success either."""
-        failed, entry = await self.lock_sept_entry(gfn, BLOCK, Mode.EXCLUSIVE)
+        failed, entry = await self.lock_sept_entry(gfn, BLOCK, Mode.EXCLUSIVE, level)
         if failed:
             return failed
-        status = await self._range_block(gfn, entry.state, entry.pfn)
+        status = await self._range_block(gfn, entry.state, entry.pfn, level)
         await self.unlock_sept(Mode.EXCLUSIVE)
         return status
 
     @routine
-    async def _range_block(self, gfn: str, state: SeptState, pfn: int) -> Status:
+    async def _range_block(self, gfn: str, state: SeptState, pfn: int, level: int) -> Status:
         """The blocked state, then BEPOCH := td_epoch, then the entry's lock.
 
         The module reads td_epoch and writes BEPOCH in two steps. Whoever reads BEPOCH holds this entry's lock, and
         TRACK ages a sampled epoch as it ages a stored one, so one step here.
         """
-        blocked = dict(_BLOCKED_FORM).get(state)
+        blocked = dict(BLOCKED_FORM).get(state)
         if blocked is None:
-            await btr_tdel(self.td.entry(gfn))
-            return Status(Code.TDX_GPA_RANGE_ALREADY_BLOCKED, Operand.RCX) if state.is_blocked else _state_incorrect()
-        await self.commit(gfn, blocked, pfn, held_by=BLOCK)
+            await btr_tdel(self.td.entry(gfn, level))
+            return Status(Code.TDX_GPA_RANGE_ALREADY_BLOCKED, Operand.RCX) if state.is_blocked else state_incorrect()
+        await self.commit(gfn, blocked, pfn, held_by=BLOCK, level=level)
         await store(self.td.page(pfn).bepoch, Epoch.CURRENT)
-        await btr_tdel(self.td.entry(gfn))
+        await btr_tdel(self.td.entry(gfn, level))
         return SUCCESS
 
     @routine
@@ -122,12 +123,12 @@ class TdhMem(Module):
     async def _page_remove(self, gfn: str, state: SeptState, pfn: int) -> Status:
         if not state.is_leaf:
             await btr_tdel(self.td.entry(gfn))
-            return _state_incorrect()
+            return state_incorrect()
         busy = await self.lock_page(pfn, REMOVE)
         if busy:
             await btr_tdel(self.td.entry(gfn))
             return operand_busy(Operand.RCX, busy)
-        failed = await self._check_tracked(state, pfn)
+        failed = await self.check_tracked(state, pfn)
         if failed:
             await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
             await btr_tdel(self.td.entry(gfn))
@@ -137,7 +138,7 @@ class TdhMem(Module):
         return SUCCESS
 
     @routine
-    async def _check_tracked(self, state: SeptState, pfn: int) -> Status | None:
+    async def check_tracked(self, state: SeptState, pfn: int) -> Status | None:
         """Blocked, and then out of every TLB: op_state_lookup.c demands both once the TD is RUNNABLE."""
         if not state.is_blocked:
             return Status(Code.TDX_GPA_RANGE_NOT_BLOCKED, Operand.RCX)

@@ -34,7 +34,7 @@ from sim.tdx.locks import Mode, release, try_lock
 from sim.tdx.sept import SeptState
 from sim.tdx.status import Operand, Status
 from sim.tdx.td import operand_busy
-from sim.tdx.tdh_mem import TdhMem
+from sim.tdx.tdh_sept import TdhSept
 
 STEPPING_EPF_THRESHOLD = 6
 EPF_GPA_LIST_SIZE = 32
@@ -76,7 +76,7 @@ class Filtered:
 
 
 @attrs.frozen(eq=False)
-class ZeroStep(TdhMem):
+class ZeroStep(TdhSept):
     """The filter that TDH.VP.ENTER runs."""
 
     STEPPING_TREE_MODE = Mode.EXCLUSIVE

@@ -17,7 +17,7 @@ from sim.engine.routines import Call, routine
 from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Walk
 from sim.engine.world import Run
-from sim.tdx.releases import Module_1_5_01, Module_1_5_28
+from sim.tdx.releases import RELEASES, Module_1_5_01, Module_1_5_28
 from sim.tdx.sept import SeptEntry, SeptState
 from sim.tdx.td import Td
 from sim.tdx.tdg_mem import TdgMem
@@ -29,10 +29,14 @@ STATES = [S.FREE, S.MAPPED, S.BLOCKED, S.PENDING, S.PENDING_BLOCKED, S.NL_MAPPED
 INCORRECT = "TDX_EPT_ENTRY_STATE_INCORRECT|RCX"
 NOT_BLOCKED = "TDX_GPA_RANGE_NOT_BLOCKED|RCX"
 ALREADY = "TDX_GPA_RANGE_ALREADY_BLOCKED|RCX"
+NOT_FREE = "TDX_EPT_PAGE_NOT_FREE|RCX"
+UNTRACKED = ("TDX_TLB_TRACKING_NOT_DONE|SEPT_TREE", "TDX_TLB_TRACKING_NOT_DONE|RCX")
+WALK = "TDX_EPT_WALK_FAILED|RCX"
 OK = "TDX_SUCCESS"
 
 AUG = {S.FREE: (OK, S.PENDING)}
 BLOCK = {
+    S.NL_MAPPED: (OK, S.NL_BLOCKED),
     S.MAPPED: (OK, S.BLOCKED),
     S.PENDING: (OK, S.PENDING_BLOCKED),
     S.BLOCKED: (ALREADY, S.BLOCKED),
@@ -45,6 +49,14 @@ REMOVE = {
     S.BLOCKED: (OK, S.FREE),
     S.PENDING_BLOCKED: (OK, S.FREE),
 }
+UNBLOCK = {
+    S.NL_BLOCKED: (OK, S.NL_MAPPED),
+    S.BLOCKED: (OK, S.MAPPED),
+    S.PENDING_BLOCKED: (OK, S.PENDING),
+}
+SEPT_ADD = {S.FREE: (OK, S.NL_MAPPED)}
+SEPT_REMOVE = {S.NL_MAPPED: (NOT_BLOCKED, S.NL_MAPPED), S.NL_BLOCKED: (OK, S.FREE)}
+SEPT_RD = {state: (OK, state) for state in STATES}
 ACCEPT = {
     S.FREE: ("EPT_VIOLATION", S.FREE),
     S.MAPPED: ("ALREADY_ACCEPTED", S.MAPPED),
@@ -59,11 +71,22 @@ LEAFS: dict[str, tuple[Callable[[TdgMem], Call[Any]], dict[S, tuple[str, S]]]] =
     "AUG": (lambda module: module.tdh_mem_page_aug("A", 2), AUG),
     "BLOCK": (lambda module: module.tdh_mem_range_block("A"), BLOCK),
     "REMOVE": (lambda module: module.tdh_mem_page_remove("A"), REMOVE),
+    "UNBLOCK": (lambda module: module.tdh_mem_range_unblock("A"), UNBLOCK),
+    "SEPT.RD": (lambda module: module.tdh_mem_sept_rd("A"), SEPT_RD),
     "ACCEPT": (lambda module: module.tdg_mem_page_accept("A"), ACCEPT),
+}
+LEAFS_2M: dict[str, tuple[Callable[[TdgMem], Call[Any]], dict[S, tuple[str, S]]]] = {
+    "BLOCK": (lambda module: module.tdh_mem_range_block("A", 1), BLOCK),
+    "UNBLOCK": (lambda module: module.tdh_mem_range_unblock("A", 1), UNBLOCK),
+    "SEPT.ADD": (lambda module: module.tdh_mem_sept_add("A", 1, 2), SEPT_ADD),
+    "SEPT.REMOVE": (lambda module: module.tdh_mem_sept_remove("A", 1), SEPT_REMOVE),
+    "SEPT.RD": (lambda module: module.tdh_mem_sept_rd("A", 1), SEPT_RD),
 }
 
 RESULT: Cell[str] = Cell(
-    "result", "", one_of(["", OK, INCORRECT, NOT_BLOCKED, ALREADY, *(a for a, _ in ACCEPT.values())])
+    "result",
+    "",
+    one_of(["", OK, INCORRECT, NOT_BLOCKED, ALREADY, NOT_FREE, *UNTRACKED, WALK, *(a for a, _ in ACCEPT.values())]),
 )
 
 
@@ -78,8 +101,13 @@ def run(module: TdgMem, call: Call[Any]) -> Run:
 
 
 def td_with(state: S) -> Td:
-    entry = SeptEntry(state, 1 if state.is_leaf else 0)
+    entry = SeptEntry(state, 0 if state is S.FREE else 1)
     return Td.build({"A": entry}, 2, ("v0",), ("v0",))
+
+
+def td_with_2m(state: S, child: S = S.FREE) -> Td:
+    below = SeptEntry(child, 0 if child is S.FREE else 3)
+    return Td.build({"A": below}, 3, ("v0",), ("v0",), SeptEntry(state, 0 if state is S.FREE else 1))
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -94,6 +122,65 @@ def test_every_leaf_on_every_state(leaf: str, state: S, module: type[TdgMem]) ->
     assert result.cells["result"] == said
     assert result.cells["sept[A]"].split(" ")[0] == after.name
     assert "TDEL" not in result.cells["sept[A]"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("leaf", LEAFS_2M)
+def test_every_leaf_on_every_state_of_a_2m_entry(leaf: str, state: S, module: type[TdgMem]) -> None:
+    enter, table = LEAFS_2M[leaf]
+    td = td_with_2m(state)
+    result = run(module(td), enter(module(td)))
+    said, after = table.get(state, (INCORRECT, state))
+    assert result.cells["result"] == said
+    assert result.cells["sept[2M]"].split(" ")[0] == after.name
+    assert "TDEL" not in result.cells["sept[2M]"]
+    locks = ("tdr", "op_state", "sept.tree", "pamt[1]", "pamt[2]")
+    assert {result.cells.get(lock, "free") for lock in locks} == {"free"}
+
+
+@pytest.mark.parametrize("state", [S.FREE, S.NL_BLOCKED, S.MAPPED, S.PENDING, S.BLOCKED])
+def test_nothing_is_found_below_what_is_no_mapped_table(state: S) -> None:
+    for leaf in ("AUG", "BLOCK", "REMOVE", "UNBLOCK", "SEPT.RD"):
+        module = Module_1_5_01(td_with_2m(state))
+        assert run(module, LEAFS[leaf][0](module)).cells["result"] == WALK
+
+
+@pytest.mark.parametrize("child", [S.MAPPED, S.PENDING, S.BLOCKED, S.PENDING_BLOCKED])
+def test_a_table_goes_only_when_all_of_it_is_free(child: S) -> None:
+    module = Module_1_5_01(td_with_2m(S.NL_BLOCKED, child))
+    assert run(module, module.tdh_mem_sept_remove("A", 1)).cells["result"] == NOT_FREE
+
+
+@pytest.mark.parametrize("module", RELEASES)
+def test_what_was_just_blocked_is_in_some_tlb(module: type[TdgMem]) -> None:
+    """A vCPU that entered before may use it still: UNBLOCK, SEPT.REMOVE and PAGE.REMOVE all want the TRACK sequence."""
+    tree, rcx = UNTRACKED
+    for block, then, said in (
+        ("tdh_mem_range_block", "tdh_mem_range_unblock", rcx if module.VERSION.startswith("2.0") else tree),
+        ("tdh_mem_range_block", "tdh_mem_page_remove", rcx),
+    ):
+        this = module(td_with(S.MAPPED))
+        calls = tuple(getattr(this, name)("A") for name in (block, then))
+        result = stepper.run(Scenario("leafs", (Task("v0", one_after_the_other(calls)),)), Walk(0))
+        assert result.cells["result"] == said
+    this = module(td_with_2m(S.NL_MAPPED))
+    calls = (this.tdh_mem_range_block("A", 1), this.tdh_mem_sept_remove("A", 1))
+    result = stepper.run(Scenario("leafs", (Task("v0", one_after_the_other(calls)),)), Walk(0))
+    assert result.cells["result"] == rcx
+
+
+@routine
+async def one_after_the_other(calls: tuple[Call[Any], ...]) -> None:
+    """Each of these, with no TRACK in between."""
+    for call in calls:
+        await note(call)
+
+
+def test_a_new_table_is_free_all_over() -> None:
+    module = Module_1_5_01(td_with_2m(S.FREE, S.PENDING))
+    cells = run(module, module.tdh_mem_sept_add("A", 1, 2)).cells
+    assert (cells["sept[2M]"], cells["sept[A]"]) == ("NL_MAPPED pfn 2", "FREE")
 
 
 @pytest.mark.parametrize("leaf", LEAFS)

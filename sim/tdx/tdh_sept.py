@@ -1,0 +1,122 @@
+"""TDH.MEM.SEPT.* and TDH.MEM.RANGE.UNBLOCK: what the host asks of the S-EPT's own pages, and taking a BLOCK back.
+
+Each leaf is the ordered steps of its C function (api_calls/<leaf>.c), at 4K (level 0) and 2M (level 1). Left out: L2
+S-EPT pages, `allow_existing`, and the interruption points that only those have.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from sim.engine.operations import load, store
+from sim.engine.routines import routine
+from sim.tdx.epoch import tracked
+from sim.tdx.locks import Mode, release
+from sim.tdx.sept import SeptState, btr_tdel, fill
+from sim.tdx.status import SUCCESS, Code, Operand, Status
+from sim.tdx.td import EPOCH, PageType, operand_busy
+from sim.tdx.tdh_mem import BLOCKED_FORM, TdhMem, state_incorrect
+
+SEPT_ADD = "TDH.MEM.SEPT.ADD"
+SEPT_REMOVE = "TDH.MEM.SEPT.REMOVE"
+SEPT_RD = "TDH.MEM.SEPT.RD"
+UNBLOCK = "TDH.MEM.RANGE.UNBLOCK"
+
+
+@attrs.frozen(eq=False)
+class TdhSept(TdhMem):
+    """The leafs on S-EPT pages."""
+
+    UNTRACKED_UNBLOCK = Operand.SEPT_TREE
+    """The operand with which UNBLOCK says that tracking is not done."""
+
+    @routine
+    async def tdh_mem_sept_add(self, gfn: str, level: int, pfn: int) -> Status:
+        """tdh_mem_sept_add.c: link page `pfn` below the entry of that level. The entry's lock outlives the store."""
+        failed, entry = await self.lock_sept_entry(gfn, SEPT_ADD, Mode.SHARED, level)
+        if failed:
+            return failed
+        status = await self._sept_add(gfn, level, entry.state, pfn)
+        await btr_tdel(self.td.entry(gfn, level))
+        await self.unlock_sept(Mode.SHARED)
+        return status
+
+    @routine
+    async def _sept_add(self, gfn: str, level: int, state: SeptState, pfn: int) -> Status:
+        if state is not SeptState.FREE:
+            return state_incorrect()
+        busy = await self.lock_page(pfn, SEPT_ADD)
+        if busy:
+            return operand_busy(Operand.R8, busy)
+        page = self.td.page(pfn)
+        if await load(page.pt) is PageType.NDA:
+            await fill(f"page[{pfn}]", self.td.children)
+            await store(page.pt, PageType.EPT)
+            await self.commit(gfn, SeptState.NL_MAPPED, pfn, held_by=SEPT_ADD, level=level)
+            status = SUCCESS
+        else:
+            status = Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.R8)
+        await release(page.lock, Mode.EXCLUSIVE)
+        return status
+
+    @routine
+    async def tdh_mem_sept_remove(self, gfn: str, level: int) -> Status:
+        """tdh_mem_sept_remove.c: the tree exclusively. A busy PAMT entry is reported as RCX."""
+        failed, entry = await self.lock_sept_entry(gfn, SEPT_REMOVE, Mode.EXCLUSIVE, level)
+        if failed:
+            return failed
+        status = await self._sept_remove(gfn, level, entry.state, entry.pfn)
+        if status:
+            await btr_tdel(self.td.entry(gfn, level))
+        await self.unlock_sept(Mode.EXCLUSIVE)
+        return status
+
+    @routine
+    async def _sept_remove(self, gfn: str, level: int, state: SeptState, pfn: int) -> Status:
+        if state not in (SeptState.NL_MAPPED, SeptState.NL_BLOCKED):
+            return state_incorrect()
+        busy = await self.lock_page(pfn, SEPT_REMOVE)
+        if busy:
+            return operand_busy(Operand.RCX, busy)
+        failed = await self.check_tracked(state, pfn)
+        for child in self.td.children:
+            if not failed and (await load(child)).state is not SeptState.FREE:
+                failed = Status(Code.TDX_EPT_PAGE_NOT_FREE, Operand.RCX)
+        if failed:
+            await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
+            return failed
+        await self.commit(gfn, SeptState.FREE, level=level)
+        await self.unlock_page(pfn, PageType.NDA)
+        return SUCCESS
+
+    @routine
+    async def tdh_mem_sept_rd(self, gfn: str, level: int = 0) -> Status:
+        """tdh_mem_sept_rd.c: reads, and yet takes the entry's lock, and so takes back a host's priority."""
+        failed, _ = await self.lock_sept_entry(gfn, SEPT_RD, Mode.SHARED, level)
+        if failed:
+            return failed
+        await btr_tdel(self.td.entry(gfn, level))
+        await self.unlock_sept(Mode.SHARED)
+        return SUCCESS
+
+    @routine
+    async def tdh_mem_range_unblock(self, gfn: str, level: int = 0) -> Status:
+        """tdh_mem_range_unblock.c: needs the TRACK sequence as REMOVE does. The store drops the entry's lock."""
+        failed, entry = await self.lock_sept_entry(gfn, UNBLOCK, Mode.EXCLUSIVE, level)
+        if failed:
+            return failed
+        status = await self._range_unblock(gfn, level, entry.state, entry.pfn)
+        if status:
+            await btr_tdel(self.td.entry(gfn, level))
+        await self.unlock_sept(Mode.EXCLUSIVE)
+        return status
+
+    @routine
+    async def _range_unblock(self, gfn: str, level: int, state: SeptState, pfn: int) -> Status:
+        unblocked = next((before for before, blocked in BLOCKED_FORM if blocked is state), None)
+        if unblocked is None:
+            return state_incorrect()
+        if not await tracked(self.td.epoch_refcount, self.td.page(pfn).bepoch):
+            return Status(Code.TDX_TLB_TRACKING_NOT_DONE, self.UNTRACKED_UNBLOCK, causes=(EPOCH,))
+        await self.commit(gfn, unblocked, pfn, level=level)
+        return SUCCESS
