@@ -58,4 +58,5 @@ GLOSSARY: dict[str, dict[str, str]] = {
     "properties": {name: _said(text) for name, text in PROPERTIES.items()},
     "findings": {name: _said(text) for name, text in FINDINGS.items()},
     "causes": {name: _said(text) for name, text in CAUSES.items()},
+    "measured": {"contention": "Which leafs of the module answer BUSY because of which, by running each pair."},
 }

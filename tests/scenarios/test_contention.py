@@ -1,0 +1,119 @@
+"""The lock matrix that was measured, against the one that the module's sources give. It is typed in here alone."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from sim.scenarios.contention import LEAFS, Meeting, Relation, meetings
+from sim.tdx.releases import RELEASES, Module_1_5_01, Module_1_5_28
+from sim.tdx.vp_enter import VpEnter
+from sim.view.contention import contention_lines
+
+S, X = "shared", "exclusive"
+TREE, ENTRY, PAGE, EPOCH = "SEPT_TREE", "RCX", "page", "TD_EPOCH"
+
+Locks = dict[str, tuple[tuple[str, str], ...]]
+LOCKS: Locks = {
+    "TDH.MEM.SEPT.ADD": ((TREE, S), (ENTRY, X), (PAGE, X)),
+    "TDH.MEM.SEPT.REMOVE": ((TREE, X), (ENTRY, X)),
+    "TDH.MEM.SEPT.RD": ((TREE, S), (ENTRY, X)),
+    "TDH.MEM.PAGE.AUG": ((TREE, S), (ENTRY, X), (PAGE, X)),
+    "TDH.MEM.PAGE.REMOVE": ((TREE, S), (ENTRY, X), (PAGE, X)),
+    "TDH.MEM.RANGE.BLOCK": ((TREE, X), (ENTRY, X)),
+    "TDH.MEM.RANGE.BLOCK 2M": ((TREE, X), (ENTRY, X)),
+    "TDH.MEM.RANGE.UNBLOCK": ((TREE, X), (ENTRY, X)),
+    "TDH.MEM.TRACK": ((EPOCH, X),),
+    "TDH.PHYMEM.PAGE.WBINVD": ((PAGE, S),),
+    "TDH.VP.ENTER": ((EPOCH, S),),
+    "TDH.VP.ENTER zero-step": ((EPOCH, S), (TREE, X)),
+    "TDG.MEM.PAGE.ACCEPT": ((ENTRY, X),),
+}
+"""Section 6 of the digest of the module's sources, 1.5.01, in the order in which the locks are taken; TDR and OP_STATE
+are shared by all of these."""
+
+PAGE_OPERAND = {"TDH.MEM.SEPT.ADD": "R8", "TDH.MEM.PAGE.AUG": "R8"}
+NEVER_SECOND = {
+    ("TDH.MEM.SEPT.ADD", "TDH.MEM.PAGE.AUG"),
+    ("TDH.MEM.SEPT.ADD", "TDH.MEM.PAGE.REMOVE"),
+    ("TDH.MEM.PAGE.REMOVE", "TDH.MEM.SEPT.ADD"),
+}
+"""SEPT.ADD goes on where there is no table, and the others where there is one. So on one page only AUG can come second:
+after the table has been linked, and before its page is given back."""
+
+
+def expected(one: str, two: str, relation: Relation, locks: Locks) -> set[str]:
+    """The operands of the BUSY that `one` is answered because of `two`.
+
+    It meets a lock that the other holds in a mode that excludes its own, unless an earlier lock keeps the two apart.
+    """
+    theirs, said = dict(locks[two]), set[str]()
+    for name, mode in locks[one]:
+        if is_common(name, one, two, relation) and X in (mode, theirs.get(name)) and name in theirs:
+            said.add(PAGE_OPERAND.get(one, "RCX") if name == PAGE else name)
+            break
+    return said
+
+
+def is_common(name: str, one: str, two: str, relation: Relation) -> bool:
+    """Whether a lock of that name is the same lock for both: two leafs on one entry remove the same page."""
+    if name == PAGE:
+        return relation is Relation.PAGE or (relation is Relation.SAME and one == two == "TDH.MEM.PAGE.REMOVE")
+    return name != ENTRY or relation is Relation.SAME
+
+
+def operands(busy: tuple[str, ...]) -> set[str]:
+    """Of the answers, the operands; a guest is told of the entry in other words."""
+    return {ENTRY if status.startswith("BUSY") else status.partition("|")[2] for status in busy}
+
+
+@pytest.fixture(scope="module", params=RELEASES, ids=lambda release: release.VERSION)
+def met(request: pytest.FixtureRequest) -> tuple[type[VpEnter], list[Meeting]]:
+    return request.param, list(meetings(request.param))
+
+
+def test_what_was_measured_is_the_lock_matrix(met: tuple[type[VpEnter], list[Meeting]]) -> None:
+    release, measured = met
+    locks = dict(LOCKS)
+    if issubclass(release, Module_1_5_28):
+        locks["TDH.VP.ENTER zero-step"] = ((EPOCH, S), (TREE, S))
+    for meeting in measured:
+        for one, two, busy in (
+            (meeting.one, meeting.two, meeting.busy_one),
+            (meeting.two, meeting.one, meeting.busy_two),
+        ):
+            if (one, two) in NEVER_SECOND:
+                assert not busy
+                continue
+            assert operands(busy) == expected(one, two, meeting.relation, locks), (one, two, meeting.relation)
+
+
+def test_only_guests_are_told_to_stand_back_and_on_old_modules_by_one_look(
+    met: tuple[type[VpEnter], list[Meeting]],
+) -> None:
+    """OLD guests look at TDHP after they have taken TDEL; NEW ones before, when no one has lost to them yet."""
+    release, measured = met
+    told = {
+        meeting.one
+        for meeting in measured
+        if "BUSY_HOST_PRIORITY" in meeting.busy_two and meeting.two.startswith("TDG.")
+    }
+    assert bool(told) == (not issubclass(release, Module_1_5_28))
+    assert not any("HOST_PRIORITY" in status for meeting in measured for status in meeting.busy_one)
+
+
+def test_every_leaf_is_there_and_every_pair(met: tuple[type[VpEnter], list[Meeting]]) -> None:
+    _, measured = met
+    assert {leaf.name for leaf in LEAFS} == LOCKS.keys()
+    pairs = {frozenset((meeting.one, meeting.two)) for meeting in measured}
+    assert len(pairs) == len(LEAFS) * (len(LEAFS) + 1) // 2
+
+
+def test_the_matrix_fits_a_terminal_and_says_where_modules_differ() -> None:
+    every = {release.VERSION: list(meetings(release)) for release in (Module_1_5_01, Module_1_5_28)}
+    lines = list(contention_lines(every))
+    assert [len(line) for line in lines[3 : 4 + len(LEAFS)]] == [80] * (1 + len(LEAFS))
+    assert max(map(len, lines)) <= 100
+    assert "  TDH.MEM.PAGE.AUG beside TDH.VP.ENTER zero-step: . and not T" in lines
+    assert all(before != after for before, after in pairwise(lines) if before)
