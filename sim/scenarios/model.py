@@ -18,7 +18,7 @@ from typing import Any
 from sim.engine.scenario import Scenario
 
 _PARTS = ("tdx", "kvm", "scenarios")
-_BESIDE = ("glossary.py", "library.py", "model.py", "recipe.py", "table.py", "witnesses.py")
+_BESIDE = ("contention.py", "glossary.py", "library.py", "model.py", "recipe.py", "table.py", "witnesses.py")
 """Files of `scenarios` that decide nothing about a step."""
 _ENGINE = ("operations.py", "cells.py", "values.py")
 _UNSAID = ("annotation", "returns", "type_comment", "type_params", "kind", "ctx")
