@@ -1,7 +1,8 @@
 """Which leafs of the module get in each other's way, measured: every pair, in every interleaving of the two.
 
 No leaf says what it conflicts with. Two tasks call one leaf each, on the same operands or on others, from every state
-of the S-EPT in which one of them would go all the way; whatever BUSY either of them is ever answered is what the other
+of the S-EPT in which one of them would go all the way, before TDH.MR.FINALIZE and after it (where a vCPU runs, only
+after it); whatever BUSY either of them is ever answered is what the other
 can do to it. A vCPU inside TDH.VP.ENTER is there once as it enters with nothing logged, and once with a page in its
 zero-step list.
 """
@@ -74,16 +75,19 @@ LEAFS = (
     Leaf("TDH.MEM.SEPT.ADD", lambda m, _, on: m.tdh_mem_sept_add(on.gfn, 1, on.pfn), 1, (S.FREE,), page=True),
     Leaf("TDH.MEM.SEPT.REMOVE", lambda m, _, on: m.tdh_mem_sept_remove(on.gfn, 1), 1, (S.NL_BLOCKED,)),
     Leaf("TDH.MEM.SEPT.RD", lambda m, _, on: m.tdh_mem_sept_rd(on.gfn), 0, (S.MAPPED,)),
+    Leaf("TDH.MEM.PAGE.ADD", lambda m, _, on: m.tdh_mem_page_add(on.gfn, on.pfn), 0, (S.FREE,), page=True),
     Leaf("TDH.MEM.PAGE.AUG", lambda m, _, on: m.tdh_mem_page_aug(on.gfn, on.pfn), 0, (S.FREE,), page=True),
     Leaf("TDH.MEM.PAGE.REMOVE", lambda m, _, on: m.tdh_mem_page_remove(on.gfn), 0, (S.BLOCKED,)),
     Leaf("TDH.MEM.RANGE.BLOCK", lambda m, _, on: m.tdh_mem_range_block(on.gfn), 0, (S.MAPPED,)),
-    Leaf("TDH.MEM.RANGE.BLOCK 2M", lambda m, _, on: m.tdh_mem_range_block(on.gfn, 1), 1, (S.NL_MAPPED,)),
+    Leaf("TDH.MEM.RANGE.BLOCK 2M", lambda m, _, on: m.tdh_mem_range_block(on.gfn, 1), 1, (S.NL_MAPPED, S.MAPPED)),
     Leaf("TDH.MEM.RANGE.UNBLOCK", lambda m, _, on: m.tdh_mem_range_unblock(on.gfn), 0, (S.BLOCKED,)),
     Leaf("TDH.MEM.TRACK", lambda m, _task, _on: m.tdh_mem_track()),
     Leaf("TDH.PHYMEM.PAGE.WBINVD", lambda m, _, on: m.tdh_phymem_page_wbinvd(on.pfn), page=True),
     Leaf("TDH.VP.ENTER", _enter()),
     Leaf("TDH.VP.ENTER zero-step", _enter("A")),
     Leaf("TDG.MEM.PAGE.ACCEPT", lambda m, _, on: m.tdg_mem_page_accept(on.gfn), 0, (S.PENDING,)),
+    Leaf("TDG.MEM.PAGE.ATTR.RD", lambda m, _, on: m.tdg_mem_page_attr_rd(on.gfn), 0, (S.MAPPED,)),
+    Leaf("TDG.MEM.PAGE.ATTR.WR", lambda m, _, on: m.tdg_mem_page_attr_wr(on.gfn), 0, (S.MAPPED,)),
 )
 
 
@@ -148,9 +152,10 @@ def _entry(state: SeptState, pfn: int) -> SeptEntry:
 def meeting(module: type[VpEnter], one: Leaf, two: Leaf, relation: Relation, on: tuple[Operands, Operands]) -> Meeting:
     """Run two leafs against each other, from every start, in every interleaving."""
     busy: tuple[dict[str, None], dict[str, None]] = ({}, {})
-    for sept, table in _starts(((one, on[0]), (two, on[1]))):
+    runs = any(leaf.name.startswith(("TDG.", "TDH.VP.")) for leaf in (one, two))
+    for (sept, table), finalized in product(_starts(((one, on[0]), (two, on[1]))), (True,) if runs else (True, False)):
         entries = {gfn: _entry(state, _GFNS[gfn]) for gfn, state in sept.items()}
-        td = Td.build(entries, _ALSO_NEW, (ONE, TWO), (ONE, TWO), _entry(table, _TABLE))
+        td = Td.build(entries, _ALSO_NEW, (ONE, TWO), (ONE, TWO), _entry(table, _TABLE), finalized)
         this = module(td)
         said = tuple(Cell(name, "", _Text()) for name in (ONE, TWO))
         calls = (one.call(this, ONE, on[0]), two.call(this, TWO, on[1]))

@@ -10,7 +10,7 @@ from sim.engine.routines import routine
 from sim.tdx.locks import Mode
 from sim.tdx.sept import SeptEntry, bts_tdel
 from sim.tdx.status import Operand
-from sim.tdx.tdg_mem import ACCEPT, Accepted
+from sim.tdx.tdg_mem import Accepted
 from sim.tdx.vp_enter import VpEnter
 
 
@@ -35,11 +35,11 @@ class Module_1_5_28(Module_1_5_01):
     STALE_IS_LEAF = False
 
     @routine
-    async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry]) -> Accepted | None:
+    async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry], leaf: str) -> Accepted | None:
         """Looks at TDHP before it touches TDEL, and not again."""
         if (await load(entry)).tdhp:
             return Accepted.BUSY_HOST_PRIORITY
-        return Accepted.BUSY if await bts_tdel(entry, ACCEPT) else None
+        return Accepted.BUSY if await bts_tdel(entry, leaf) else None
 
 
 @attrs.frozen(eq=False)

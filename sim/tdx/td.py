@@ -80,7 +80,11 @@ class Vp:
 
 @attrs.frozen(eq=False)
 class Td:
-    """Everything the module shares between SEAMCALLs and TDCALLs on one TD; op_state is RUNNABLE throughout."""
+    """Everything the module shares between SEAMCALLs and TDCALLs on one TD.
+
+    Its op_state is RUNNABLE throughout, or INITIALIZED throughout where it is not `finalized`: TDH.MR.FINALIZE has the
+    TD to itself.
+    """
 
     tdr: Cell[Sharex]
     op_state: Cell[Sharex]
@@ -91,6 +95,7 @@ class Td:
     sept: tuple[tuple[str, Cell[SeptEntry]], ...]
     pages: tuple[Page, ...]
     vps: tuple[tuple[str, Vp], ...]
+    finalized: bool = True
 
     @classmethod
     def build(
@@ -100,6 +105,7 @@ class Td:
         vps: tuple[str, ...],
         tasks: tuple[str, ...],
         sept_2m: SeptEntry = _ABOVE,
+        finalized: bool = True,
     ) -> Td:
         """A TD whose S-EPT maps `sept` (by gfn, at 4K) onto pages 1..pfns, for these vCPUs and tasks."""
         mapped = [entry.pfn for entry in sept.values()]
@@ -122,6 +128,7 @@ class Td:
                 for pfn in known
             ),
             vps=tuple((name, Vp(sharex(f"{name}.tdvpr", tasks), epoch(f"{name}.epoch"))) for name in vps),
+            finalized=finalized,
         )
 
     def entry(self, gfn: str, level: int = 0) -> Cell[SeptEntry]:
@@ -160,14 +167,14 @@ class Module:
     """Whether a committed state keeps the TDHP that somebody set meanwhile (`sim.tdx.sept`)."""
 
     @routine
-    async def lock_td(self, leaf: str) -> Status | None:
-        """TDR and OP_STATE, shared: what every TDH.MEM.* leaf begins with. Undoes itself where it fails.
+    async def lock_td(self, leaf: str, tdr: Operand = Operand.RDX) -> Status | None:
+        """TDR and OP_STATE, shared: what nearly every TDH.MEM.* leaf begins with. Undoes itself where it fails.
 
-        helpers.c:check_any_td_state_map_tdcs_and_lock. Explicit TDR contention is reported as RDX.
+        helpers.c:check_any_td_state_map_tdcs_and_lock. TDR contention is reported as the register that TDR came in.
         """
         busy = await try_lock(self.td.tdr, Mode.SHARED, leaf)
         if busy:
-            return operand_busy(Operand.RDX, busy)
+            return operand_busy(tdr, busy)
         busy = await try_lock(self.td.op_state, Mode.SHARED, leaf)
         if busy:
             await release(self.td.tdr, Mode.SHARED)

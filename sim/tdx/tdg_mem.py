@@ -17,10 +17,12 @@ from sim.tdx.sept import SeptEntry, SeptState, btr_tdel, bts_tdel
 from sim.tdx.zero_step import ZeroStep
 
 ACCEPT = "TDG.MEM.PAGE.ACCEPT"
+ATTR_RD = "TDG.MEM.PAGE.ATTR.RD"
+ATTR_WR = "TDG.MEM.PAGE.ATTR.WR"
 
 
 class Accepted(Enum):
-    """What TDG.MEM.PAGE.ACCEPT comes to: a status for the guest, or an EPT violation for the host."""
+    """What a TDCALL on a page comes to: a status for the guest, or an EPT violation for the host."""
 
     SUCCESS = 0
     ALREADY_ACCEPTED = 1
@@ -45,7 +47,7 @@ class TdgMem(ZeroStep):
             return Accepted.EPT_VIOLATION
         entry = self.td.entry(gfn)
         walked = await load(entry)
-        busy = await self.sept_lock_acquire_guest(entry)
+        busy = await self.sept_lock_acquire_guest(entry, ACCEPT)
         if busy is not None:
             return busy
         return await self._page_accept(gfn, walked.state)
@@ -70,9 +72,36 @@ class TdgMem(ZeroStep):
         return verdict
 
     @routine
-    async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry]) -> Accepted | None:
+    async def tdg_mem_page_attr_rd(self, gfn: str) -> Accepted:
+        """tdg_mem_page_attr_rd.c: locks whatever entry the unlocked walk stopped at, at 2M as well; changes none."""
+        parent = await load(self.td.sept_2m)
+        entry = self.td.entry(gfn, 0 if parent.state is SeptState.NL_MAPPED else 1)
+        busy = await self.sept_lock_acquire_guest(entry, ATTR_RD)
+        if busy is not None:
+            return busy
+        state = (await load(entry)).state
+        await btr_tdel(entry)
+        return Accepted.SUCCESS if state.is_leaf and not state.is_blocked else Accepted.EPT_VIOLATION
+
+    @routine
+    async def tdg_mem_page_attr_wr(self, gfn: str) -> Accepted:
+        """tdg_mem_page_attr_wr.c at 4K. The attributes are those of nested VMs, and not in this model."""
+        if (await load(self.td.sept_2m)).state is not SeptState.NL_MAPPED:
+            return Accepted.EPT_VIOLATION
+        entry = self.td.entry(gfn)
+        busy = await self.sept_lock_acquire_guest(entry, ATTR_WR)
+        if busy is not None:
+            return busy
+        state = (await load(entry)).state
+        await btr_tdel(entry)
+        if state in (SeptState.NL_MAPPED, SeptState.NL_BLOCKED):
+            return Accepted.SIZE_MISMATCH
+        return Accepted.SUCCESS if state.is_leaf and not state.is_blocked else Accepted.EPT_VIOLATION
+
+    @routine
+    async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry], leaf: str) -> Accepted | None:
         """What stood in the way. OLD: take TDEL, then look at TDHP, and give TDEL back if it is set."""
-        if await bts_tdel(entry, ACCEPT):
+        if await bts_tdel(entry, leaf):
             return Accepted.BUSY
         if not (await load(entry)).tdhp:
             return None

@@ -15,6 +15,7 @@ from sim.tdx.sept import SeptState, btr_tdel
 from sim.tdx.status import SUCCESS, Code, Operand, Status
 from sim.tdx.td import EPOCH, Module, PageType, operand_busy
 
+ADD = "TDH.MEM.PAGE.ADD"
 AUG = "TDH.MEM.PAGE.AUG"
 BLOCK = "TDH.MEM.RANGE.BLOCK"
 TRACK = "TDH.MEM.TRACK"
@@ -35,6 +36,34 @@ def state_incorrect() -> Status:
 @attrs.frozen(eq=False)
 class TdhMem(Module):
     """The leafs that KVM's MMU hooks call."""
+
+    @routine
+    async def tdh_mem_page_add(self, gfn: str, pfn: int) -> Status:
+        """tdh_mem_page_add.c: TDR exclusively, and so alone on its TD; before TDH.MR.FINALIZE only."""
+        busy = await try_lock(self.td.tdr, Mode.EXCLUSIVE, ADD)
+        if busy:
+            return operand_busy(Operand.RDX, busy)
+        status = await self._page_add(gfn, pfn)
+        await release(self.td.tdr, Mode.EXCLUSIVE)
+        return status
+
+    @routine
+    async def _page_add(self, gfn: str, pfn: int) -> Status:
+        if self.td.finalized:
+            return Status(Code.TDX_OP_STATE_INCORRECT)
+        if (await load(self.td.sept_2m)).state is not SeptState.NL_MAPPED:
+            return Status(Code.TDX_EPT_WALK_FAILED, Operand.RCX)
+        if (await load(self.td.entry(gfn))).state is not SeptState.FREE:
+            return state_incorrect()
+        busy = await self.lock_page(pfn, ADD)
+        if busy:
+            return operand_busy(Operand.R8, busy)
+        if await load(self.td.page(pfn).pt) is not PageType.NDA:
+            await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
+            return Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.R8)
+        await self.commit(gfn, SeptState.MAPPED, pfn)
+        await self.unlock_page(pfn, PageType.REG)
+        return SUCCESS
 
     @routine
     async def tdh_mem_page_aug(self, gfn: str, pfn: int) -> Status:
@@ -92,7 +121,7 @@ class TdhMem(Module):
     @routine
     async def tdh_mem_track(self) -> Status:
         """tdh_mem_track.c: no tree, no entry. Waits for nobody: it fails while a vCPU of the epoch before last runs."""
-        failed = await self.lock_td(TRACK)
+        failed = await self.lock_td(TRACK, Operand.RCX)
         if failed:
             return failed
         busy = await try_lock(self.td.epoch_lock, Mode.EXCLUSIVE, TRACK)
@@ -140,6 +169,8 @@ class TdhMem(Module):
     @routine
     async def check_tracked(self, state: SeptState, pfn: int) -> Status | None:
         """Blocked, and then out of every TLB: op_state_lookup.c demands both once the TD is RUNNABLE."""
+        if not self.td.finalized:
+            return None
         if not state.is_blocked:
             return Status(Code.TDX_GPA_RANGE_NOT_BLOCKED, Operand.RCX)
         if not await tracked(self.td.epoch_refcount, self.td.page(pfn).bepoch):

@@ -116,7 +116,7 @@ class TdhSept(TdhMem):
         unblocked = next((before for before, blocked in BLOCKED_FORM if blocked is state), None)
         if unblocked is None:
             return state_incorrect()
-        if not await tracked(self.td.epoch_refcount, self.td.page(pfn).bepoch):
+        if self.td.finalized and not await tracked(self.td.epoch_refcount, self.td.page(pfn).bepoch):
             return Status(Code.TDX_TLB_TRACKING_NOT_DONE, self.UNTRACKED_UNBLOCK, causes=(EPOCH,))
         await self.commit(gfn, unblocked, pfn, level=level)
         return SUCCESS

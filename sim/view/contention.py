@@ -10,6 +10,8 @@ SIGNS = {
     "TDX_OPERAND_BUSY|SEPT_TREE": ("T", "TDX_OPERAND_BUSY|SEPT_TREE"),
     "TDX_OPERAND_BUSY|RCX": ("x", "TDX_OPERAND_BUSY|RCX"),
     "TDX_OPERAND_BUSY|R8": ("8", "TDX_OPERAND_BUSY|R8"),
+    "TDX_OPERAND_BUSY|RDX": ("d", "TDX_OPERAND_BUSY|RDX"),
+    "TDX_OPERAND_BUSY|TDR": ("r", "TDX_OPERAND_BUSY|TDR"),
     "TDX_OPERAND_BUSY|TD_EPOCH": ("c", "TDX_OPERAND_BUSY|TD_EPOCH"),
     "BUSY": ("g", "to a guest, TDX_OPERAND_BUSY|RCX"),
     "BUSY_HOST_PRIORITY": ("h", "to a guest as well, for host priority"),
@@ -38,10 +40,10 @@ def contention_lines(by_module: dict[str, list[Meeting]]) -> Iterator[str]:
     yield f"contention: what each leaf is answered because another runs beside it, module {first}."
     yield "Every interleaving of every pair, from every state in which one of them goes all the way."
     yield ""
-    yield " " * 28 + "".join(f"{number:>4}" for number in range(1, len(names) + 1))
+    yield " " * 28 + "".join(f"{number:>3}" for number in range(1, len(names) + 1))
     for number, one in enumerate(names, 1):
         cells = ("".join(known.get((one, two), {})) or "." for two in names)
-        yield f"{number:>2}  {one:<24}" + "".join(f"{cell:>4}" for cell in cells)
+        yield f"{number:>2}  {one:<24}" + "".join(f"{cell:>3}" for cell in cells)
     yield ""
     for sign, meaning in SIGNS.values():
         yield f"  {sign}  {meaning}"
@@ -67,7 +69,8 @@ def _reading(meetings: list[Meeting]) -> Iterator[str]:
     for sign, status in ((sign, status) for status, (sign, _) in SIGNS.items()):
         on = [r for r in Relation if any(m.relation is r and status in (*m.busy_one, *m.busy_two) for m in meetings)]
         if on:
-            yield f"{sign} is met on {', '.join(relation.value for relation in on)}."
+            operands = "any operands" if Relation.OTHER in on else ", ".join(relation.value for relation in on)
+            yield f"{sign} is met on {operands}."
 
 
 def _differences(known: Matrix, other: Matrix) -> Iterator[str]:

@@ -12,28 +12,33 @@ from sim.tdx.vp_enter import VpEnter
 from sim.view.contention import contention_lines
 
 S, X = "shared", "exclusive"
-TREE, ENTRY, PAGE, EPOCH = "SEPT_TREE", "RCX", "page", "TD_EPOCH"
+TDR, TREE, ENTRY, PAGE, EPOCH = "tdr", "SEPT_TREE", "RCX", "page", "TD_EPOCH"
 
 Locks = dict[str, tuple[tuple[str, str], ...]]
 LOCKS: Locks = {
-    "TDH.MEM.SEPT.ADD": ((TREE, S), (ENTRY, X), (PAGE, X)),
-    "TDH.MEM.SEPT.REMOVE": ((TREE, X), (ENTRY, X)),
-    "TDH.MEM.SEPT.RD": ((TREE, S), (ENTRY, X)),
-    "TDH.MEM.PAGE.AUG": ((TREE, S), (ENTRY, X), (PAGE, X)),
-    "TDH.MEM.PAGE.REMOVE": ((TREE, S), (ENTRY, X), (PAGE, X)),
-    "TDH.MEM.RANGE.BLOCK": ((TREE, X), (ENTRY, X)),
-    "TDH.MEM.RANGE.BLOCK 2M": ((TREE, X), (ENTRY, X)),
-    "TDH.MEM.RANGE.UNBLOCK": ((TREE, X), (ENTRY, X)),
-    "TDH.MEM.TRACK": ((EPOCH, X),),
+    "TDH.MEM.SEPT.ADD": ((TDR, S), (TREE, S), (ENTRY, X), (PAGE, X)),
+    "TDH.MEM.SEPT.REMOVE": ((TDR, S), (TREE, X), (ENTRY, X)),
+    "TDH.MEM.SEPT.RD": ((TDR, S), (TREE, S), (ENTRY, X)),
+    "TDH.MEM.PAGE.AUG": ((TDR, S), (TREE, S), (ENTRY, X), (PAGE, X)),
+    "TDH.MEM.PAGE.REMOVE": ((TDR, S), (TREE, S), (ENTRY, X), (PAGE, X)),
+    "TDH.MEM.RANGE.BLOCK": ((TDR, S), (TREE, X), (ENTRY, X)),
+    "TDH.MEM.RANGE.BLOCK 2M": ((TDR, S), (TREE, X), (ENTRY, X)),
+    "TDH.MEM.RANGE.UNBLOCK": ((TDR, S), (TREE, X), (ENTRY, X)),
+    "TDH.MEM.PAGE.ADD": ((TDR, X), (PAGE, X)),
+    "TDH.MEM.TRACK": ((TDR, S), (EPOCH, X)),
     "TDH.PHYMEM.PAGE.WBINVD": ((PAGE, S),),
-    "TDH.VP.ENTER": ((EPOCH, S),),
-    "TDH.VP.ENTER zero-step": ((EPOCH, S), (TREE, X)),
+    "TDH.VP.ENTER": ((TDR, S), (EPOCH, S)),
+    "TDH.VP.ENTER zero-step": ((TDR, S), (EPOCH, S), (TREE, X)),
     "TDG.MEM.PAGE.ACCEPT": ((ENTRY, X),),
+    "TDG.MEM.PAGE.ATTR.RD": ((ENTRY, X),),
+    "TDG.MEM.PAGE.ATTR.WR": ((ENTRY, X),),
 }
-"""Section 6 of the digest of the module's sources, 1.5.01, in the order in which the locks are taken; TDR and OP_STATE
-are shared by all of these."""
+"""Section 6 of the digest of the module's sources, 1.5.01, in the order in which the locks are taken; OP_STATE is
+shared by all of these, and guests run with TDR that their vCPU's TDH.VP.ENTER holds."""
 
-PAGE_OPERAND = {"TDH.MEM.SEPT.ADD": "R8", "TDH.MEM.PAGE.AUG": "R8"}
+PAGE_OPERAND = {"TDH.MEM.SEPT.ADD": "R8", "TDH.MEM.PAGE.AUG": "R8", "TDH.MEM.PAGE.ADD": "R8"}
+TDR_OPERAND = {"TDH.MEM.TRACK": "RCX", "TDH.VP.ENTER": "TDR", "TDH.VP.ENTER zero-step": "TDR"}
+AT_2M = {"TDH.MEM.SEPT.ADD", "TDH.MEM.SEPT.REMOVE", "TDH.MEM.RANGE.BLOCK 2M"}
 NEVER_SECOND = {
     ("TDH.MEM.SEPT.ADD", "TDH.MEM.PAGE.AUG"),
     ("TDH.MEM.SEPT.ADD", "TDH.MEM.PAGE.REMOVE"),
@@ -51,16 +56,22 @@ def expected(one: str, two: str, relation: Relation, locks: Locks) -> set[str]:
     theirs, said = dict(locks[two]), set[str]()
     for name, mode in locks[one]:
         if is_common(name, one, two, relation) and X in (mode, theirs.get(name)) and name in theirs:
-            said.add(PAGE_OPERAND.get(one, "RCX") if name == PAGE else name)
+            names = {PAGE: PAGE_OPERAND.get(one, "RCX"), TDR: TDR_OPERAND.get(one, "RDX")}
+            said.add(names.get(name, name))
             break
     return said
 
 
 def is_common(name: str, one: str, two: str, relation: Relation) -> bool:
-    """Whether a lock of that name is the same lock for both: two leafs on one entry remove the same page."""
+    """Whether a lock of that name is the same lock for both.
+
+    Two leafs on one entry remove the same page. ATTR.RD locks the 2M entry where there is no table below it.
+    """
     if name == PAGE:
         return relation is Relation.PAGE or (relation is Relation.SAME and one == two == "TDH.MEM.PAGE.REMOVE")
-    return name != ENTRY or relation is Relation.SAME
+    if name == ENTRY:
+        return relation is Relation.SAME or ("TDG.MEM.PAGE.ATTR.RD" in (one, two) and not AT_2M.isdisjoint((one, two)))
+    return True
 
 
 def operands(busy: tuple[str, ...]) -> set[str]:
@@ -77,7 +88,7 @@ def test_what_was_measured_is_the_lock_matrix(met: tuple[type[VpEnter], list[Mee
     release, measured = met
     locks = dict(LOCKS)
     if issubclass(release, Module_1_5_28):
-        locks["TDH.VP.ENTER zero-step"] = ((EPOCH, S), (TREE, S))
+        locks["TDH.VP.ENTER zero-step"] = ((TDR, S), (EPOCH, S), (TREE, S))
     for meeting in measured:
         for one, two, busy in (
             (meeting.one, meeting.two, meeting.busy_one),
@@ -113,7 +124,7 @@ def test_every_leaf_is_there_and_every_pair(met: tuple[type[VpEnter], list[Meeti
 def test_the_matrix_fits_a_terminal_and_says_where_modules_differ() -> None:
     every = {release.VERSION: list(meetings(release)) for release in (Module_1_5_01, Module_1_5_28)}
     lines = list(contention_lines(every))
-    assert [len(line) for line in lines[3 : 4 + len(LEAFS)]] == [80] * (1 + len(LEAFS))
-    assert max(map(len, lines)) <= 100
+    assert [len(line) for line in lines[3 : 4 + len(LEAFS)]] == [28 + 3 * len(LEAFS)] * (1 + len(LEAFS))
+    assert max(map(len, lines[3:])) <= 79
     assert "  TDH.MEM.PAGE.AUG beside TDH.VP.ENTER zero-step: . and not T" in lines
     assert all(before != after for before, after in pairwise(lines) if before)

@@ -32,7 +32,9 @@ ALREADY = "TDX_GPA_RANGE_ALREADY_BLOCKED|RCX"
 NOT_FREE = "TDX_EPT_PAGE_NOT_FREE|RCX"
 UNTRACKED = ("TDX_TLB_TRACKING_NOT_DONE|SEPT_TREE", "TDX_TLB_TRACKING_NOT_DONE|RCX")
 WALK = "TDX_EPT_WALK_FAILED|RCX"
+OP_STATE = "TDX_OP_STATE_INCORRECT"
 OK = "TDX_SUCCESS"
+STATUSES = (OK, INCORRECT, NOT_BLOCKED, ALREADY, NOT_FREE, *UNTRACKED, WALK, OP_STATE)
 
 AUG = {S.FREE: (OK, S.PENDING)}
 BLOCK = {
@@ -75,6 +77,22 @@ LEAFS: dict[str, tuple[Callable[[TdgMem], Call[Any]], dict[S, tuple[str, S]]]] =
     "SEPT.RD": (lambda module: module.tdh_mem_sept_rd("A"), SEPT_RD),
     "ACCEPT": (lambda module: module.tdg_mem_page_accept("A"), ACCEPT),
 }
+ATTR_RD = {state: ("SUCCESS" if state in {S.MAPPED, S.PENDING} else "EPT_VIOLATION", state) for state in STATES}
+ATTR_WR = {**ATTR_RD, **{state: ("SIZE_MISMATCH", state) for state in (S.NL_MAPPED, S.NL_BLOCKED)}}
+LEAFS |= {
+    "ATTR.RD": (lambda module: module.tdg_mem_page_attr_rd("A"), ATTR_RD),
+    "ATTR.WR": (lambda module: module.tdg_mem_page_attr_wr("A"), ATTR_WR),
+    "PAGE.ADD": (lambda module: module.tdh_mem_page_add("A", 2), {state: (OP_STATE, state) for state in STATES}),
+}
+BUILDING: dict[str, dict[S, tuple[str, S]]] = {
+    "PAGE.ADD": {S.FREE: (OK, S.MAPPED)},
+    "AUG": AUG,
+    "BLOCK": BLOCK,
+    "UNBLOCK": UNBLOCK,
+    "REMOVE": dict.fromkeys((S.MAPPED, S.PENDING, S.BLOCKED, S.PENDING_BLOCKED), (OK, S.FREE)),
+}
+"""Before TDH.MR.FINALIZE nobody runs, and nothing has to be tracked."""
+
 LEAFS_2M: dict[str, tuple[Callable[[TdgMem], Call[Any]], dict[S, tuple[str, S]]]] = {
     "BLOCK": (lambda module: module.tdh_mem_range_block("A", 1), BLOCK),
     "UNBLOCK": (lambda module: module.tdh_mem_range_unblock("A", 1), UNBLOCK),
@@ -83,10 +101,24 @@ LEAFS_2M: dict[str, tuple[Callable[[TdgMem], Call[Any]], dict[S, tuple[str, S]]]
     "SEPT.RD": (lambda module: module.tdh_mem_sept_rd("A", 1), SEPT_RD),
 }
 
+TD_LOCKS = ("tdr", "op_state", "sept.tree", "pamt[1]", "pamt[2]")
 RESULT: Cell[str] = Cell(
     "result",
     "",
-    one_of(["", OK, INCORRECT, NOT_BLOCKED, ALREADY, NOT_FREE, *UNTRACKED, WALK, *(a for a, _ in ACCEPT.values())]),
+    one_of(
+        [
+            "",
+            OK,
+            INCORRECT,
+            NOT_BLOCKED,
+            ALREADY,
+            NOT_FREE,
+            *UNTRACKED,
+            WALK,
+            OP_STATE,
+            *(a for a, _ in ACCEPT.values()),
+        ]
+    ),
 )
 
 
@@ -120,8 +152,35 @@ def test_every_leaf_on_every_state(leaf: str, state: S, module: type[TdgMem]) ->
     result = run(module(td), enter(module(td)))
     said, after = table.get(state, (INCORRECT, state))
     assert result.cells["result"] == said
-    assert result.cells["sept[A]"].split(" ")[0] == after.name
-    assert "TDEL" not in result.cells["sept[A]"]
+    entry = result.cells.get("sept[A]", state.name)
+    assert entry.split(" ")[0] == after.name
+    assert "TDEL" not in entry
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("leaf", BUILDING)
+def test_every_leaf_on_every_state_before_finalization(leaf: str, state: S) -> None:
+    entry = SeptEntry(state, 0 if state is S.FREE else 1)
+    module = Module_1_5_01(Td.build({"A": entry}, 2, ("v0",), ("v0",), finalized=False))
+    result = run(module, LEAFS[leaf][0](module))
+    said, after = BUILDING[leaf].get(state, (INCORRECT, state))
+    assert (result.cells["result"], result.cells["sept[A]"].split(" ")[0]) == (said, after.name)
+    assert {result.cells.get(lock, "free") for lock in ("tdr", "op_state", "sept.tree", "pamt[1]", "pamt[2]")} == {
+        "free"
+    }
+
+
+def test_a_table_that_was_never_used_goes_without_a_block_before_finalization() -> None:
+    td = Td.build({"A": SeptEntry()}, 2, ("v0",), ("v0",), SeptEntry(S.NL_MAPPED, 1), finalized=False)
+    module = Module_1_5_01(td)
+    assert run(module, module.tdh_mem_sept_remove("A", 1)).cells["result"] == OK
+
+
+@pytest.mark.parametrize("state", [S.FREE, S.NL_BLOCKED, S.MAPPED])
+def test_attr_rd_locks_the_entry_that_its_walk_stopped_at(state: S) -> None:
+    module = Module_1_5_01(td_with_2m(state))
+    steps = run(module, module.tdg_mem_page_attr_rd("A")).steps
+    assert "sept[2M].bts_TDEL" in [step.point for step in steps]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -135,8 +194,7 @@ def test_every_leaf_on_every_state_of_a_2m_entry(leaf: str, state: S, module: ty
     assert result.cells["result"] == said
     assert result.cells["sept[2M]"].split(" ")[0] == after.name
     assert "TDEL" not in result.cells["sept[2M]"]
-    locks = ("tdr", "op_state", "sept.tree", "pamt[1]", "pamt[2]")
-    assert {result.cells.get(lock, "free") for lock in locks} == {"free"}
+    assert {result.cells.get(lock, "free") for lock in TD_LOCKS} == {"free"}
 
 
 @pytest.mark.parametrize("state", [S.FREE, S.NL_BLOCKED, S.MAPPED, S.PENDING, S.BLOCKED])
@@ -189,10 +247,7 @@ def test_every_leaf_gives_back_every_lock(leaf: str, state: S) -> None:
     enter, _ = LEAFS[leaf]
     td = td_with(state)
     cells = run(Module_1_5_01(td), enter(Module_1_5_01(td))).cells
-    locks = {
-        name: value for name, value in cells.items() if name in {"tdr", "op_state", "sept.tree", "pamt[1]", "pamt[2]"}
-    }
-    assert set(locks.values()) <= {"free"}
+    assert {cells.get(lock, "free") for lock in TD_LOCKS} == {"free"}
 
 
 MATRIX = {
