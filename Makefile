@@ -25,7 +25,8 @@ bench: $(VENV)/.ready
 # Derive every schedule in schedules/ again, and show what the model's move has changed.
 schedules: $(VENV)/.ready
 	rm -f schedules/*.toml
-	$(BIN)/tdpsim table --record schedules > /dev/null
+	$(BIN)/tdpsim table --module 1.5.01 --record schedules > /dev/null
+	$(BIN)/tdpsim table --module 1.5.28 --record schedules > /dev/null
 	$(BIN)/tdpsim explore np-to-leaf-shared --without restore --record schedules > /dev/null || test $$? = 1
 	$(BIN)/tdpsim explore leaf-to-np-exclusive --without kick --record schedules > /dev/null || test $$? = 1
 	$(BIN)/tdpsim explore np-to-leaf-shared --without hp-timeout --record schedules > /dev/null || test $$? = 1

@@ -28,7 +28,7 @@ def table_command(
     json: Json = False,
     color: Color = "auto",
 ) -> int:
-    """Derive the table of transitions by exploring every cell of it. Rows so far: 1, 2 and 12."""
+    """Derive the table of transitions by exploring every cell of it. Rows so far: 1, 2, 6, 11 and 12."""
     orders = tuple(ORDERS) if order == "both" else (order,)
     versions = tuple(release.VERSION for release in RELEASES)
     if module != "all" and module not in versions:

@@ -8,7 +8,8 @@ and calls the setter of that mode, once. Beside it run
   it takes the S-EPT tree lock;
 * `v2`, a vCPU whose guest accepts gfn A, the one that v0 changes, and faults on it where it is not there.
 
-Rows so far: 1, 2 and 12, the leaf rows at 4K that need no other page table.
+Rows so far: 1, 2, 6, 11 and 12, the leaf rows at 4K that need no other page table. In row 6 the new leaf is another
+page, B's.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import attrs
 from sim.engine.operations import load
 from sim.engine.routines import routine
 from sim.engine.scenario import Scenario, Task
-from sim.kvm.spte import PG_LEVEL_4K, SHADOW_NONPRESENT_VALUE, Kind, TdpIter, make_spte
+from sim.kvm.spte import PG_LEVEL_4K, SHADOW_NONPRESENT_VALUE, Kind, Spte, TdpIter, make_spte
 from sim.kvm.versions import Series
 from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import PAGES, AtRest, Program, machine
@@ -28,6 +29,8 @@ from sim.tdx.sept import SeptState
 from sim.tdx.td import TDCALL, ZERO_STEP
 from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
+
+OTHER = "B"
 
 ORDERS = {"before": Kvm, "after": Series}
 
@@ -56,6 +59,9 @@ class Row:
 ROWS = (
     Row(1, Kind.NP, Kind.LEAF, shared=True),
     Row(2, Kind.NP, Kind.LEAF, shared=False),
+    Row(6, Kind.LEAF, Kind.LEAF, shared=True),
+    Row(6, Kind.LEAF, Kind.LEAF, shared=False),
+    Row(11, Kind.LEAF, Kind.NP, shared=True),
     Row(12, Kind.LEAF, Kind.NP, shared=False),
 )
 
@@ -93,13 +99,19 @@ NOT_COVERED = (
 )
 
 
+def _new_spte(kvm: Kvm, gfn: str, row: Row) -> Spte:
+    if row.new is not Kind.LEAF:
+        return SHADOW_NONPRESENT_VALUE
+    return make_spte(kvm.gfn_to_pfn(gfn if row.old is Kind.NP else OTHER))
+
+
 @routine
 async def set_once(kvm: Kvm, gfn: str, row: Row) -> None:
     """What v0 does. Where another task was first and the old SPTE is not the row's any more, nothing."""
     await (kvm.mmu_lock.read_lock() if row.shared else kvm.mmu_lock.write_lock())
     old_spte = await load(kvm.sptep(gfn))
     if old_spte.kind is row.old:
-        new_spte = make_spte(kvm.gfn_to_pfn(gfn)) if row.new is Kind.LEAF else SHADOW_NONPRESENT_VALUE
+        new_spte = _new_spte(kvm, gfn, row)
         if row.shared:
             await kvm.tdp_mmu_set_spte_atomic(TdpIter(gfn, PG_LEVEL_4K, old_spte), new_spte)
         else:

@@ -229,13 +229,17 @@ def test_the_table_prints_the_contract(tdpsim: Any) -> None:
     said = tdpsim("table", "--order", "after", "--module", "1.5.28", "--json")
     rows = json.loads(said.out)["rows"]
     assert said.status == 0
-    assert [set(row) for row in rows] == [ROW_FIELDS] * 3
+    assert [set(row) for row in rows] == [ROW_FIELDS] * 6
     assert [(row["row"], row["kvm_bug_on"], row["causes"]) for row in rows] == [
         (1, False, []),
         (2, True, ["tdcall"]),
+        (6, False, []),
+        (6, False, []),
+        (11, False, []),
         (12, False, []),
     ]
-    assert [len(row["witnesses"]) for row in rows] == [0, 1, 0]
+    assert [row["findings"] for row in rows] == [[], ["KVM_BUG_ON"], ["BUG"], ["BUG"], ["lockdep"], []]
+    assert [len(row["witnesses"]) for row in rows] == [0, 1, 1, 1, 3, 0]
 
 
 def test_the_table_fits_80_columns(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:

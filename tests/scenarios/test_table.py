@@ -26,7 +26,10 @@ def cells() -> tuple[Cell, ...]:
 
 def test_the_table_has_every_cell(cells: tuple[Cell, ...]) -> None:
     assert [(c.row.number, c.order, c.module) for c in cells] == [
-        (row, order, module) for row in (1, 2, 12) for order in ("before", "after") for module in ("1.5.01", "1.5.28")
+        (row, order, module)
+        for row in (1, 2, 6, 6, 11, 12)
+        for order in ("before", "after")
+        for module in ("1.5.01", "1.5.28")
     ]
 
 
@@ -53,6 +56,40 @@ def test_before_row_2_bugs_elsewhere(cells: tuple[Cell, ...]) -> None:
                 "KVM_BUG_ON tdp_mmu_set_spte",
                 "TDX_BUG_ON tdx_sept_remove_private_spte",
             ]
+
+
+def kinds_of(cells: tuple[Cell, ...], row: int, order: str, *, shared: bool) -> list[str]:
+    (first, second) = (
+        [str(finding) for finding in cell.findings]
+        for cell in cells
+        if (cell.row.number, cell.order, cell.row.shared) == (row, order, shared)
+    )
+    assert first == second
+    return first
+
+
+def test_row_6_is_a_bug_and_no_hit(cells: tuple[Cell, ...]) -> None:
+    """A leaf replaced by another in one step is what the TDP MMU calls BUG() for, before it asks TDX for anything.
+
+    In v6.19 the atomic setter has asked TDX first, and has been refused: the entry is not FREE.
+    """
+    for shared in (True, False):
+        assert kinds_of(cells, 6, "after", shared=shared) == ["BUG __handle_changed_spte"]
+    assert kinds_of(cells, 6, "before", shared=False) == ["BUG handle_changed_spte"]
+    assert kinds_of(cells, 6, "before", shared=True) == [
+        "KVM_BUG_ON set_external_spte_present",
+        "TDX_BUG_ON tdx_mem_page_aug",
+    ]
+
+
+def test_row_11_warns_of_the_lock_and_hits_nothing(cells: tuple[Cell, ...]) -> None:
+    """(c) of the mail. v6.19 refuses an atomic zap of a mirror SPTE outright."""
+    assert kinds_of(cells, 11, "after", shared=True) == [
+        "lockdep tdx_sept_remove_leaf_spte",
+        "lockdep tdh_do_no_vcpus",
+        "lockdep tdx_track",
+    ]
+    assert kinds_of(cells, 11, "before", shared=True) == ["KVM_BUG_ON __tdp_mmu_set_spte_atomic"]
 
 
 def test_rows_1_and_12_are_clean(cells: tuple[Cell, ...]) -> None:
