@@ -18,6 +18,24 @@ FINDINGS = {
         warns.""",
     "deadlock": """Nobody can take a step, and a task that should finish has not; the place names each one and what it
         waits for.""",
+    "livelock": """A part of the graph that no step leads out of, in which a task that should finish goes on for
+        ever and gets nowhere. Shown as a way there and a loop.""",
+    "starvation": """A loop that a fair scheduler can take for ever, although another choice would have led out of
+        it. Printed, and a finding only with --starvation.""",
+}
+
+NUMBERS = {
+    "interleavings": """Maximal runs: all tasks have finished, or nobody can step. Each value of a choice is
+        another one. Where tasks retry, each loop is retried --retries times at most.""",
+    "classes": """Interleavings that differ in more than the order of neighbouring steps that do not depend on
+        each other (Mazurkiewicz traces). Steps depend on each other by task, or by a cell that not both only
+        read or only add to.""",
+    "odds": """The probability that a random walk passes a finding: uniform among the tasks that can step, then
+        among the values of a choice. An exact fraction.""",
+    "preemptions": """Steps by another task than the last one, although that one could have gone on. "None with
+        fewer" is a proof.""",
+    "inevitable": """From the state after that step of the witness, every continuation passes the finding. One
+        that goes on for ever without it counts as avoiding it.""",
 }
 
 PROPERTIES = {
@@ -58,5 +76,6 @@ GLOSSARY: dict[str, dict[str, str]] = {
     "properties": {name: _said(text) for name, text in PROPERTIES.items()},
     "findings": {name: _said(text) for name, text in FINDINGS.items()},
     "causes": {name: _said(text) for name, text in CAUSES.items()},
+    "numbers": {name: _said(text) for name, text in NUMBERS.items()},
     "measured": {"contention": "Which leafs of the module answer BUSY because of which, by running each pair."},
 }
