@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import groupby
+from heapq import heappop, heappush
+from itertools import count, groupby
+from typing import Any
 
 import attrs
 
+from sim.engine.dice import below
 from tests.engine.mini import Block, Config, Label, Naive
 
 Programs = tuple[Block, ...]
@@ -126,35 +129,39 @@ def _point(todo: tuple[tuple[str, Block, int], ...]) -> str:
     return f"m{what}.lock" if kind == "lock" else f"c{what}.wait"
 
 
-def fewest_preemptions(naive: Naive, finding: str) -> int | None:
-    """The least number of preemptions of any run that passes a finding, by going through all of them in that order."""
-    level, seen, preemptions = {(naive.first, "")}, set[tuple[Config, str]](), 0
-    while level:
-        following, todo = set[tuple[Config, str]](), list(level)
-        while todo:
-            config, last = todo.pop()
-            if (config, last) in seen:
-                continue
-            seen.add((config, last))
-            if stuck(naive, config) == finding:
-                return preemptions
-            steps = steps_of(naive, config)
-            able = {event.task for event, _, _ in steps}
-            for event, _, after in steps:
-                if event.task == last or last not in able:
-                    if warns(event) and finding == "here":
-                        return preemptions
-                    todo.append((after, event.task))
-                else:
-                    following.add((config, event.task))
-        for config, task in list(following):
-            for event, _, after in steps_of(naive, config):
-                if event.task == task:
-                    if warns(event) and finding == "here":
-                        return preemptions + 1
-                    following.add((after, task))
-            following.discard((config, task))
-        level, preemptions = following, preemptions + 1
+BOTH = "both"
+"""A finding of no step, but of states: the first two cells hold 1 at once."""
+
+
+def shows(naive: Naive, finding: str, event: Event | None, config: Config) -> bool:
+    """Whether a step, or the state that it leads to, shows a finding; None is the step before the first one."""
+    if finding == "here":
+        return event is not None and warns(event)
+    return config.cells[:2] == (1, 1) if finding == BOTH else stuck(naive, config) == finding
+
+
+def passes(naive: Naive, finding: str, way: Way) -> bool:
+    return any(shows(naive, finding, *step) for step in zip((None, *way.events), way.configs, strict=True))
+
+
+def fewest_preemptions(naive: Naive, finding: str) -> tuple[int, int] | None:
+    """Of all runs that pass a finding, the fewest preemptions, and the fewest steps with those (Dijkstra)."""
+    seen = set[tuple[Config, str]]()
+    order = count()
+    todo = [(0, 0, next(order), naive.first, "", shows(naive, finding, None, naive.first))]
+    while todo:
+        cost, length, _, config, last, shown = heappop(todo)
+        if shown:
+            return cost, length
+        if (config, last) in seen:
+            continue
+        seen.add((config, last))
+        steps = steps_of(naive, config)
+        able = {event.task for event, _, _ in steps}
+        for event, _, after in steps:
+            preempts = last in able and event.task != last
+            shown = shows(naive, finding, event, after)
+            heappush(todo, (cost + preempts, length + 1, next(order), after, event.task, shown))
     return None
 
 
@@ -165,15 +172,23 @@ def avoidable(naive: Naive, finding: str) -> set[Config]:
     while todo:
         config = todo.pop()
         if config not in after:
-            steps = steps_of(naive, config)
-            after[config] = [(finding == "here" and warns(event), to) for event, _, to in steps]
+            after[config] = [(shows(naive, finding, event, to), to) for event, _, to in steps_of(naive, config)]
             todo += [to for _, to in after[config]]
-    good = {config for config in after if stuck(naive, config) != finding}
+    good = {config for config in after if not shows(naive, finding, None, config)}
     while True:
         bad = {c for c in good if after[c] and not any(not shown and to in good for shown, to in after[c])}
         if not bad:
             return good
         good -= bad
+
+
+def events_of(naive: Naive, picks: tuple[tuple[str, int], ...]) -> list[Event]:
+    """The steps of a run."""
+    events, config = list[Event](), naive.first
+    for task, outcome in picks:
+        event, _, config = [step for step in steps_of(naive, config) if step[0].task == task][outcome]
+        events.append(event)
+    return events
 
 
 def followed(naive: Naive, picks: tuple[tuple[str, int], ...]) -> Iterator[Config]:
@@ -183,3 +198,44 @@ def followed(naive: Naive, picks: tuple[tuple[str, int], ...]) -> Iterator[Confi
     for task, outcome in picks:
         config = [after for event, _, after in steps_of(naive, config) if event.task == task][outcome]
         yield config
+
+
+_PLAIN = (
+    *(("load", c) for c in range(2)),
+    *(("store", c, v) for c in range(2) for v in (1, 2)),
+    *(("cas", c, 0, 1) for c in range(2)),
+    *((kind, m) for kind in ("lock", "try") for m in range(2)),
+    *(("unlock", m) for m in range(2)),
+    ("add", 0, 1),
+    ("add", 1, 1),
+    ("choose", 0, 1),
+)
+_LOOPS = (
+    ("repeat", 1, (("try", 0),)),
+    ("repeat", 1, (("load", 0),)),
+    ("repeat", 2, (("load", 1),)),
+    ("repeat", 1, (("choose", 0, 1),)),
+)
+_ENDS = (
+    (("load", 0), ("report", 1)),
+    (("load", 1), ("report", 2)),
+    (("xchg", 0, 2), ("report", 1)),
+    (("lock", 0), ("lock", 1)),
+    (("lock", 1), ("lock", 0)),
+    (("store", 0, 1), ("store", 0, 0)),
+    (("store", 1, 1), ("store", 1, 0)),
+)
+
+
+def racing(number: int) -> Programs:
+    """The `number`-th of endlessly many small programs whose tasks race for something worth finding."""
+    draws = count()
+
+    def one_of(items: tuple[Any, ...]) -> Any:
+        return items[below(len(items), number, next(draws), 0)]
+
+    blocks = []
+    for _ in range(one_of((2, 2, 3))):
+        loop = (one_of(_LOOPS),) if one_of((0, 0, 1)) else ()
+        blocks.append((*(one_of(_PLAIN) for _ in range(one_of((0, 1, 2)))), *loop, *one_of(_ENDS)))
+    return tuple(blocks)
