@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from typing import TYPE_CHECKING
 
 from sim.cli.options import Json, console, print_json
+from sim.scenarios.contention import meetings
 from sim.scenarios.glossary import GLOSSARY
 from sim.scenarios.recipe import UsageError
-
-if TYPE_CHECKING:
-    from sim.scenarios.contention import Meeting
-
+from sim.tdx.releases import RELEASES
+from sim.view import contract
+from sim.view.contention import contention_lines
 
 CONTENTION = "contention"
 
@@ -38,21 +37,9 @@ def explain_command(name: str, /, *, json: Json = False) -> int:
 
 def _contention(*, json: bool) -> int:
     """Run every pair of leafs against each other; this takes some seconds."""
-    from sim.scenarios.contention import meetings  # noqa: PLC0415 - words alone need no engine
-    from sim.tdx.releases import RELEASES  # noqa: PLC0415 - as above
-    from sim.view.contention import contention_lines  # noqa: PLC0415 - as above
-
     measured = {release.VERSION: list(meetings(release)) for release in RELEASES}
     if json:
-        print_json({version: [of_meeting(meeting) for meeting in met] for version, met in measured.items()})
+        print_json({version: [contract.of_meeting(meeting) for meeting in met] for version, met in measured.items()})
     else:
         print("\n".join(contention_lines(measured)))
     return 0
-
-
-def of_meeting(meeting: Meeting) -> dict[str, object]:
-    return {
-        "leafs": [meeting.one, meeting.two],
-        "on": meeting.relation.value,
-        "busy": [list(meeting.busy_one), list(meeting.busy_two)],
-    }

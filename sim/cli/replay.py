@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -14,13 +14,14 @@ from sim.cli.status import Status
 from sim.engine import stepper
 from sim.engine.replay import Drift, replay
 from sim.engine.scenario import Scenario
-from sim.engine.schedule import Schedule
-from sim.engine.world import Run
 from sim.scenarios.model import model_digest
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import recording
 from sim.view import contract
 from sim.view.report import blocked_lines, going_round_lines, numbered_line
+
+if TYPE_CHECKING:
+    from sim.search.counting.numbering import Numbering
 
 Loose = Annotated[
     bool,
@@ -60,9 +61,14 @@ def replay_command(
     if asked is None:
         schedule = read_schedule(file)
         scenario = scenario_of(file, schedule, loose=loose)
+        numbering = _numbering(scenario) if number else None
     else:
+        if model is not None and model != model_digest():
+            message = f"counted in model {model}, this is {model_digest()}, where that is another interleaving"
+            raise FileTrouble(Status.DRIFT, f"{file}: {message}")
         scenario = scenario_from(asked["scenario"], set, without)
-        schedule = _numbered(scenario, file, int(asked["number"]), model)
+        numbering = _numbering(scenario)
+        schedule = recording(stepper.run(scenario, numbering.picks(int(asked["number"]))), "number")
         if record is not None:
             write_schedule(record, schedule, force=force)
     try:
@@ -70,7 +76,7 @@ def replay_command(
     except Drift as drift:
         raise drifted(file, drift) from None
     expected = run.outcomes == schedule.expect
-    which = _number_of(run) if number or asked else None
+    which = None if numbering is None else numbering.of(run)
     if json:
         said = {**contract.of_run(run, schedule), "expected": list(schedule.expect), "as_expected": expected}
         print_json({**said, "number": None if which is None else str(which[0])})
@@ -86,21 +92,7 @@ def replay_command(
     return Status.CLEAN if expected else Status.FINDING
 
 
-def _numbered(scenario: Scenario, name: str, number: int, model: str | None) -> Schedule:
-    """The schedule of an interleaving, by its number."""
+def _numbering(scenario: Scenario) -> Numbering:
     from sim.search.counting.numbering import Numbering  # noqa: PLC0415 - a schedule is replayed without numpy
 
-    if model is not None and model != model_digest():
-        message = f"{name}: counted in model {model}, this is {model_digest()}, where {number} is another interleaving"
-        raise FileTrouble(Status.DRIFT, message)
-    return recording(stepper.run(scenario, Numbering(scenario).picks(number)), "number")
-
-
-def _number_of(run: Run) -> tuple[int, bool]:
-    """The number of a run, and whether it ends there: else it is that of the first one that begins so."""
-    from sim.search.counting.numbering import Numbering  # noqa: PLC0415 - as above
-
-    numbering = Numbering(run.scenario)
-    picks = numbering.picks_of(run)
-    number = numbering.number(picks)
-    return number, numbering.picks(number) == picks
+    return Numbering(scenario)

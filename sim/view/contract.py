@@ -16,6 +16,7 @@ from sim.search.result import Counts, Exploration, Found, Reach
 from sim.view.report import not_covered
 
 if TYPE_CHECKING:
+    from sim.scenarios.contention import Meeting
     from sim.scenarios.table import Cell  # which explores: a run that is only replayed needs no numpy
 
 Json = dict[str, Any]
@@ -130,6 +131,14 @@ def of_cell(cell: Cell) -> Json:
         "interleavings": None,
         "classes": None,
         "witnesses": [str(known[name]) for name in names if name in known],
+    }
+
+
+def of_meeting(meeting: Meeting) -> Json:
+    return {
+        "leafs": [meeting.one, meeting.two],
+        "on": meeting.relation.value,
+        "busy": [list(meeting.busy_one), list(meeting.busy_two)],
     }
 
 

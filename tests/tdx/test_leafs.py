@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from sim.engine import stepper
@@ -142,32 +143,40 @@ def td_with_2m(state: S, child: S = S.FREE) -> Td:
     return Td.build({"A": below}, 3, ("v0",), ("v0",), SeptEntry(state, 0 if state is S.FREE else 1))
 
 
+def hold(this: TdgMem, call: Call[Any], entry: str, state: S, table: dict[S, tuple[str, S]]) -> None:
+    """Call a leaf: it says and leaves what the table has for that state of its entry, and gives back every lock."""
+    cells = run(this, call).cells
+    said, after = table.get(state, (INCORRECT, state))
+    now = cells.get(entry, state.name)
+    assert (cells["result"], now.split(" ")[0]) == (said, after.name)
+    assert "TDEL" not in now
+    assert {cells.get(lock, "free") for lock in TD_LOCKS} == {"free"}
+
+
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("leaf", LEAFS)
 def test_every_leaf_on_every_state(leaf: str, state: S, module: type[TdgMem]) -> None:
     """A page blocked in an older epoch, by the way the cells begin, is tracked."""
     enter, table = LEAFS[leaf]
-    td = td_with(state)
-    result = run(module(td), enter(module(td)))
-    said, after = table.get(state, (INCORRECT, state))
-    assert result.cells["result"] == said
-    entry = result.cells.get("sept[A]", state.name)
-    assert entry.split(" ")[0] == after.name
-    assert "TDEL" not in entry
+    this = module(td_with(state))
+    hold(this, enter(this), "sept[A]", state, table)
 
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("leaf", BUILDING)
 def test_every_leaf_on_every_state_before_finalization(leaf: str, state: S) -> None:
-    entry = SeptEntry(state, 0 if state is S.FREE else 1)
-    module = Module_1_5_01(Td.build({"A": entry}, 2, ("v0",), ("v0",), finalized=False))
-    result = run(module, LEAFS[leaf][0](module))
-    said, after = BUILDING[leaf].get(state, (INCORRECT, state))
-    assert (result.cells["result"], result.cells["sept[A]"].split(" ")[0]) == (said, after.name)
-    assert {result.cells.get(lock, "free") for lock in ("tdr", "op_state", "sept.tree", "pamt[1]", "pamt[2]")} == {
-        "free"
-    }
+    this = Module_1_5_01(attrs.evolve(td_with(state), finalized=False))
+    hold(this, LEAFS[leaf][0](this), "sept[A]", state, BUILDING[leaf])
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("leaf", LEAFS_2M)
+def test_every_leaf_on_every_state_of_a_2m_entry(leaf: str, state: S, module: type[TdgMem]) -> None:
+    enter, table = LEAFS_2M[leaf]
+    this = module(td_with_2m(state))
+    hold(this, enter(this), "sept[2M]", state, table)
 
 
 def test_a_table_that_was_never_used_goes_without_a_block_before_finalization() -> None:
@@ -181,20 +190,6 @@ def test_attr_rd_locks_the_entry_that_its_walk_stopped_at(state: S) -> None:
     module = Module_1_5_01(td_with_2m(state))
     steps = run(module, module.tdg_mem_page_attr_rd("A")).steps
     assert "sept[2M].bts_TDEL" in [step.point for step in steps]
-
-
-@pytest.mark.parametrize("module", MODULES)
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("leaf", LEAFS_2M)
-def test_every_leaf_on_every_state_of_a_2m_entry(leaf: str, state: S, module: type[TdgMem]) -> None:
-    enter, table = LEAFS_2M[leaf]
-    td = td_with_2m(state)
-    result = run(module(td), enter(module(td)))
-    said, after = table.get(state, (INCORRECT, state))
-    assert result.cells["result"] == said
-    assert result.cells["sept[2M]"].split(" ")[0] == after.name
-    assert "TDEL" not in result.cells["sept[2M]"]
-    assert {result.cells.get(lock, "free") for lock in TD_LOCKS} == {"free"}
 
 
 @pytest.mark.parametrize("state", [S.FREE, S.NL_BLOCKED, S.MAPPED, S.PENDING, S.BLOCKED])
@@ -239,15 +234,6 @@ def test_a_new_table_is_free_all_over() -> None:
     module = Module_1_5_01(td_with_2m(S.FREE, S.PENDING))
     cells = run(module, module.tdh_mem_sept_add("A", 1, 2)).cells
     assert (cells["sept[2M]"], cells["sept[A]"]) == ("NL_MAPPED pfn 2", "FREE")
-
-
-@pytest.mark.parametrize("leaf", LEAFS)
-@pytest.mark.parametrize("state", STATES)
-def test_every_leaf_gives_back_every_lock(leaf: str, state: S) -> None:
-    enter, _ = LEAFS[leaf]
-    td = td_with(state)
-    cells = run(Module_1_5_01(td), enter(Module_1_5_01(td))).cells
-    assert {cells.get(lock, "free") for lock in TD_LOCKS} == {"free"}
 
 
 MATRIX = {

@@ -58,32 +58,34 @@ def bounded(scenario: Scenario, retries: int, most: int, budget: Budget, tick: T
     return None if again.unexpanded else again
 
 
+def narrowed(
+    frontier: Frontier, counting: Counting, budget: Budget, tick: Tick | None
+) -> tuple[Frontier | None, int | None]:
+    """The states of all runs within a bound, and that; it is lowered until there is room, if ever."""
+    if not is_retrying(frontier):
+        return frontier if frontier.visited.count <= counting.states else None, None
+    for retries in range(counting.retries, -1, -1):
+        graph = bounded(frontier.product.scenario, retries, counting.states, budget, tick)
+        if graph is not None:
+            return graph, retries
+    return None, 0
+
+
 class Count:
     """All that is counted of one exploration that is over."""
 
     def __init__(self, frontier: Frontier, counting: Counting, budget: Budget, tick: Tick | None) -> None:
         self._begun, self._tick = time.perf_counter(), tick
-        self._frontier, self._bound = frontier, counting.retries if is_retrying(frontier) else None
-        self._passings = passings(frontier)
-        self._runs = self._narrowed(counting.states, budget)
+        self._frontier, self._passings = frontier, passings(frontier)
+        graph, self._bound = narrowed(frontier, counting, budget, tick)
+        self._runs: Interleavings | None = None
         self._classes: Classes | None = None
-        if self._runs is not None:
+        if graph is not None and not budget.spent(time.perf_counter() - self._begun, _BYTES * graph.transitions):
+            self._tell("counting interleavings")
+            self._runs = Interleavings(graph)
             self._tell("counting classes")
             with suppress(CountError):
                 self._classes = Classes(self._runs)
-
-    def _narrowed(self, most: int, budget: Budget) -> Interleavings | None:
-        """Every interleaving within the bound, which is lowered until there is room; None if there is none."""
-        graph = self._frontier if self._bound is None and self._frontier.visited.count <= most else None
-        while graph is None and self._bound is not None:
-            graph = bounded(self._frontier.product.scenario, self._bound, most, budget, self._tick)
-            if graph is None and not self._bound:
-                break
-            self._bound -= graph is None
-        if graph is None or budget.spent(time.perf_counter() - self._begun, _BYTES * graph.transitions):
-            return None
-        self._tell("counting interleavings")
-        return Interleavings(graph)
 
     @property
     def counts(self) -> Counts:

@@ -107,6 +107,12 @@ class Numbering:
                 number += on[height + 1][layer.target[step]]
         return int(number)
 
+    def of(self, run: Run) -> tuple[int, bool]:
+        """The number of a run, and whether it ends there: else it is that of the first one that begins so."""
+        picks = self.picks_of(run)
+        number = self.number(picks)
+        return number, self.picks(number) == picks
+
     def picks_of(self, run: Run) -> Picks:
         """The choices of a run: of several values that look alike, the first one."""
         product, state, picks = self._frontier.product, 0, list[tuple[str, int]]()
