@@ -187,7 +187,7 @@ def _may_go_round(frontier: Frontier) -> Index:
     tasks = frontier.product.scenario.tasks
     returns = []
     for task in tasks:
-        here = np.zeros(len(frontier.product.local_field(task.name).values), np.bool_)
+        here = np.array([local.operation is None for local in frontier.product.local_field(task.name).values])
         here[list(frontier.waits[task.name])] = True
         for component in rounds(frontier.moves[task.name]):
             here[component] = True
