@@ -24,7 +24,7 @@ from sim.view.numbers import number
 from tests.bench.rounds import progress
 from tests.search.counting import textbook
 
-MOST = 1 << 21
+MOST = 1_500_000
 MANY = 1_000_000
 FACTOR = 5
 
@@ -94,6 +94,7 @@ PROGRAMS: tuple[Whole | Reduced, ...] = (
     ),
     Whole("np-to-leaf-exclusive, 2 retries", partial(recipe_named("np-to-leaf-exclusive").scenario, {})),
     Whole("leaf-to-np-exclusive, 0 retries", partial(recipe_named("leaf-to-np-exclusive").scenario, {}), retries=0),
+    Whole("leaf-to-np-exclusive --without kick", partial(recipe_named("leaf-to-np-exclusive").scenario, {}, ("kick",))),
 )
 
 

@@ -112,8 +112,10 @@ class Classes:
     def _touches(self) -> tuple[U32, Mask]:
         """Per edge, the number of what it touches; and which of these numbers depend on each other."""
         runs, product = self._runs, self._runs.product
-        kinds, sample = np.unique(runs.kind, return_index=True)
-        node = np.searchsorted(runs.dag.first, sample, side="right") - 1
+        sample = np.zeros(len(runs.task), np.int64)
+        sample[runs.kind] = np.arange(len(runs.kind))
+        kinds = np.flatnonzero(np.bincount(runs.kind))
+        node = np.searchsorted(runs.dag.first, sample.take(kinds), side="right") - 1
         number: dict[Touch, int] = {}
         of_kind = np.zeros(len(runs.task), np.uint32)
         for kind, at in zip(kinds.tolist(), runs.dag.order.take(node).tolist(), strict=True):

@@ -31,6 +31,9 @@ from sim.search.result import Budget, CountError, Counting, Counts, Found, Progr
 _NODES = 1 << 15
 """What is gone through, one by one, for the number of classes where there are too many states to count."""
 
+_GROWTH = 2
+"""How many times the states it takes to allow for more retries, at the least that is worth a try."""
+
 _BYTES = 128
 """What the graph of interleavings and that of classes take for each step."""
 
@@ -61,14 +64,24 @@ def bounded(scenario: Scenario, retries: int, most: int, budget: Budget, tick: T
 def narrowed(
     frontier: Frontier, counting: Counting, budget: Budget, tick: Tick | None
 ) -> tuple[Frontier | None, int | None]:
-    """The states of all runs within a bound, and that; it is lowered until there is room, if ever."""
+    """The states of all runs within a bound, and that: the largest that there is room for, if any."""
     if not is_retrying(frontier):
         return frontier if frontier.visited.count <= counting.states else None, None
-    for retries in range(counting.retries, -1, -1):
-        graph = bounded(frontier.product.scenario, retries, counting.states, budget, tick)
-        if graph is not None:
-            return graph, retries
-    return None, 0
+    best, bound, most = None, 0, counting.states
+    if _GROWTH * frontier.visited.count <= most:
+        for retries in range(counting.retries, -1, -1):
+            graph = bounded(frontier.product.scenario, retries, most, budget, tick)
+            if graph is not None:
+                return graph, retries
+        return None, 0
+    for retries in range(counting.retries + 1):
+        if best is not None and _GROWTH * best.visited.count > most:
+            break
+        graph = bounded(frontier.product.scenario, retries, most, budget, tick)
+        if graph is None:
+            break
+        best, bound = graph, retries
+    return best, bound
 
 
 class Count:
@@ -138,10 +151,11 @@ class Count:
         if passing is None:
             return attrs.evolve(reach, interleavings=0, classes=0, odds=Fraction(0))
         along = self._runs.along(one.picks)
-        odds = self._runs.odds(passing, [0] if along is None else along[:-1] or [0])
+        goal = self._runs.goal(passing)
+        odds = self._runs.odds(goal, [0] if along is None else along[:-1] or [0])
         return attrs.evolve(
             reach,
-            interleavings=self._runs.reaching(passing),
+            interleavings=self._runs.reaching(goal),
             classes=None if self._classes is None else self._classes.reaching(passing),
             odds=odds[0],
             along=() if along is None else tuple(odds),

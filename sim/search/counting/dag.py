@@ -19,6 +19,9 @@ from sim.engine.visited import U32, U64, Index, Mask
 
 N = TypeVar("N", np.uint64, np.float64)
 
+_PRODUCTS = 4
+"""So many products of numbers below a prime below 2**31, and one such number, add up to less than 2**64."""
+
 
 def edges_of(first: Index, nodes: Index) -> Index:
     """The edges out of some nodes, where those out of node i are `first[i]` to `first[i + 1]`."""
@@ -54,27 +57,33 @@ def has_way_round(source: Index, target: Index) -> bool:
     return sum(len(nodes) for nodes, _ in _ranks(first, ends[len(source) :][order].astype(np.uint32))) < len(names)
 
 
-class Dag:
-    """Nodes in topological order, by number; the edges of node i are `first[i]` to `first[i + 1]`, each to a `target`.
+class Ranked:
+    """Nodes in topological order; the edges of node i are `first[i]` to `first[i + 1]`, each to a `target`.
 
-    `node[old]` and `edge[new]` translate the numbers it was made from: old to new, and new to old.
+    `starts` are the first nodes of all ranks, and the number of nodes.
     """
 
-    def __init__(self, first: Index, target: U32) -> None:
-        ranks, edges = zip(*_ranks(first, target), strict=True)
-        order = np.concatenate(ranks)
-        if len(order) < len(first) - 1:
-            raise AssertionError("a graph with a way round")
-        self._starts: list[int] = [0, *np.cumsum([len(rank) for rank in ranks]).tolist()]
-        self.node = np.empty(len(order), np.uint32)
-        self.node[order] = np.arange(len(order), dtype=np.uint32)
-        self.first = np.concatenate([[0], np.cumsum((first[1:] - first[:-1]).take(order))])
-        self.edge = np.concatenate(edges)
-        self.target: U32 = self.node.take(target.take(self.edge))
-        self.order = order
+    def __init__(self, first: Index, target: U32, starts: list[int]) -> None:
+        self.first, self.target, self._starts = first, target, starts
 
     def __len__(self) -> int:
-        return len(self.order)
+        return len(self.first) - 1
+
+    def leading(self, ends: Mask, keep: Mask) -> Mask:
+        """The nodes from which some way leads to one of `ends`, by edges that `keep` keeps."""
+        leads = ends.copy()
+        for nodes, edges, having, starts in self.ranks():
+            leads[nodes][having] |= np.logical_or.reduceat(leads.take(self.target[edges]) & keep[edges], starts)
+        return leads
+
+    def part(self, nodes: Mask, keep: Mask) -> tuple[Ranked, Index, Index]:
+        """Some of the nodes, and of the edges between them, and which those are; node 0 need not be the first state."""
+        here = np.flatnonzero(nodes)
+        number = np.cumsum(nodes, dtype=np.uint32) - np.uint32(1)
+        edges = np.flatnonzero(keep & nodes.take(self.target) & np.repeat(nodes, self.first[1:] - self.first[:-1]))
+        first = np.searchsorted(edges, self.first.take(np.concatenate([here, [len(self)]])))
+        starts = np.searchsorted(here, self._starts).tolist()
+        return Ranked(first, number.take(self.target.take(edges)), starts), here, edges
 
     @property
     def ends(self) -> Mask:
@@ -115,10 +124,12 @@ class Dag:
     def weighed(self, base: U64, weight: U64, prime: int) -> U64:
         """The same modulo a prime below 2**31, where an edge multiplies by its `weight`; both are reduced already."""
         value, modulus = base.copy(), np.uint64(prime)
+        many = (self.first[1:] - self.first[:-1]).max(initial=0) > _PRODUCTS
         for nodes, edges, having, starts in self.ranks():
             part = value.take(self.target[edges])
             part *= weight[edges]
-            part %= modulus
+            if many:
+                part %= modulus
             part = np.add.reduceat(part, starts)
             part += value[nodes].take(having)
             value[nodes][having] = part % modulus
@@ -130,3 +141,21 @@ class Dag:
         for nodes, edges, having, starts in self.ranks():
             value[nodes][having] += np.maximum.reduceat(value.take(self.target[edges]), starts)
         return value
+
+
+class Dag(Ranked):
+    """A graph put in order. `node[old]` and `edge[new]` translate the numbers it was made from."""
+
+    def __init__(self, first: Index, target: U32) -> None:
+        ranks, edges = zip(*_ranks(first, target), strict=True)
+        self.order = np.concatenate(ranks)
+        if len(self.order) < len(first) - 1:
+            raise AssertionError("a graph with a way round")
+        self.node = np.empty(len(self.order), np.uint32)
+        self.node[self.order] = np.arange(len(self.order), dtype=np.uint32)
+        self.edge = np.concatenate(edges)
+        super().__init__(
+            np.concatenate([[0], np.cumsum((first[1:] - first[:-1]).take(self.order))]),
+            self.node.take(target.take(self.edge)),
+            [0, *np.cumsum([len(rank) for rank in ranks]).tolist()],
+        )

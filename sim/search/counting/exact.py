@@ -72,12 +72,12 @@ class Numbers:
     """A whole number per node, by what it leaves modulo some moduli whose product exceeds it."""
 
     def __init__(self, moduli: list[int], left: list[U64]) -> None:
-        self._left, self._all = left, prod(moduli)
+        self.moduli, self.left, self._all = moduli, left, prod(moduli)
         others = [self._all // modulus for modulus in moduli]
         self._units = [other * pow(other, -1, modulus) for other, modulus in zip(others, moduli, strict=True)]
 
     def at(self, node: int) -> int:
-        left = (int(column[node]) for column in self._left)
+        left = (int(column[node]) for column in self.left)
         return sum(unit * of for unit, of in zip(self._units, left, strict=True)) % self._all
 
 
@@ -86,6 +86,44 @@ def ways(dag: Dag, ends: Mask, keep: Mask | None = None) -> Numbers:
     degree = int((dag.first[1:] - dag.first[:-1]).max())
     moduli = wide(_bound(dag, ends, keep), degree)
     return Numbers(moduli, [dag.total(ends.astype(np.uint64), keep, modulus) for modulus in moduli])
+
+
+class Goal:
+    """Some nodes and edges of a graph, and the part of it that leads to them: what else there is adds nothing.
+
+    `edges` are those that no other comes before, `sources` where they begin, by number within the `part`; `here` and
+    `kept` are its nodes and edges.
+    """
+
+    def __init__(self, dag: Dag, nodes: Mask, edges: Mask) -> None:
+        before = np.repeat(~nodes, dag.first[1:] - dag.first[:-1])
+        self.edges = np.flatnonzero(before & edges)
+        before[self.edges] = False
+        source = np.searchsorted(dag.first, self.edges, side="right") - 1
+        reached = nodes.copy()
+        reached[source] = True
+        self.part, self.here, self.kept = dag.part(dag.leading(reached, before), before)
+        self._dag, self._nodes, self._sources = dag, nodes.take(self.here), np.searchsorted(self.here, source)
+
+    def number(self, node: int) -> int | None:
+        """The number of a node within the part; None outside of it."""
+        number = int(np.searchsorted(self.here, node))
+        return number if number < len(self.here) and self.here[number] == node else None
+
+    def base(self, nodes: U64, edges: U64) -> U64:
+        """What the nodes of the part begin with, where each node of the goal has a number, and each edge has."""
+        base = nodes.take(self.here) * self._nodes
+        np.add.at(base, self._sources, edges)
+        return base
+
+    def ways(self, ways: Numbers, at: int) -> int:
+        """How many of some ways come to the goal; `ways` has how many go on from each node."""
+        left = []
+        for modulus, column in zip(ways.moduli, ways.left, strict=True):
+            base = self.base(column, column.take(self._dag.target.take(self.edges)))
+            left.append(self.part.total(base % np.uint64(modulus) if modulus < _WORD else base, None, modulus))
+        number = self.number(at)
+        return 0 if number is None else Numbers(ways.moduli, left).at(number)
 
 
 def _bound(dag: Dag, ends: Mask, keep: Mask | None) -> int:
@@ -98,14 +136,9 @@ def _bound(dag: Dag, ends: Mask, keep: Mask | None) -> int:
     return 1 << int(dag.highest(np.ceil(np.log2(np.maximum(degree, 1))).astype(np.int64)).max())
 
 
-def _power(numbers: npt.NDArray[np.int64], prime: int) -> npt.NDArray[np.int64]:
-    """How often a prime divides each number."""
-    power = np.zeros(len(numbers), np.int64)
-    rest = numbers
-    while (divides := rest % prime == 0).any():
-        power += divides
-        rest = np.where(divides, rest // prime, 1)
-    return power
+def _power(number: int, prime: int) -> int:
+    """How often a prime divides a number."""
+    return 1 + _power(number // prime, prime) if number and number % prime == 0 else 0
 
 
 class Walk:
@@ -115,12 +148,12 @@ class Walk:
         self.dag, self._parts = dag, parts
         self._degree = dag.first[1:] - dag.first[:-1]
         self._power: dict[int, npt.NDArray[np.int64]] = {}
-        kinds = np.unique(parts)
-        for prime in filter(_is_prime, range(int(kinds.max(initial=1)) + 1)):
+        having, largest = np.flatnonzero(self._degree), int(parts.max(initial=1))
+        for prime in filter(_is_prime, range(largest + 1)):
+            power = np.array([_power(number, prime) for number in range(largest + 1)])
             most = np.zeros(len(dag), np.int64)
-            having = np.flatnonzero(self._degree)
             if len(having):
-                most[having] = np.maximum.reduceat(_power(parts, prime), dag.first.take(having))
+                most[having] = np.maximum.reduceat(power.take(parts), dag.first.take(having))
             if most.any():
                 self._power[prime] = dag.highest(most)
 
@@ -128,21 +161,20 @@ class Walk:
         """What every probability at a node becomes whole by."""
         return prod(prime ** int(power[node]) for prime, power in self._power.items())
 
-    def odds(self, nodes: Mask, edges: Mask, at: list[int]) -> list[Fraction]:
-        """At some nodes, the probability of coming to one of `nodes`, or over one of `edges`."""
-        keep = np.repeat(~nodes, self._degree)
-        flagged = np.flatnonzero(keep & edges)
-        keep[flagged] = False
-        source = np.searchsorted(self.dag.first, flagged, side="right") - 1
+    def odds(self, goal: Goal, at: list[int]) -> list[Fraction]:
+        """At some nodes, the probability of coming to a goal."""
+        parts, passing = self._parts.take(goal.kept), self._parts.take(goal.edges)
         moduli = enough(max((self._common(node) for node in at), default=0))
         left = []
         for prime in moduli:
             inverse = self._inverses(prime)
-            base = nodes.astype(np.uint64)
-            np.add.at(base, source, inverse.take(self._parts.take(flagged)))
-            left.append(self.dag.weighed(base % np.uint64(prime), inverse.take(self._parts) * keep, prime))
+            base = goal.base(np.ones(len(self.dag), np.uint64), inverse.take(passing))
+            left.append(goal.part.weighed(base % np.uint64(prime), inverse.take(parts), prime))
         numbers = Residues(moduli, left)
-        return [numbers.fraction(node, self._common(node)) for node in at]
+        return [
+            Fraction(0) if number is None else numbers.fraction(number, self._common(node))
+            for node, number in ((node, goal.number(node)) for node in at)
+        ]
 
     def _inverses(self, prime: int) -> U64:
         most = int(self._parts.max(initial=1))

@@ -21,7 +21,7 @@ from sim.engine.operations import Finding
 from sim.engine.scheduler import Picks
 from sim.engine.visited import U32, Index, Mask
 from sim.search.counting.dag import Dag
-from sim.search.counting.exact import Numbers, Walk, nth_way, ways
+from sim.search.counting.exact import Goal, Numbers, Walk, nth_way, ways
 from sim.search.counting.passing import Passing, passings
 
 _CHUNK = 1 << 16
@@ -63,11 +63,9 @@ class Interleavings:
     def total(self) -> int:
         return self.count.at(0)
 
-    def reaching(self, passing: Passing) -> int:
-        """How many runs pass a finding."""
-        nodes = self.nodes(passing)
-        keep = np.repeat(~nodes, self.dag.first[1:] - self.dag.first[:-1]) & ~self.edges(passing)
-        return self.total - ways(self.dag, self.dag.ends & ~nodes, keep).at(0)
+    def reaching(self, goal: Goal) -> int:
+        """How many runs come to a goal."""
+        return goal.ways(self.count, 0)
 
     @cached_property
     def offers(self) -> tuple[Index, Index]:
@@ -89,14 +87,18 @@ class Interleavings:
         tasks = np.repeat(first[1:] - first[:-1], self.dag.first[1:] - self.dag.first[:-1])
         return Walk(self.dag, tasks * self._choices.take(self.kind))
 
-    def odds(self, passing: Passing, nodes: list[int]) -> list[Fraction]:
-        """At each of some nodes, the probability that a random walk passes a finding."""
-        return self.walk.odds(self.nodes(passing), self.edges(passing), nodes)
+    def odds(self, goal: Goal, nodes: list[int]) -> list[Fraction]:
+        """At each of some nodes, the probability that a random walk comes to a goal."""
+        return self.walk.odds(goal, nodes)
 
     @cached_property
     def findings(self) -> dict[Finding, Passing]:
         """What any run passes, and where."""
         return passings(self.frontier)
+
+    def goal(self, passing: Passing) -> Goal:
+        """Where a finding is passed first, on any way."""
+        return Goal(self.dag, self.nodes(passing), self.edges(passing))
 
     def edges(self, passing: Passing) -> Mask:
         """The edges by which a finding is passed."""

@@ -81,10 +81,10 @@ def hold_numbers(program: Programs, retries: int, every: list[brute.Way]) -> set
         assert runs.total == len(every)
         assert classes.total == len(traces)
         passed = {finding.where: passing for finding, passing in runs.findings.items()}
-        assert {where for where, passing in passed.items() if runs.reaching(passing)} == reaching.keys()
+        assert {where for where, passing in passed.items() if runs.reaching(runs.goal(passing))} == reaching.keys()
         for where, those in reaching.items():
-            assert runs.reaching(passed[where]) == len(those)
-            assert runs.odds(passed[where], [0]) == [sum((way.probability for way in those), Fraction(0))]
+            assert runs.reaching(runs.goal(passed[where])) == len(those)
+            assert runs.odds(runs.goal(passed[where]), [0]) == [sum((way.probability for way in those), Fraction(0))]
             if classes.reaching(passed[where]) is not None:
                 assert classes.reaching(passed[where]) == len({way.trace for way in those})
             assert where == brute.BOTH or classes.reaching(passed[where]) is not None

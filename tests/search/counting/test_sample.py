@@ -82,7 +82,7 @@ def test_walks_hit_as_often_as_the_odds_say(program: Scenario, rare: bool) -> No
     """100,000 of them, within four standard deviations."""
     runs, seeds = interleavings(program, 2), np.arange(100_000, dtype=np.uint64)
     for passing in runs.findings.values():
-        (odds,) = runs.odds(passing, [0])
+        (odds,) = runs.odds(runs.goal(passing), [0])
         hit = int(hits(runs, passing, seeds).sum())
         deviation = sqrt(len(seeds) * float(odds) * (1 - float(odds)))
         assert abs(hit - len(seeds) * float(odds)) < 4 * deviation

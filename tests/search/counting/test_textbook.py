@@ -115,5 +115,5 @@ def test_one_chance_in_so_many_is_exact() -> None:
     for k in (1, 9, 80):
         runs = interleavings(textbook.late(k), 2)
         ((_, passing),) = runs.findings.items()
-        assert runs.odds(passing, [0]) == [Fraction(1, 2 ** (k + 1))]
-        assert (runs.reaching(passing), runs.total) == (1, k + 2)
+        assert runs.odds(runs.goal(passing), [0]) == [Fraction(1, 2 ** (k + 1))]
+        assert (runs.reaching(runs.goal(passing)), runs.total) == (1, k + 2)
