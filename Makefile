@@ -4,13 +4,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: table test check bench schedules wheel clean
+.PHONY: table test check bench schedules docs wheel clean
 
 table: $(VENV)/.ready
 	@$(BIN)/tdpsim table
 
 test: check
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
@@ -26,11 +26,16 @@ bench: $(VENV)/.ready
 schedules: $(VENV)/.ready
 	rm -f schedules/*.toml
 	$(BIN)/tdpsim table --module 1.5.01 --record schedules > /dev/null
-	$(BIN)/tdpsim table --module 1.5.28 --record schedules > /dev/null
+	$(BIN)/tdpsim table --module 1.5.28 --order after --record schedules > /dev/null
+	$(BIN)/tdpsim table --module 1.5.01 --order after --flip all --record schedules > /dev/null
 	$(BIN)/tdpsim explore np-to-leaf-shared --without restore --record schedules > /dev/null || test $$? = 1
 	$(BIN)/tdpsim explore leaf-to-np-exclusive --without kick --record schedules > /dev/null || test $$? = 1
 	$(BIN)/tdpsim explore np-to-leaf-shared --without hp-timeout --record schedules > /dev/null || test $$? = 1
 	git --no-pager diff --stat -- schedules
+
+# What docs/ says that running says.
+docs: $(VENV)/.ready
+	$(BIN)/python -m tests.docs
 
 wheel: $(VENV)/.ready-dev
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

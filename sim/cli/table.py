@@ -2,56 +2,123 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from rich.console import Console
 
 from sim.cli.files import write_schedule
-from sim.cli.options import Color, Force, Json, console, is_ascii, print_json, progress, relative
+from sim.cli.options import Color, Force, Json, console, is_ascii, print_json, relative
 from sim.cli.status import Status
+from sim.engine.schedule import parse
+from sim.scenarios.derived import Kept, cache_directory, cells
 from sim.scenarios.recipe import UsageError
-from sim.scenarios.table import derive
+from sim.scenarios.switches import FLIPS
+from sim.scenarios.table import Cell, Question, flip_named, questions
 from sim.scenarios.transitions import ORDERS
-from sim.scenarios.witnesses import witnesses
 from sim.tdx.releases import RELEASES
 from sim.view import contract
-from sim.view.table import READING, table
+from sim.view.table import READING, Notes, assumptions, blocks, flip_lines, made_by, sentences, table
 
 
 def table_command(
     *,
     order: Annotated[Literal["before", "after", "both"], Parameter(help="Of the steps in the setters")] = "both",
     module: Annotated[str, Parameter(help="A release of the TDX module, or all")] = "all",
-    record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,
+    flip: Annotated[str | None, Parameter(help="An assumption to turn over, or all: what does it decide?")] = None,
+    jobs: Annotated[int | None, Parameter(help="Processes that share the cells; as many as processors")] = None,
+    kept: Annotated[bool, Parameter(help="Use what was derived before with this very model")] = True,
+    record: Annotated[
+        Path | None, Parameter(help="Write each finding's witness into this directory; of a flip, what it adds")
+    ] = None,
     force: Force = False,
     json: Json = False,
     color: Color = "auto",
 ) -> int:
-    """Derive the table of transitions by exploring every cell of it. Rows so far: 1, 2, 6, 11 and 12."""
+    """Derive the table of transitions by exploring every cell of it.
+
+    What was derived is kept in the user's cache directory, until the model or what explores it changes.
+    """
     orders = tuple(ORDERS) if order == "both" else (order,)
     versions = tuple(release.VERSION for release in RELEASES)
     if module != "all" and module not in versions:
         raise UsageError(f"no module release is named {module!r}; there are {', '.join(versions)}")
-    cells = tuple(derive(orders, versions if module == "all" else (module,), progress("table")))
+    flips = flip_named(flip) if flip else ()
+    if flip and not flips:
+        known = ", ".join(dict.fromkeys(one.switch for one in FLIPS))
+        raise UsageError(f"no assumption is named {flip!r}; there are {known}, and all")
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs takes a number of processes, got {jobs}")
+    asked = tuple(questions(orders, versions if module == "all" else (module,), flips))
+    derived = _derived(asked, jobs or os.cpu_count() or 1, Kept(cache_directory()) if kept else None)
+    base = [derived[question.key] for question in asked if question.flip is None]
+    flipped = [derived[question.key] for question in asked if question.flip]
     if record is not None:
         record.mkdir(parents=True, exist_ok=True)
-        for cell in cells:
-            for name, schedule in witnesses(cell.exploration):
-                write_schedule(record / name, schedule, force=force)
+        plain = {(cell.row, cell.order, cell.module): cell.findings for cell in base if flips}
+        for cell in flipped or base:
+            before = plain.get((cell.row, cell.order, cell.module), ())
+            for told in (told for told in cell.told if told.finding not in before):
+                write_schedule(record / told.name, parse(told.schedule.encode()), force=force)
     if json:
-        print_json({"rows": [contract.of_cell(cell) for cell in cells]})
+        print_json({"rows": [contract.of_cell(cell, made_by(cell)) for cell in (*base, *flipped)]})
         return Status.CLEAN
     screen = console(color)
-    grid, notes = table(cells, ascii_only=is_ascii(screen))
-    screen.print(grid)
-    for note in notes:
-        screen.print(note)
-    for line in READING:
-        screen.print(line, style="dim")
-    paths = [path for cell in cells for path in contract.of_cell(cell)["witnesses"]]
-    if paths:
-        screen.print("\nwitnesses; `tdpsim show` draws one, `tdpsim replay` runs it again:")
-        for path in paths:
-            print(f"  {relative(path)}")
+    if flips:
+        unflipped = {question.key: derived[question.key] for question in asked if question.flip is None}
+        for one in flips:
+            for text in flip_lines(one, unflipped, [cell for cell in flipped if cell.flipped == one.name]):
+                screen.print(text, markup=False)
+        return Status.CLEAN
+    _print(screen, base)
     return Status.CLEAN
+
+
+def _derived(asked: Sequence[Question], jobs: int, kept: Kept | None) -> dict[str, Cell]:
+    """The cells by key, with a word on stderr about how far it is."""
+    terminal = sys.stderr.isatty()
+    found: dict[str, Cell] = {}
+    for question, cell in cells(asked, jobs, kept):
+        found[question.key] = cell
+        if terminal:
+            line = f"table: {len(found)} of {len(asked)} cells; {question.key}"
+            line = line[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
+            print("\r\x1b[K" + (line if len(found) < len(asked) else ""), end="", file=sys.stderr, flush=True)
+    return found
+
+
+def _print(screen: Console, cells: Sequence[Cell]) -> None:
+    notes = Notes()
+    known: dict[tuple[tuple[str, ...], ...], str] = {}
+    for headline, block in blocks(cells):
+        screen.print(headline, style="bold", markup=False)
+        grid = table(block, notes, ascii_only=is_ascii(screen))
+        same = tuple(tuple(str(cell) for cell in column.cells) for column in grid.columns[:8])
+        if same in known:
+            screen.print(f"as for {known[same]}, but for the number of states\n", markup=False)
+            continue
+        known[same] = headline
+        screen.print(grid)
+        screen.print()
+    for note in notes.lines():
+        screen.print(note, markup=False)
+    said = list(sentences(cells))
+    if said:
+        screen.print("\nwhere the module changes an answer:", style="bold")
+        for text in said:
+            screen.print(f"  {text}", markup=False)
+    screen.print("\nassumed, where the mail leaves it open; --flip shows what each decides:", style="bold")
+    for text in assumptions():
+        screen.print(f"  {text}", style="dim", markup=False)
+    screen.print()
+    for text in READING:
+        screen.print(text, style="dim", markup=False)
+    paths = [path for cell in cells for path in contract.of_cell(cell, ())["witnesses"]]
+    if paths:
+        folder = next(key for key, _ in groupby(Path(relative(path)).parent for path in paths))
+        screen.print(f"\n{len(paths)} witnesses in {folder}; `tdpsim show` draws one, `tdpsim replay` runs it again")

@@ -24,3 +24,7 @@ def EBUSY(because: Status | None = None) -> Errno:
 
 def EIO(because: Status | None = None) -> Errno:
     return Errno("EIO", because.causes if because else ())
+
+
+UNSUPPORTED = Errno("EIO", ("unsupported",))
+"""-EIO for what this version cannot do, in whatever order things happen."""

@@ -14,6 +14,7 @@ from sim.engine.operations import Access, Finding, Operation, Outcome, cmpxchg, 
 from sim.engine.routines import routine
 from sim.kvm.errno import Errno
 from sim.kvm.mmu_lock import READ, WRITE, MmuLock
+from sim.kvm.mmu_page import MmuPage, Rcu
 from sim.kvm.spte import Spte
 from sim.tdx.lp import Irq, irq, send_ipi, wait_for_ack
 from sim.tdx.status import Status
@@ -75,8 +76,18 @@ def dunder(function: F) -> F:
     return function
 
 
-def _caller() -> str:
-    """The kernel's name of the function a check stands in, as a splat prints it."""
+def part_of(name: str) -> Callable[[F], F]:
+    """A function that is a part of a kernel function: a check in it fires there."""
+
+    def named(function: F) -> F:
+        function.__code__ = function.__code__.replace(co_name=name)
+        return function
+
+    return named
+
+
+def caller() -> str:
+    """The kernel's name of the function that the asking one was called by, as a splat prints it."""
     name = sys._getframe(2).f_code.co_name  # noqa: SLF001 - the caller's caller is what is asked for
     return f"_{name}" if name.startswith("_") else name
 
@@ -88,34 +99,54 @@ class KvmMain:
     module: VpEnter
     vcpus: tuple[Vcpu, ...]
     mmu_lock: MmuLock
-    sptes: tuple[tuple[str, Cell[Spte]], ...]
-    spte_2m: Cell[Spte]
+    root: MmuPage
+    pages: tuple[MmuPage, ...]
+    caches: tuple[tuple[str, MmuPage], ...]
     pfns: tuple[tuple[str, int], ...]
-    pages_4k: Cell[int]
+    stats: tuple[Cell[int], ...]
+    rcu: Rcu | None = None
     without: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    root_invalid: Cell[bool] = attrs.field(factory=lambda: Cell("root.invalid", initial=False, domain=BOOL))
     vm_bugged: Cell[bool] = attrs.field(factory=lambda: Cell("vm_bugged", initial=False, domain=BOOL))
     wait_for_sept_zap: Cell[bool] = attrs.field(factory=lambda: Cell("wait_for_sept_zap", initial=False, domain=BOOL))
 
     VERSION = ""
 
-    def sptep(self, gfn: str) -> Cell[Spte]:
-        """The 4K mirror SPTE of a gfn."""
-        return next(cell for name, cell in self.sptes if name == gfn)
-
     def gfn_to_pfn(self, gfn: str) -> int:
         """What guest_memfd backs a gfn with."""
         return next(pfn for name, pfn in self.pfns if name == gfn)
 
+    def spte_to_child_sp(self, spte: Spte) -> MmuPage:
+        """tdp_mmu.h: the page table that a nonleaf SPTE points to."""
+        return self.pages[spte.pfn - 1]
+
+    def trace_kvm_tdp_mmu_spte_changed(self, old: Spte, new: Spte, level: int, shared: bool) -> Awaitable[object]:
+        """mmutrace.h: no step, unless somebody takes a census of who changes what."""
+        if "census" not in self.given:
+            return _no_step()
+        return report("transition", f"{old.said} to {new.said}, {level}, {'shared' if shared else 'exclusive'}")
+
+    def is_hkid_assigned(self) -> bool:
+        """tdx.c: until tdx_mmu_release_hkid(), which every vCPU has been flushed for."""
+        return not self.module.td.torn_down
+
+    def rcu_read_lock(self) -> Awaitable[object]:
+        return self.rcu.read_lock() if self.rcu else _no_step()
+
+    def rcu_read_unlock(self) -> Awaitable[object]:
+        return self.rcu.read_unlock() if self.rcu else _no_step()
+
     def KVM_BUG_ON(self, cond: Errno | Status | bool | None) -> Awaitable[bool]:
         """kvm_host.h: where `cond` holds, a finding in the calling function, and the VM is given up."""
-        return self._bugged("KVM_BUG_ON", _caller(), cond)
+        return self._bugged("KVM_BUG_ON", caller(), cond)
 
     def TDX_BUG_ON(self, err: Status) -> Awaitable[bool]:
         """arch/x86/kvm/vmx/tdx.c: a SEAMCALL failed that must not."""
-        return self._bugged("TDX_BUG_ON", _caller(), err)
+        return self._bugged("TDX_BUG_ON", caller(), err)
 
     def WARN_ON_ONCE(self, cond: bool) -> Awaitable[object]:
-        return report("WARN", _caller()) if cond else _no_step()
+        return report("WARN", caller()) if cond else _no_step()
 
     def _bugged(self, kind: str, where: str, cond: Errno | Status | bool | None) -> Awaitable[bool]:
         if not cond:
@@ -153,18 +184,18 @@ class KvmMain:
     async def kvm_request_needs_ipi(self, vcpu: Vcpu, request: Request) -> bool:
         """kvm_vcpu_exiting_guest_mode() is the cmpxchg; a request that waits does so for EXITING_GUEST_MODE as well."""
         mode = await cmpxchg(vcpu.mode, VcpuMode.IN_GUEST_MODE, VcpuMode.EXITING_GUEST_MODE)
-        if request is Request.OUTSIDE_GUEST_MODE:
+        if request is Request.OUTSIDE_GUEST_MODE and "wait-for-exiting" not in self.without:
             return mode is not VcpuMode.OUTSIDE_GUEST_MODE
         return mode is VcpuMode.IN_GUEST_MODE
 
     def lockdep_assert_held(self) -> Awaitable[None]:
-        return self._lockdep(_caller(), (READ, WRITE))
+        return self._lockdep(caller(), (READ, WRITE))
 
     def lockdep_assert_held_read(self) -> Awaitable[None]:
-        return self._lockdep(_caller(), (READ,))
+        return self._lockdep(caller(), (READ,))
 
     def lockdep_assert_held_write(self) -> Awaitable[None]:
-        return self._lockdep(_caller(), (WRITE,))
+        return self._lockdep(caller(), (WRITE,))
 
     @routine
     async def _lockdep(self, where: str, modes: tuple[str, ...]) -> None:

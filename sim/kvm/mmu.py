@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from sim.engine.routines import routine
-from sim.kvm.tdp_mmu import RetPf, TdpMmu
+from sim.kvm.tdp_mmu import Fault, RetPf, TdpMmu
 
 
 @attrs.frozen(eq=False)
@@ -17,8 +17,8 @@ class Mmu(TdpMmu):
     """mmu.c."""
 
     @routine
-    async def kvm_tdp_mmu_page_fault(self, gfn: str) -> RetPf:
+    async def kvm_tdp_mmu_page_fault(self, fault: Fault) -> RetPf:
         await self.mmu_lock.read_lock()
-        ret = await self.kvm_tdp_mmu_map(gfn)
+        ret = await self.kvm_tdp_mmu_map(fault)
         await self.mmu_lock.read_unlock()
         return ret

@@ -1,7 +1,7 @@
-"""arch/x86/kvm/mmu/tdp_mmu.c on a mirror root, v6.19.
+"""arch/x86/kvm/mmu/tdp_mmu.c, v6.19, on a mirror root or a direct one.
 
-Left out: page tables that come and go (no nonleaf SPTE is linked or zapped: `tdp_mmu_link_sp`, `handle_removed_pt`),
-MMIO SPTEs, which a mirror root never holds, direct roots, RCU (no page table is freed), tracepoints.
+Left out: levels above 2M (the root of a scenario is the table of its 2M SPTEs), accessed and dirty bits (so a store
+never has to be an exchange to keep them), `nx_huge_page_disallowed`, and the list of pages.
 """
 
 from __future__ import annotations
@@ -10,11 +10,22 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.operations import atomic_add, bug, cmpxchg, load, store
-from sim.engine.routines import routine
+from sim.engine.operations import Operation, Outcome, add, bug, write
+from sim.engine.routines import Again, Done, repeat, routine
 from sim.kvm.errno import EBUSY, Errno
-from sim.kvm.kvm_main import dunder
-from sim.kvm.spte import FROZEN_SPTE, PG_LEVEL_4K, Kind, Spte, TdpIter, leaf_pfn_changed, make_spte
+from sim.kvm.kvm_main import caller, dunder, part_of
+from sim.kvm.mmu_page import MmuPage, TdpIter
+from sim.kvm.spte import (
+    FROZEN_SPTE,
+    PG_LEVEL_2M,
+    PG_LEVEL_4K,
+    Kind,
+    Spte,
+    is_unexpected_np,
+    leaf_pfn_changed,
+    make_nonleaf_spte,
+    make_spte,
+)
 from sim.kvm.tdx_sept import TdxSept
 
 
@@ -26,9 +37,40 @@ class RetPf(Enum):
     SPURIOUS = 6
 
 
+@attrs.frozen(cache_hash=True)
+class Fault:
+    """struct kvm_page_fault: who faults, on which gfn, and whether a guest says that it accepts 4K only."""
+
+    vcpu: str
+    gfn: str
+    accepts_4k: bool = False
+
+
+def _fill(_task: str, _values: tuple[Spte, ...], *sptes: Spte) -> tuple[Outcome, ...]:
+    return write(None, *sptes)
+
+
+def _add_up_to(_task: str, values: tuple[int], amount: int, most: int) -> tuple[Outcome, ...]:
+    total = values[0] + amount
+    return add(None, total) if -most <= total <= most else write(None, values[0])
+
+
 @attrs.frozen(eq=False)
 class TdpMmu(TdxSept):
     """tdp_mmu.c."""
+
+    def kvm_tdp_mmu_read_spte(self, sp: MmuPage, gfn: str) -> Operation[Spte]:
+        return sp.read(gfn, caller())
+
+    def kvm_tdp_mmu_write_spte(self, sp: MmuPage, gfn: str, new_spte: Spte) -> Operation[None]:
+        return sp.write(gfn, new_spte, caller())
+
+    def kvm_tdp_mmu_write_spte_atomic(self, sp: MmuPage, gfn: str, new_spte: Spte) -> Operation[Spte]:
+        return sp.xchg(gfn, new_spte, caller())
+
+    def try_cmpxchg64(self, iter: TdpIter, new_spte: Spte) -> Operation[Spte]:
+        """Gives what the SPTE was; it has been changed where that is `iter.old_spte`."""
+        return iter.sp.cmpxchg(iter.gfn, iter.old_spte, new_spte, caller())
 
     @routine
     async def set_external_spte_present(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
@@ -36,24 +78,30 @@ class TdpMmu(TdxSept):
         was_present = iter.old_spte.is_shadow_present
         await self.KVM_BUG_ON(was_present)  # and goes on
         await self.lockdep_assert_held()
-        sptep = self.sptep(iter.gfn)
-        if await cmpxchg(sptep, iter.old_spte, FROZEN_SPTE) != iter.old_spte:
+        if await self.try_cmpxchg64(iter, FROZEN_SPTE) != iter.old_spte:
             return EBUSY()
-        ret = await self.tdx_sept_set_private_spte(iter.gfn, iter.level, new_spte)
+        if new_spte.is_last(iter.level):
+            ret = await self.tdx_sept_set_private_spte(iter.gfn, iter.level, new_spte)
+        else:
+            external_spt = self.spte_to_child_sp(new_spte).external_spt  # get_external_spt()
+            await self.KVM_BUG_ON(not external_spt)
+            ret = await self.tdx_sept_link_private_spt(iter.gfn, iter.level, external_spt)
         if not ret:
-            await store(sptep, new_spte)
+            await self.kvm_tdp_mmu_write_spte(iter.sp, iter.gfn, new_spte)
         elif "restore" not in self.without:
-            await store(sptep, iter.old_spte)
+            await self.kvm_tdp_mmu_write_spte(iter.sp, iter.gfn, iter.old_spte)
         return ret
 
     @routine
     @dunder
     async def _tdp_mmu_set_spte_atomic(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
-        """On a mirror root with a new SPTE that is not FROZEN, as everywhere here."""
+        """The new SPTE is not FROZEN, as everywhere here."""
         await self.WARN_ON_ONCE(iter.old_spte.is_frozen)
-        if await self.KVM_BUG_ON(not new_spte.is_shadow_present):
-            return EBUSY()
-        return await self.set_external_spte_present(iter, new_spte)
+        if iter.sp.is_mirror:
+            if await self.KVM_BUG_ON(not new_spte.is_shadow_present):
+                return EBUSY()
+            return await self.set_external_spte_present(iter, new_spte)
+        return None if await self.try_cmpxchg64(iter, new_spte) == iter.old_spte else EBUSY()
 
     @routine
     async def tdp_mmu_set_spte_atomic(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
@@ -62,18 +110,19 @@ class TdpMmu(TdxSept):
         ret = await self._tdp_mmu_set_spte_atomic(iter, new_spte)
         if ret:
             return ret
-        await self.handle_changed_spte(iter.gfn, iter.old_spte, new_spte, iter.level, True)
+        await self.handle_changed_spte(iter.sp, iter.gfn, iter.old_spte, new_spte, iter.level, True)
         return None
 
     @routine
-    async def tdp_mmu_set_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Spte:
-        """Change an SPTE under mmu_lock held for write: the mirror first, without freezing, the S-EPT last."""
+    async def tdp_mmu_set_spte(self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Spte:
+        """Change an SPTE under mmu_lock held for write: the SPTE first, without freezing, the S-EPT last."""
         await self.lockdep_assert_held_write()
         await self.WARN_ON_ONCE(old_spte.is_frozen or new_spte.is_frozen)
-        await store(self.sptep(gfn), new_spte)
-        await self.handle_changed_spte(gfn, old_spte, new_spte, level, False)
-        await self.KVM_BUG_ON(new_spte.is_shadow_present)  # and goes on
-        await self.remove_external_spte(gfn, old_spte, level)
+        await self.kvm_tdp_mmu_write_spte(sp, gfn, new_spte)
+        await self.handle_changed_spte(sp, gfn, old_spte, new_spte, level, False)
+        if sp.is_mirror:
+            await self.KVM_BUG_ON(new_spte.is_shadow_present)  # and goes on
+            await self.remove_external_spte(gfn, old_spte, level)
         return old_spte
 
     @routine
@@ -85,28 +134,101 @@ class TdpMmu(TdxSept):
         await self.tdx_sept_remove_private_spte(gfn, level, old_spte)
 
     @routine
-    async def handle_changed_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int, shared: bool) -> None:
+    async def handle_changed_spte(
+        self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int, shared: bool
+    ) -> None:
         """The TDP MMU's bookkeeping for a change; no external operation in this version, and nothing to return."""
         if leaf_pfn_changed(old_spte, new_spte, level):
             await bug("handle_changed_spte")
         if old_spte == new_spte:
             return
+        await self.trace_kvm_tdp_mmu_spte_changed(old_spte, new_spte, level, shared)
         if not old_spte.is_shadow_present and not new_spte.is_shadow_present:
-            await self.WARN_ON_ONCE(not new_spte.is_frozen)  # but for MMIO SPTEs
+            await self.WARN_ON_ONCE(is_unexpected_np(old_spte, new_spte))
             return
-        await self.kvm_update_page_stats(old_spte, new_spte)
+        await self.kvm_update_page_stats(old_spte, new_spte, level)
+        if old_spte.kind is Kind.NONLEAF:
+            await self.WARN_ON_ONCE(new_spte.kind is Kind.NONLEAF)  # pfn_changed
+            await self.handle_removed_pt(self.spte_to_child_sp(old_spte), shared)
 
     @routine
-    async def kvm_update_page_stats(self, old_spte: Spte, new_spte: Spte) -> None:
-        """mmu.h: pages_4k counts the leafs."""
+    async def kvm_update_page_stats(self, old_spte: Spte, new_spte: Spte, level: int) -> None:
+        """mmu.h: pages_4k and pages_2m count the leafs."""
         was_leaf, is_leaf = old_spte.kind is Kind.LEAF, new_spte.kind is Kind.LEAF
         if was_leaf != is_leaf:
-            await atomic_add(self.pages_4k, 1 if is_leaf else -1)
+            await self.kvm_account(level, 1 if is_leaf else -1)
+
+    def kvm_account(self, level: int, amount: int) -> Operation[None]:
+        """Add to the number of leafs at a level. The kernel's counter goes on for ever, this one stops at its ends."""
+        stat = self.stats[level - 1]
+        return Operation(f"{stat.name}.add", (stat,), _add_up_to, (amount, 2 * len(self.pfns)))
 
     @routine
-    async def tdp_mmu_map_handle_target_level(self, gfn: str, iter: TdpIter) -> RetPf:
+    async def handle_removed_pt(self, sp: MmuPage, shared: bool) -> None:
+        """Empty a page table that has been unlinked: each SPTE frozen, and then for good; give up its S-EPT page."""
+        for gfn, _ in sp.sptes:
+            old_spte = await self._freeze_child(sp, gfn, shared)
+            if not shared and not old_spte.is_shadow_present:
+                continue
+            await self.handle_changed_spte(sp, gfn, old_spte, FROZEN_SPTE, sp.level, shared)
+            if sp.is_mirror:
+                await self.KVM_BUG_ON(shared)  # and goes on
+                await self.remove_external_spte(gfn, old_spte, sp.level)
+        if sp.is_mirror:
+            await self.WARN_ON_ONCE(await self.tdx_sept_free_private_spt(sp) is not None)
+        await self.call_rcu(sp)
+
+    @routine
+    @part_of("handle_removed_pt")
+    async def _freeze_child(self, sp: MmuPage, gfn: str, shared: bool) -> Spte:
+        """In handle_removed_pt(): what the SPTE was. Under the write lock, one that is not present is left alone."""
+        if shared:
+            return await repeat(self._cpu_relax, sp, gfn)
+        old_spte = await self.kvm_tdp_mmu_read_spte(sp, gfn)
+        if old_spte.is_shadow_present:
+            await self.kvm_tdp_mmu_write_spte(sp, gfn, FROZEN_SPTE)
+        return old_spte
+
+    @routine
+    @part_of("handle_removed_pt")
+    async def _cpu_relax(self, sp: MmuPage, gfn: str) -> Again | Done[Spte]:
+        """handle_removed_pt()'s loop under the read lock: whoever else has frozen the SPTE stores to it first."""
+        old_spte = await self.kvm_tdp_mmu_write_spte_atomic(sp, gfn, FROZEN_SPTE)
+        return Again(sp, gfn) if old_spte.is_frozen else Done(old_spte)
+
+    @routine
+    async def call_rcu(self, sp: MmuPage) -> None:
+        """How handle_removed_pt() ends; its callback is tdp_mmu_free_sp_rcu_callback()."""
+        if self.rcu and sp.life:
+            await self.rcu.call_rcu(sp.life)
+
+    @routine
+    async def tdp_mmu_link_sp(self, iter: TdpIter, sp: MmuPage, shared: bool) -> Errno | None:
+        """Make the SPTE point to a page table."""
+        spte = make_nonleaf_spte(sp.number)
+        if shared:
+            return await self.tdp_mmu_set_spte_atomic(iter, spte)
+        await self.tdp_mmu_set_spte(iter.sp, iter.gfn, iter.old_spte, spte, iter.level)
+        return None
+
+    @routine
+    async def tdp_mmu_split_huge_page(self, iter: TdpIter, sp: MmuPage, shared: bool) -> Errno | None:
+        """Fill a page table with the small pages of a large one, which nobody sees yet, and link it in its place."""
+        small = tuple(make_spte(iter.old_spte.pfn + i) for i in range(len(sp.sptes)))
+        await Operation(f"{sp.cell(iter.gfn).name}.fill", tuple(cell for _, cell in sp.sptes), _fill, small)
+        ret = await self.tdp_mmu_link_sp(iter, sp, shared)
+        if not ret:
+            await self.kvm_account(sp.level, len(sp.sptes))
+        return ret
+
+    def tdp_mmu_alloc_sp(self, vcpu: str) -> MmuPage:
+        """A page from the vCPU's cache, its S-EPT page with it."""
+        return next(sp for name, sp in self.caches if name == vcpu)
+
+    @routine
+    async def tdp_mmu_map_handle_target_level(self, iter: TdpIter) -> RetPf:
         """Whatever error comes back, also -EIO, is RET_PF_RETRY."""
-        pfn = self.gfn_to_pfn(gfn)
+        pfn = self.gfn_to_pfn(iter.sp.first(iter.gfn))
         if iter.old_spte.kind is Kind.LEAF:
             await self.WARN_ON_ONCE(iter.old_spte.pfn != pfn)
             return RetPf.SPURIOUS
@@ -116,12 +238,41 @@ class TdpMmu(TdxSept):
         return RetPf.FIXED
 
     @routine
-    async def kvm_tdp_mmu_map(self, gfn: str) -> RetPf:
-        """Walk to the 4K SPTE and map there. A step down re-reads the SPTE it steps down from (tdp_iter.c)."""
-        for _ in ("tdp_iter_start", "try_step_down"):
-            if (await load(self.spte_2m)).is_frozen:
-                return RetPf.RETRY
-        iter = TdpIter(gfn, PG_LEVEL_4K, await load(self.sptep(gfn)))
+    async def kvm_tdp_mmu_map(self, fault: Fault) -> RetPf:
+        """Walk to the goal level and map there; link the page tables on the way."""
+        await self.rcu_read_lock()
+        ret = await self._map(fault)
+        await self.rcu_read_unlock()
+        return ret
+
+    @routine
+    @part_of("kvm_tdp_mmu_map")
+    async def _map(self, fault: Fault) -> RetPf:
+        """What kvm_tdp_mmu_map() does under RCU. A step down re-reads the SPTE it steps down from (tdp_iter.c)."""
+        gfn, root = fault.gfn, self.root
+        iter = TdpIter(gfn, PG_LEVEL_2M, await self.kvm_tdp_mmu_read_spte(root, gfn), root)
         if iter.old_spte.is_frozen:
             return RetPf.RETRY
-        return await self.tdp_mmu_map_handle_target_level(gfn, iter)
+        if self.kvm_mmu_hugepage_adjust(fault, iter.old_spte) == PG_LEVEL_2M:
+            return await self.tdp_mmu_map_handle_target_level(iter)
+        if iter.old_spte.kind is not Kind.NONLEAF:
+            sp = self.tdp_mmu_alloc_sp(fault.vcpu)
+            if iter.old_spte.is_shadow_present:
+                await self.KVM_BUG_ON(root.is_mirror)  # and goes on
+                r = await self.tdp_mmu_split_huge_page(iter, sp, True)
+            else:
+                r = await self.tdp_mmu_link_sp(iter, sp, True)
+            if r:
+                return RetPf.RETRY  # tdp_mmu_free_sp()
+        old_spte = await self.kvm_tdp_mmu_read_spte(root, gfn)
+        if old_spte.kind is not Kind.NONLEAF:
+            return RetPf.RETRY
+        sp = self.spte_to_child_sp(old_spte)
+        iter = TdpIter(gfn, PG_LEVEL_4K, await self.kvm_tdp_mmu_read_spte(sp, gfn), sp)
+        if iter.old_spte.is_frozen:
+            return RetPf.RETRY
+        return await self.tdp_mmu_map_handle_target_level(iter)
+
+    def kvm_mmu_hugepage_adjust(self, fault: Fault, old_spte: Spte) -> int:
+        """mmu.c: the level at which a fault maps. A TD has 4K pages only (tdx_gmem_max_mapping_level())."""
+        return PG_LEVEL_4K if self.root.is_mirror or "huge" not in self.given else PG_LEVEL_2M

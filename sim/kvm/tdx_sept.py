@@ -1,7 +1,7 @@
 """arch/x86/kvm/vmx/tdx.c, S-EPT side: what the TDP MMU's hooks do to the TDX module.
 
-Left out: the HKID checks (a TD that runs has one), memory cgroup and cache work around the SEAMCALLs, and TDs that
-are not RUNNABLE (TDH.MEM.PAGE.ADD).
+Left out: memory cgroup and cache work around the SEAMCALLs, and tdx_gmem_post_populate(), so that a TD that is not
+RUNNABLE has no page to add.
 """
 
 from __future__ import annotations
@@ -14,8 +14,14 @@ from sim.engine.operations import store
 from sim.engine.routines import Call, routine
 from sim.kvm.errno import EBUSY, EIO, Errno
 from sim.kvm.kvm_main import KvmMain, Request
+from sim.kvm.mmu_page import MmuPage
 from sim.kvm.spte import PG_LEVEL_4K, Spte
 from sim.tdx.status import Status, tdx_operand_busy
+
+
+def pg_level_to_tdx_sept_level(level: int) -> int:
+    """tdx.h: the module counts from 0."""
+    return level - 1
 
 
 @attrs.frozen(eq=False)
@@ -37,12 +43,37 @@ class TdxSept(KvmMain):
     @routine
     async def tdx_mem_page_aug(self, gfn: str, level: int, pfn: int) -> Errno | None:
         """tdx.c: BUSY is the caller's to retry, anything else is a bug."""
-        err = await self.module.tdh_mem_page_aug(gfn, pfn)
+        err = await self.module.tdh_mem_page_aug(gfn, pfn, pg_level_to_tdx_sept_level(level))
         if tdx_operand_busy(err):
             return EBUSY(err)
         if await self.TDX_BUG_ON(err):
             return EIO(err)
         return None
+
+    @routine
+    async def tdx_sept_link_private_spt(self, gfn: str, level: int, private_spt: int) -> Errno | None:
+        """tdx.c (6.19): BUSY is the caller's to retry here, too."""
+        err = await self.module.tdh_mem_sept_add(gfn, pg_level_to_tdx_sept_level(level), private_spt)
+        if tdx_operand_busy(err):
+            return EBUSY(err)
+        if await self.TDX_BUG_ON(err):
+            return EIO(err)
+        return None
+
+    @routine
+    async def tdx_reclaim_page(self, pfn: int) -> Errno | None:
+        """tdx.c: nothing contends for a TD that is torn down, so whatever fails is a bug."""
+        err = await self.module.tdh_phymem_page_reclaim(pfn)
+        if await self.TDX_BUG_ON(err):
+            return EIO(err)
+        return None
+
+    @routine
+    async def tdx_sept_free_private_spt(self, sp: MmuPage) -> Errno | None:
+        """tdx.c (6.19): only once the key is gone, when a page of the TD may be taken without asking the S-EPT."""
+        if await self.KVM_BUG_ON(self.is_hkid_assigned()):
+            return EIO()
+        return await self.tdx_reclaim_page(sp.external_spt)
 
     @routine
     async def tdx_track(self) -> None:
@@ -56,12 +87,27 @@ class TdxSept(KvmMain):
         """tdx.c (6.19). The RWX check and the smp_rmb() before the TD's state have nothing to check here."""
         if await self.KVM_BUG_ON(level != PG_LEVEL_4K):
             return EIO()
-        return await self.tdx_mem_page_aug(gfn, level, mirror_spte.pfn)
+        return await self._map_leaf(gfn, level, mirror_spte.pfn)
+
+    @routine
+    async def _map_leaf(self, gfn: str, level: int, pfn: int) -> Errno | None:
+        """How tdx_sept_set_private_spte() ends: AUG, or ADD before TDH.MR.FINALIZE."""
+        if not self.module.td.finalized:
+            return await self.tdx_mem_page_add()
+        return await self.tdx_mem_page_aug(gfn, level, pfn)
+
+    @routine
+    async def tdx_mem_page_add(self) -> Errno | None:
+        """tdx.c, where nobody is populating the TD, as nobody is here: there is no page to add a copy of."""
+        await self.KVM_BUG_ON(True)  # !page_add_src
+        return EIO()
 
     @routine
     async def tdx_sept_remove_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> None:
         """tdx.c (6.19): BLOCK, TRACK, REMOVE, WBINVD. Returns nothing: whatever fails bugs the VM here."""
         await self.lockdep_assert_held_write()
+        if await self.KVM_BUG_ON(not self.is_hkid_assigned()):
+            return
         if await self.KVM_BUG_ON(level != PG_LEVEL_4K):
             return
         err = await self.tdh_do_no_vcpus(self.module.tdh_mem_range_block, gfn)

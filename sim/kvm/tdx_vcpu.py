@@ -14,8 +14,8 @@ from sim.engine.operations import load
 from sim.engine.routines import Again, Done, repeat, routine
 from sim.kvm.errno import EIO, Errno
 from sim.kvm.kvm_main import Request, Vcpu
-from sim.kvm.mmu import Mmu
-from sim.kvm.tdp_mmu import RetPf
+from sim.kvm.tdp_mmu import Fault, RetPf
+from sim.kvm.tdp_mmu_walks import TdpMmuWalks
 from sim.tdx.status import tdx_operand_busy
 from sim.tdx.vp_enter import Exit, ExitReason
 from sim.tdx.zero_step import Tdvps
@@ -29,7 +29,7 @@ class Resume(Enum):
 
 
 @attrs.frozen(eq=False)
-class TdxVcpu(Mmu):
+class TdxVcpu(TdpMmuWalks):
     """The vCPU side of tdx.c."""
 
     @routine
@@ -56,14 +56,14 @@ class TdxVcpu(Mmu):
         if exit.pending:
             await self.kvm_make_all_cpus_request(Request.VM_DEAD)
             return EIO()
-        return await repeat(self.local_retry, vcpu, exit.gfn)
+        return await repeat(self.local_retry, vcpu, Fault(vcpu.name, exit.gfn, exit.accepts_4k))
 
     @routine
-    async def local_retry(self, vcpu: Vcpu, gfn: str) -> Again | Done[Resume | Errno]:
+    async def local_retry(self, vcpu: Vcpu, fault: Fault) -> Again | Done[Resume | Errno]:
         """One turn of tdx_handle_ept_violation()'s loop; no pending event or signal interrupts it here."""
-        ret = await self.kvm_tdp_mmu_page_fault(gfn)
+        ret = await self.kvm_tdp_mmu_page_fault(fault)
         if ret is not RetPf.RETRY or "local-retry" in self.without:
             return Done(Resume.GUEST)
         if await self.kvm_check_request(vcpu):
             return Done(EIO())
-        return Again(vcpu, gfn)
+        return Again(vcpu, fault)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from sim.scenarios.library import LIBRARY
-from sim.scenarios.transitions import GUARDS, ORDERS, PARAMS
+from sim.scenarios.recipe import Recipe
+from sim.scenarios.switches import GUARDS
+from sim.scenarios.transitions import ORDERS
 from sim.tdx.releases import RELEASES
 
 FINDINGS = {
@@ -57,10 +59,16 @@ def _said(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
+def _params(recipe: Recipe) -> str:
+    return "\n".join(f"{p.name}={'|'.join(p.values)} (default {p.default}): {p.doc}" for p in recipe.params)
+
+
 def _scenarios() -> dict[str, str]:
-    params = "\n".join(f"{p.name}={'|'.join(p.values)} (default {p.default}): {p.doc}" for p in PARAMS)
     guards = ", ".join(guard.name for guard in GUARDS)
-    return {name: f"{recipe.doc}\n{params}\nguards: {guards}" for name, recipe in LIBRARY.items()}
+    return {name: f"{recipe.doc}\n{_params(recipe)}\nguards: {guards}" for name, recipe in LIBRARY.items()}
+
+
+PARAMS = {param.name: param for recipe in LIBRARY.values() for param in recipe.params}
 
 
 def _orders() -> dict[str, str]:
@@ -69,7 +77,7 @@ def _orders() -> dict[str, str]:
 
 GLOSSARY: dict[str, dict[str, str]] = {
     "scenarios": _scenarios(),
-    "parameters": {p.name: f"{p.doc}. One of {', '.join(p.values)}; {p.default} by default." for p in PARAMS},
+    "parameters": {p.name: f"{p.doc}. One of {', '.join(p.values)}; {p.default} by default." for p in PARAMS.values()},
     "guards": {guard.name: f"{guard.doc}. Taken out by --without {guard.name}." for guard in GUARDS},
     "orders": _orders(),
     "modules": {release.VERSION: _said(release.__doc__) for release in RELEASES},

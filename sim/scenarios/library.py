@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 
+from sim.scenarios import callers, transitions
 from sim.scenarios.recipe import Recipe, UsageError
-from sim.scenarios.transitions import RECIPES
 
-LIBRARY = {recipe.name: recipe for recipe in RECIPES}
+LIBRARY = {recipe.name: recipe for recipe in (*transitions.RECIPES, *callers.RECIPES)}
 
 
 def recipe_named(name: str) -> Recipe:

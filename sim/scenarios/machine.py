@@ -1,23 +1,82 @@
-"""A TD to ask questions about: which kernel, which module, what is mapped, and who runs."""
+"""A TD to ask questions about: which kernel, which module, what is mapped, and who runs.
+
+Gfns A and C lie in one 2M range, B in another. A scenario has those that it names.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import attrs
 
 from sim.engine.cells import Cell
-from sim.engine.scenario import Look, Property
+from sim.engine.operations import Operation
+from sim.engine.routines import routine
+from sim.engine.scenario import Look, Property, Task
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.mmu_lock import MmuLock
-from sim.kvm.spte import NONLEAF_SPTE, SHADOW_NONPRESENT_VALUE, Kind, make_spte, spte_cell
+from sim.kvm.mmu_page import MmuPage, Rcu, Stage, life
+from sim.kvm.spte import (
+    PG_LEVEL_2M,
+    PG_LEVEL_4K,
+    SHADOW_NONPRESENT_VALUE,
+    Kind,
+    Spte,
+    make_nonleaf_spte,
+    make_spte,
+    spte_cell,
+)
 from sim.kvm.x86 import Kvm
 from sim.tdx.sept import SeptEntry, SeptState
-from sim.tdx.td import Td
+from sim.tdx.td import PageType, Td
 from sim.tdx.vp_enter import Instruction, VpEnter
 
-PAGES = {"A": 1, "B": 2}
-"""The gfns of every scenario so far, each with the page that guest_memfd backs it with."""
+RANGES = (("A", "C"), ("B",))
 
 Program = tuple[tuple[Instruction, str], ...]
+
+
+@attrs.frozen
+class Memory:
+    """What is where at first: 2M ranges with their entry's state, and the gfns in them with theirs.
+
+    guest_memfd backs gfns with pages in their order, from 1 on; the pages of page tables and of the S-EPT come after.
+    """
+
+    ranges: tuple[tuple[SeptState, tuple[tuple[str, SeptState], ...]], ...]
+
+    @classmethod
+    def of(cls, sept: dict[str, SeptState], above: dict[str, SeptState] | None = None) -> Memory:
+        """These gfns at 4K, in 2M ranges that have a page table unless `above`, by first gfn, says otherwise."""
+        ranges = (tuple((gfn, sept[gfn]) for gfn in gfns if gfn in sept) for gfns in RANGES)
+        states = above or {}
+        return cls(tuple((states.get(found[0][0], SeptState.NL_MAPPED), found) for found in ranges if found))
+
+    @property
+    def pfns(self) -> dict[str, int]:
+        gfns = [gfn for _, below in self.ranges for gfn, _ in below]
+        return {gfn: pfn for pfn, gfn in enumerate(gfns, 1)}
+
+    def entries(self, tables: dict[str, int]) -> tuple[tuple[SeptEntry, dict[str, SeptEntry]], ...]:
+        """The S-EPT; `tables` has the page of a range's S-EPT page, by first gfn, where that is one that is handled."""
+        return tuple((self._above(state, below, tables), self._below(state, below)) for state, below in self.ranges)
+
+    def _above(self, state: SeptState, below: tuple[tuple[str, SeptState], ...], tables: dict[str, int]) -> SeptEntry:
+        first, _ = below[0]
+        if state is SeptState.NL_MAPPED:
+            return SeptEntry(state, tables.get(first, 0))
+        return SeptEntry(state, self.pfns[first] if state.is_leaf else 0)
+
+    def _below(self, above: SeptState, below: tuple[tuple[str, SeptState], ...]) -> dict[str, SeptEntry]:
+        if above is not SeptState.NL_MAPPED:
+            return {gfn: SeptEntry() for gfn, _ in below}
+        return {gfn: SeptEntry(state, self.pfns[gfn] if state.is_leaf else 0) for gfn, state in below}
+
+
+def _spte(entry: SeptEntry, child: int) -> Spte:
+    if entry.state is SeptState.NL_MAPPED:
+        return make_nonleaf_spte(child)
+    return make_spte(entry.pfn) if entry.state.is_leaf else SHADOW_NONPRESENT_VALUE
 
 
 def machine(
@@ -27,28 +86,77 @@ def machine(
     sept: dict[str, SeptState],
     programs: dict[str, Program],
     others: tuple[str, ...],
+    above: dict[str, SeptState] | None = None,
+    spares: tuple[str, ...] = (),
+    frees: tuple[str, ...] = (),
+    is_mirror: bool = True,
+    finalized: bool = True,
+    torn_down: bool = False,
     unfair: bool = False,
     without: tuple[str, ...] = (),
+    given: tuple[str, ...] = (),
 ) -> Kvm:
-    """A running TD whose S-EPT and mirror agree on `sept`, with a vCPU per program and other tasks beside them."""
-    tasks = (*others, *programs)
-    pfns = tuple(PAGES.values())
-    entries = {gfn: SeptEntry(state, PAGES[gfn] if state.is_leaf else 0) for gfn, state in sept.items()}
-    td = Td.build(entries, len(pfns), tuple(programs), tasks)
-    mirror = {
-        gfn: make_spte(entry.pfn) if entry.state.is_leaf else SHADOW_NONPRESENT_VALUE for gfn, entry in entries.items()
-    }
-    leafs = sum(spte.kind is Kind.LEAF for spte in mirror.values())
+    """A TD whose S-EPT and mirror agree on `sept`, with a vCPU per program and other tasks beside them.
+
+    `spares` names tasks that have a page table in their cache, for the range of A; `frees` the ranges, by first gfn,
+    whose page table may be freed. A root that is no mirror has the same SPTEs, and the S-EPT is nobody's.
+    """
+    memory, tasks = Memory.of(sept, above), (*others, *programs)
+    handled = [below[0][0] for state, below in memory.ranges if state is SeptState.NL_MAPPED and below[0][0] in frees]
+    pfns, first_table = memory.pfns, len(memory.pfns) + 1
+    tables = {gfn: first_table + i for i, gfn in enumerate(handled)}
+    entries = memory.entries(tables)
+    external = range(first_table + len(tables), first_table + len(tables) + len(spares))
+    td = Td.of(entries, external.stop - 1, tuple(programs), tasks, finalized, torn_down)
+    known, numbers = tuple(pfns.values()), tuple(range(1, len(entries) + len(spares) + 1))
+
+    def cells(prefix: str, sptes: dict[str, Spte]) -> tuple[tuple[str, Cell[Spte]], ...]:
+        return tuple((gfn, spte_cell(f"{prefix}[{gfn}]", spte, known, numbers)) for gfn, spte in sptes.items())
+
+    pages, top = list[MmuPage](), list[tuple[str, Cell[Spte]]]()
+    for number, (entry, below) in enumerate(entries, 1):
+        first = next(iter(below))
+        slot = spte_cell(f"spte[{first}.2M]", _spte(entry, number), known, numbers)
+        top += [(gfn, slot) for gfn in below]
+        ends = life(f"pt[{first}]", tasks) if first in tables else None
+        sptes = cells("spte", {gfn: _spte(child, 0) for gfn, child in below.items()})
+        pages.append(MmuPage(number, PG_LEVEL_4K, sptes, is_mirror, tables.get(first, 0), ends))
+    gfns = tuple(entries[0][1])
+    for number, (task, page) in enumerate(zip(spares, external, strict=True), len(pages) + 1):
+        sptes = cells(f"{task}.spte", dict.fromkeys(gfns, SHADOW_NONPRESENT_VALUE))
+        pages.append(MmuPage(number, PG_LEVEL_4K, sptes, is_mirror, page))
+    mortal = tuple(page for page in pages if page.life)
+    leafs = [sum(entry.state.is_leaf for _, below in entries for entry in below.values())]
+    leafs.append(sum(entry.state.is_leaf for entry, _ in entries))
     return kernel(
-        module=module(td, without),
+        module=module(td, without, given),
         vcpus=tuple(Vcpu.build(name, program) for name, program in programs.items()),
         mmu_lock=MmuLock.build(tasks, unfair=unfair),
-        sptes=tuple((gfn, spte_cell(f"spte[{gfn}]", spte, pfns)) for gfn, spte in mirror.items()),
-        spte_2m=spte_cell("spte[2M]", NONLEAF_SPTE, pfns),
-        pfns=tuple(PAGES.items()),
-        pages_4k=Cell("stats.pages_4k", leafs, range(-len(pfns), 2 * len(pfns) + 1)),
+        root=MmuPage(0, PG_LEVEL_2M, tuple(top), is_mirror),
+        pages=tuple(pages),
+        caches=tuple(zip(spares, pages[len(entries) :], strict=True)),
+        pfns=tuple(pfns.items()),
+        stats=tuple(
+            Cell(f"stats.pages_{size}", count, range(-2 * len(known), 2 * len(known) + 1))
+            for size, count in zip(("4k", "2m"), leafs, strict=True)
+        ),
+        rcu=Rcu.build(tasks, mortal) if mortal else None,
         without=without,
+        given=given,
     )
+
+
+@routine
+async def grace_period(callback: Operation[None]) -> None:
+    """Whoever runs RCU callbacks."""
+    await callback
+
+
+def rcu_tasks(kvm: Kvm) -> Iterator[Task]:
+    """A daemon for each page that may be freed."""
+    for page in kvm.rcu.pages if kvm.rcu else ():
+        if kvm.rcu and page.life:
+            yield Task(f"rcu{page.number}", grace_period(kvm.rcu.callback(page.life)), daemon=True)
 
 
 @attrs.frozen(eq=False)
@@ -64,26 +172,79 @@ class AtRest:
         return not look(self.kvm.mmu_lock.cell).free or look(self.kvm.vm_bugged)
 
     def mirror_is_sept(self, look: Look) -> bool:
-        """A mirror leaf has its page in the S-EPT, PENDING or MAPPED; a plain NP has nothing; FROZEN is nobody's."""
-        return self._excused(look) or all(self._agree(look, gfn) for gfn, _ in self.kvm.sptes)
+        """A leaf has its page in the S-EPT, PENDING or MAPPED, a page table its S-EPT page, a plain NP has nothing.
+
+        FROZEN is nobody's. Of a TD that is torn down nobody asks the S-EPT.
+        """
+        return (
+            self._excused(look)
+            or self.kvm.module.td.torn_down
+            or all(self._agree(look, gfn) for gfn, _ in self.kvm.pfns)
+        )
 
     def _agree(self, look: Look, gfn: str) -> bool:
-        spte = look(self.kvm.sptep(gfn))
-        if spte.is_frozen:
+        spte, entry = look(self.kvm.root.cell(gfn)), look(self.kvm.module.td.entry(gfn, 1))
+        if spte.kind is not Kind.NONLEAF:
+            return _is_same(spte, entry)
+        page = self.kvm.spte_to_child_sp(spte)
+        if entry.state is not SeptState.NL_MAPPED or entry.pfn != page.external_spt:
             return False
-        entry = look(self.kvm.module.td.entry(gfn))
-        if spte.kind is Kind.LEAF:
-            return entry.state in {SeptState.PENDING, SeptState.MAPPED} and entry.pfn == spte.pfn
-        return entry.state is SeptState.FREE
+        return _is_same(look(page.cell(gfn)), look(self.kvm.module.td.entry(gfn)))
+
+    def is_thawed(self, look: Look) -> bool:
+        """No SPTE that can be walked to is FROZEN."""
+        return self._excused(look) or not any(spte.is_frozen for spte, _ in self._mapping(look))
 
     def stats_are_leafs(self, look: Look) -> bool:
-        """pages_4k counts the mirror's leafs."""
+        """pages_4k and pages_2m count the leafs, level by level."""
         if self._excused(look):
             return True
-        return look(self.kvm.pages_4k) == sum(look(cell).kind is Kind.LEAF for _, cell in self.kvm.sptes)
+        counts = [0, 0]
+        for _, level in self._mapping(look, Kind.LEAF):
+            counts[level - 1] += 1
+        return counts == [look(cell) for cell in self.kvm.stats]
+
+    def _mapping(self, look: Look, *kinds: Kind) -> Iterator[tuple[Spte, int]]:
+        """The SPTEs that can be walked to, of these kinds or of all, with their level; each once."""
+        seen: dict[Cell[Spte], None] = {}
+        for gfn, cell in self.kvm.root.sptes:
+            spte, level = look(cell), PG_LEVEL_2M
+            if spte.kind is Kind.NONLEAF:
+                cell = self.kvm.spte_to_child_sp(spte).cell(gfn)  # noqa: PLW2901 - a step down
+                spte, level = look(cell), PG_LEVEL_4K
+            if cell not in seen and (not kinds or spte.kind in kinds):
+                yield spte, level
+            seen[cell] = None
+
+    def tables_are_linked(self, look: Look) -> bool:
+        """Page tables live exactly while they can be walked to; the S-EPT pages of the others have been given back."""
+        if self._excused(look) or not self.kvm.rcu:
+            return True
+        linked = [look(cell).pfn for _, cell in self.kvm.root.sptes if look(cell).kind is Kind.NONLEAF]
+        return all(self._is_accounted_for(look, page, page.number in linked) for page in self.kvm.rcu.pages)
+
+    def _is_accounted_for(self, look: Look, page: MmuPage, linked: bool) -> bool:
+        lives = page.life is None or look(page.life).stage is Stage.LIVE
+        if lives or not page.is_mirror:
+            return lives == linked
+        return not linked and look(self.kvm.module.td.page(page.external_spt).pt) is PageType.NDA
 
     def properties(self) -> tuple[Property, ...]:
-        return (
-            Property("mirror-is-sept", "divergence", self.mirror_is_sept),
-            Property("stats-are-leafs", "divergence", self.stats_are_leafs),
+        same = (
+            Property("mirror-is-sept", "divergence", self.mirror_is_sept)
+            if self.kvm.root.is_mirror
+            else Property("no-frozen", "divergence", self.is_thawed)
         )
+        return (
+            same,
+            Property("stats-are-leafs", "divergence", self.stats_are_leafs),
+            *((Property("tables-are-linked", "leak", self.tables_are_linked),) if self.kvm.rcu else ()),
+        )
+
+
+def _is_same(spte: Spte, entry: SeptEntry) -> bool:
+    if spte.is_frozen:
+        return False
+    if spte.kind is Kind.LEAF:
+        return entry.state in {SeptState.PENDING, SeptState.MAPPED} and entry.pfn == spte.pfn
+    return entry.state is SeptState.FREE

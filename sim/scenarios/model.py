@@ -18,7 +18,17 @@ from typing import Any
 from sim.engine.scenario import Scenario
 
 _PARTS = ("tdx", "kvm", "scenarios")
-_BESIDE = ("contention.py", "glossary.py", "library.py", "model.py", "recipe.py", "table.py", "witnesses.py")
+_BESIDE = (
+    "census.py",
+    "contention.py",
+    "derived.py",
+    "glossary.py",
+    "library.py",
+    "model.py",
+    "recipe.py",
+    "table.py",
+    "witnesses.py",
+)
 """Files of `scenarios` that decide nothing about a step."""
 _ENGINE = ("operations.py", "cells.py", "values.py")
 _UNSAID = ("annotation", "returns", "type_comment", "type_params", "kind", "ctx")
@@ -69,13 +79,19 @@ def model_digest() -> str:
     return _digest(chain((root / "engine" / name for name in _ENGINE), *(_sources(root / part) for part in _PARTS)))
 
 
+@cache
+def program_digest() -> str:
+    """Of the model, and of what explores it."""
+    root = files("sim")
+    return f"{model_digest()}-{_digest(chain(_sources(root / 'engine'), _sources(root / 'search')))}"
+
+
 def identity(scenario: Scenario) -> dict[str, Any]:
     """What has to be the same for a checkpoint to be gone on from: the question, the model, and what explores it."""
-    root = files("sim")
     return {
         "scenario": scenario.name,
         "parameters": dict(scenario.params),
         "guards out": list(scenario.without),
         "model": f"{scenario.model} {model_digest()}",
-        "program": _digest(chain(_sources(root / "engine"), _sources(root / "search"))),
+        "program": program_digest(),
     }

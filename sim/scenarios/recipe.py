@@ -45,6 +45,10 @@ class Settings:
     def __getitem__(self, name: str) -> str:
         return self.values[name]
 
+    def get(self, name: str) -> str | None:
+        """None where the recipe has no such parameter."""
+        return self.values.get(name)
+
 
 @attrs.frozen
 class Recipe:

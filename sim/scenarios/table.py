@@ -1,29 +1,56 @@
 """The table of transitions, derived: one loop over rows, orders and modules, and no word about any one of them.
 
 *hit* is the mail's column: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in some interleaving.
-What it lacks is beside it: everything else that was found, and for each contender whether it alone suffices.
+*valid*: the setter of that lock mode takes the transition on a direct root, where nobody contends, and nothing warns.
+What the mail lacks is beside it: everything else that was found, and for each contender whether it alone suffices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import attrs
 
 from sim.engine.operations import Finding
-from sim.engine.scenario import Scenario
+from sim.engine.schedule import write
 from sim.scenarios.library import recipe_named
-from sim.scenarios.transitions import ROWS, Row
+from sim.scenarios.switches import FLIPS, Flip
+from sim.scenarios.transitions import ROWS, Row, kernel_of
+from sim.scenarios.witnesses import file_name, witness
 from sim.search.explore import explore
-from sim.search.result import Exploration, Progress
-from sim.tdx.td import TDCALL, ZERO_STEP
+from sim.search.result import Counting, Exploration, Found
 
-CONTENDERS = (ZERO_STEP, TDCALL)
+COUNTABLE = 4 << 20
+"""Interleavings of a cell are counted exactly up to so many states."""
 
 
 def is_hit(finding: Finding) -> bool:
     """The KVM_BUG_ON() that the mail asks about."""
     return finding.kind == "KVM_BUG_ON" and finding.where == "handle_changed_spte"
+
+
+@attrs.frozen
+class Told:
+    """A finding and its shortest witness: the schedule's text, and what its file is called."""
+
+    finding: Finding
+    name: str
+    schedule: str
+    steps: int
+
+
+@attrs.frozen
+class Question:
+    """A cell of the table before it is derived."""
+
+    row: Row
+    order: str
+    module: str
+    flip: Flip | None = None
+
+    @property
+    def key(self) -> str:
+        return " ".join((self.row.name, self.order, self.module, *([self.flip.name] if self.flip else ())))
 
 
 @attrs.frozen
@@ -33,17 +60,21 @@ class Cell:
     row: Row
     order: str
     module: str
-    exploration: Exploration
-    alone: tuple[tuple[str, bool], ...]
-    """Per contender, whether a hit with that cause comes about when nobody else contends."""
-
-    @property
-    def scenario(self) -> Scenario:
-        return self.exploration.scenario
+    kernel: str
+    flipped: str
+    valid: bool
+    told: tuple[Told, ...]
+    alone: tuple[tuple[str, tuple[str, ...]], ...]
+    """Per contender, the causes with which a hit comes about when nobody else contends; `none` for nobody at all."""
+    crowds: tuple[str, ...]
+    states: int
+    interleavings: int | None
+    classes: int | None
+    seconds: float
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        return tuple(found.finding for found in self.exploration.found)
+        return tuple(told.finding for told in self.told)
 
     @property
     def hits(self) -> tuple[Finding, ...]:
@@ -53,25 +84,81 @@ class Cell:
     def causes(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cause for finding in self.hits for cause in finding.causes))
 
+    @property
+    def confirmed(self) -> tuple[str, ...]:
+        """The causes that some contender brings about alone, or that need none."""
+        return tuple(dict.fromkeys(cause for _, causes in self.alone for cause in causes))
 
-def derive(
-    orders: tuple[str, ...],
-    modules: tuple[str, ...],
-    tick: Callable[[Progress], None] | None = None,
-) -> Iterator[Cell]:
-    """Explore every cell of the table, row by row."""
-    for row in ROWS:
-        recipe = recipe_named(row.name)
+
+def questions(orders: tuple[str, ...], modules: tuple[str, ...], flips: tuple[Flip, ...] = ()) -> Iterator[Question]:
+    """Every cell, order by order and module by module; or those that flips are about, then as each flip has them."""
+    for order in orders:
+        rows = {number for flip in flips if order in flip.orders for number in flip.rows}
+        for module in modules:
+            yield from (Question(row, order, module) for row in ROWS if not flips or row.number in rows)
+    for flip in flips:
         for order in orders:
-            for module in modules:
-                setting = {"order": order, "module": module}
-                everybody = explore(recipe.scenario(setting), tick=tick)
-                alone = tuple(
-                    (one, _suffices(explore(recipe.scenario({**setting, "contenders": one}), tick=tick), one))
-                    for one in CONTENDERS
-                )
-                yield Cell(row, order, module, everybody, alone)
+            if order in flip.orders:
+                for module in modules:
+                    yield from (Question(row, order, module, flip) for row in ROWS if row.number in flip.rows)
 
 
-def _suffices(exploration: Exploration, cause: str) -> bool:
-    return any(is_hit(found.finding) and cause in found.finding.causes for found in exploration.found)
+def derive(question: Question) -> Cell:
+    """Explore everything that one cell takes."""
+    row, flip = question.row, question.flip
+    recipe = recipe_named(row.name)
+    setting = {"order": question.order, "module": question.module, **dict(flip.setting if flip else ())}
+    without = flip.without if flip else ()
+
+    def run(counting: Counting | None = None, **given: str) -> Exploration:
+        return explore(recipe.scenario({**setting, **given}, without), counting=counting)
+
+    counting = Counting(0, COUNTABLE, reach=False, idle=is_hit)
+    crowds = {crowd: run(counting, contenders=crowd) for crowd in row.crowds}
+    alone = {one: run(contenders=one) for one in (*row.contenders, "none")}
+    direct = run(contenders="none", root="direct")
+    counts = [crowd.counts for crowd in crowds.values()]
+    return Cell(
+        row,
+        question.order,
+        question.module,
+        kernel_of(recipe.settings(setting)).VERSION,
+        flip.name if flip else "",
+        direct.clean,
+        tuple(_told([found for exploration in crowds.values() for found in exploration.found])),
+        tuple((one, _causes(exploration)) for one, exploration in alone.items()),
+        tuple(crowds),
+        sum(exploration.states for exploration in crowds.values()),
+        _sum([None if count is None else count.interleavings for count in counts]),
+        _sum([None if count is None else count.classes for count in counts]),
+        sum(exploration.seconds for exploration in (*crowds.values(), *alone.values(), direct)),
+    )
+
+
+def _told(found: list[Found]) -> Iterator[Told]:
+    """Each finding once, with the shortest witness that any crowd has."""
+    shortest: dict[Finding, Found] = {}
+    for one in found:
+        known = shortest.get(one.finding)
+        if known is None or len(one.witness.steps) < len(known.witness.steps):
+            shortest[one.finding] = one
+    for finding, one in shortest.items():
+        scenario = one.witness.scenario
+        yield Told(finding, file_name(scenario, one), write(witness(one)), len(one.witness.steps))
+
+
+def _causes(exploration: Exploration) -> tuple[str, ...]:
+    """The causes of hits; a hit without any is "always"."""
+    hits = [found.finding for found in exploration.found if is_hit(found.finding)]
+    return tuple(dict.fromkeys(cause for hit in hits for cause in hit.causes or ("always",)))
+
+
+def _sum(numbers: list[int | None]) -> int | None:
+    """Of what is known, and known of all."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
+
+
+def flip_named(name: str) -> tuple[Flip, ...]:
+    """The flips of a switch, or all of them; none where there is no such switch."""
+    return tuple(flip for flip in FLIPS if name in {"all", flip.name, flip.switch})

@@ -2,37 +2,56 @@
 
 The table (KVM list, 7 April 2026) asks of each (old, new, lock mode) whether the KVM_BUG_ON() in
 handle_changed_spte() can be hit, were the transition to happen on a mirror root. So one task, `v0`, takes mmu_lock
-and calls the setter of that mode, once. Beside it run
+and calls the setter of that mode, once, on gfn A: at 4K where both SPTEs are non-present or leafs, else at 2M. Beside
+it run
 
 * `v1`, a vCPU whose zero-step list is armed with another gfn, B, that is mapped: it will enter, and to see that it may
   it takes the S-EPT tree lock;
-* `v2`, a vCPU whose guest accepts gfn A, the one that v0 changes, and faults on it where it is not there.
+* `v2`, a vCPU whose guest accepts gfn A, and faults on it where it is not there;
+* `v3`, where a present SPTE goes under the read lock: a vCPU that faults on gfn C beside A, which nothing maps;
+* `z`, in the place of all of them where a leaf is zapped under the read lock: the same for gfn C.
 
-Rows so far: 1, 2, 6, 11 and 12, the leaf rows at 4K that need no other page table. In row 6 the new leaf is another
-page, B's.
+A row has no code of its own: what is where at first follows from the kind of its old SPTE, and what v0 calls from that
+of its new one.
 """
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import attrs
 
-from sim.engine.operations import load
 from sim.engine.routines import routine
 from sim.engine.scenario import Scenario, Task
-from sim.kvm.spte import PG_LEVEL_4K, SHADOW_NONPRESENT_VALUE, Kind, Spte, TdpIter, make_spte
-from sim.kvm.versions import Series
+from sim.kvm.mmu_page import MmuPage, TdpIter
+from sim.kvm.spte import (
+    PG_LEVEL_2M,
+    PG_LEVEL_4K,
+    SHADOW_NONPRESENT_VALUE,
+    ZERO_SPTE,
+    Kind,
+    Spte,
+    make_spte,
+)
+from sim.kvm.versions import HugePages, InTurn, Series
+from sim.kvm.what_ifs import Retries, Serialised
 from sim.kvm.x86 import Kvm
-from sim.scenarios.machine import PAGES, AtRest, Program, machine
-from sim.scenarios.recipe import Guard, Param, Recipe, Settings
+from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
+from sim.scenarios.recipe import Param, Recipe, Settings
+from sim.scenarios.switches import GUARDS, params_of
 from sim.tdx.releases import RELEASES, release_named
 from sim.tdx.sept import SeptState
-from sim.tdx.td import TDCALL, ZERO_STEP
+from sim.tdx.td import SEAMCALL, TDCALL, ZERO_STEP
 from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
 
-OTHER = "B"
-
 ORDERS = {"before": Kvm, "after": Series}
+
+CONTENDERS = (ZERO_STEP, TDCALL, SEAMCALL)
+
+ZAPPER = "zapper"
+
+_MANY = 3
 
 
 @attrs.frozen
@@ -43,6 +62,30 @@ class Row:
     old: Kind
     new: Kind
     shared: bool
+
+    @property
+    def level(self) -> int:
+        return PG_LEVEL_2M if Kind.NONLEAF in {self.old, self.new} else PG_LEVEL_4K
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """Who can contend, each alone: a fault on C only where v0 holds the lock for read and takes something away."""
+        return CONTENDERS if self.shared and self.old in {Kind.LEAF, Kind.NONLEAF} else CONTENDERS[:2]
+
+    @property
+    def crowds(self) -> tuple[str, ...]:
+        """Who the table has contend at a time: all of two, but of three each two. All three are 70 million states.
+
+        A second zapper is alone with v0: guests beside two zappers are more than that.
+        """
+        if len(self.contenders) < _MANY:
+            return ("all",)
+        pairs = tuple(map("+".join, combinations(self.contenders, 2)))
+        return (*pairs, ZAPPER) if (self.old, self.new) == (Kind.LEAF, Kind.NP) else pairs
+
+    def begins_with(self, spte: Spte) -> bool:
+        """Whether an SPTE is one that the row changes."""
+        return spte.kind is self.old or (self.old is Kind.NP and spte == ZERO_SPTE)
 
     @property
     def words(self) -> tuple[str, str]:
@@ -56,93 +99,164 @@ class Row:
         return f"{'-to-'.join(self.words)}-{mode}".lower()
 
 
-ROWS = (
-    Row(1, Kind.NP, Kind.LEAF, shared=True),
-    Row(2, Kind.NP, Kind.LEAF, shared=False),
-    Row(6, Kind.LEAF, Kind.LEAF, shared=True),
-    Row(6, Kind.LEAF, Kind.LEAF, shared=False),
-    Row(11, Kind.LEAF, Kind.NP, shared=True),
-    Row(12, Kind.LEAF, Kind.NP, shared=False),
+TRANSITIONS = (
+    (1, Kind.NP, Kind.LEAF, (True,)),
+    (2, Kind.NP, Kind.LEAF, (False,)),
+    (3, Kind.NP, Kind.NONLEAF, (True,)),
+    (4, Kind.NP, Kind.NONLEAF, (False,)),
+    (5, Kind.NP, Kind.NP, (True, False)),
+    (6, Kind.LEAF, Kind.LEAF, (True, False)),
+    (7, Kind.LEAF, Kind.NONLEAF, (True,)),
+    (8, Kind.LEAF, Kind.NONLEAF, (False,)),
+    (9, Kind.NONLEAF, Kind.LEAF, (True, False)),
+    (10, Kind.NONLEAF, Kind.NONLEAF, (True, False)),
+    (11, Kind.LEAF, Kind.NP, (True,)),
+    (12, Kind.LEAF, Kind.NP, (False,)),
+    (13, Kind.NONLEAF, Kind.NP, (True,)),
+    (14, Kind.NONLEAF, Kind.NP, (False,)),
 )
 
-PARAMS = (
-    Param(
-        "order",
-        tuple(ORDERS),
-        "after",
-        "the order of steps in the setters: `before` is v6.19, `after` the end of the series that has patch 07/17",
-    ),
-    Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module"),
-    Param(
-        "contenders",
-        ("all", ZERO_STEP, TDCALL, "none"),
-        "all",
-        "who runs beside the setter: v1 (zero-step), v2 (tdcall), both, or nobody",
-    ),
-    Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock"),
-    Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own"),
-)
+ROWS = tuple(Row(number, old, new, shared) for number, old, new, modes in TRANSITIONS for shared in modes)
 
-GUARDS = (
-    Guard("restore", "tdp_mmu_set_spte_atomic() puts the old SPTE back when the external operation failed"),
-    Guard("zero-step", "TDH.VP.ENTER looks at the list of pages that faulted at one RIP"),
-    Guard("kick", "KVM_REQ_OUTSIDE_GUEST_MODE makes vCPUs leave the guest, and waits for them"),
-    Guard("wait-for-sept-zap", "tdx_vcpu_run() does not enter the guest while a zapper retries its SEAMCALL"),
-    Guard("hp-timeout", "a guest that host priority keeps turning away exits with TDX_HOST_PRIORITY_BUSY_TIMEOUT"),
-    Guard("local-retry", "tdx_handle_ept_violation() retries a fault itself instead of entering the guest again"),
-)
+
+def params(row: Row) -> tuple[Param, ...]:
+    """What can be set for a row."""
+    return (
+        Param(
+            "order",
+            tuple(ORDERS),
+            "after",
+            "the order of steps in the setters: `before` is v6.19, `after` the end of the series that has patch 07/17",
+        ),
+        Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module"),
+        Param(
+            "contenders",
+            tuple(dict.fromkeys(("all", *row.crowds, *row.contenders, "none"))),
+            row.crowds[0],
+            "who runs beside the setter: v1 (zero-step), v2 (tdcall), v3 (seamcall), z (another zapper), or nobody",
+        ),
+        Param("root", ("mirror", "direct"), "mirror", "the root that the SPTE belongs to"),
+        Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock"),
+        Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own"),
+        *params_of(row.number),
+    )
+
 
 NOT_COVERED = (
     "weak memory: steps are sequentially consistent",
-    "page tables that come and go, huge pages, memslot invalidation",
-    "host interrupts inside a SEAMCALL, signals, preemption by other vCPUs on one processor",
+    "levels above 2M, memslot invalidation",
+    "host interrupts inside a SEAMCALL but DEMOTE, signals, preemption by other vCPUs on one processor",
 )
 
 
-def _new_spte(kvm: Kvm, gfn: str, row: Row) -> Spte:
-    if row.new is not Kind.LEAF:
-        return SHADOW_NONPRESENT_VALUE
-    return make_spte(kvm.gfn_to_pfn(gfn if row.old is Kind.NP else OTHER))
-
-
 @routine
-async def set_once(kvm: Kvm, gfn: str, row: Row) -> None:
+async def set_once(kvm: Kvm, sp: MmuPage, row: Row, gfn: str, new_pfn: int) -> None:
     """What v0 does. Where another task was first and the old SPTE is not the row's any more, nothing."""
     await (kvm.mmu_lock.read_lock() if row.shared else kvm.mmu_lock.write_lock())
-    old_spte = await load(kvm.sptep(gfn))
-    if old_spte.kind is row.old:
-        new_spte = _new_spte(kvm, gfn, row)
-        if row.shared:
-            await kvm.tdp_mmu_set_spte_atomic(TdpIter(gfn, PG_LEVEL_4K, old_spte), new_spte)
+    await kvm.rcu_read_lock()
+    old_spte = await kvm.kvm_tdp_mmu_read_spte(sp, gfn)
+    if row.begins_with(old_spte):
+        iter = TdpIter(gfn, sp.level, old_spte, sp)
+        if row.new is Kind.NONLEAF:
+            child = kvm.tdp_mmu_alloc_sp("v0")
+            if row.old is Kind.LEAF:
+                await kvm.tdp_mmu_split_huge_page(iter, child, row.shared)
+            else:
+                await kvm.tdp_mmu_link_sp(iter, child, row.shared)
         else:
-            await kvm.tdp_mmu_set_spte(gfn, old_spte, new_spte, PG_LEVEL_4K)
+            new_spte = make_spte(new_pfn) if row.new is Kind.LEAF else SHADOW_NONPRESENT_VALUE
+            if row.shared:
+                await kvm.tdp_mmu_set_spte_atomic(iter, new_spte)
+            else:
+                await kvm.tdp_mmu_set_spte(sp, gfn, old_spte, new_spte, sp.level)
+    await kvm.rcu_read_unlock()
     await (kvm.mmu_lock.read_unlock() if row.shared else kvm.mmu_lock.write_unlock())
+
+
+def kernel_of(settings: Settings) -> type[Kvm]:
+    """The kernel that an order and its switches name."""
+    if settings["order"] != "after":
+        return ORDERS[settings["order"]]
+    if settings.get("zap") in {"retried", "serialised"}:
+        return Retries if settings["zap"] == "retried" else Serialised
+    if settings.get("form") == "in-turn":
+        return InTurn
+    return HugePages if settings.get("split") == "hook" else Series
+
+
+def _programs(row: Row, settings: Settings) -> dict[str, Program]:
+    """Who runs beside v0, and what: nobody in a TD that is not runnable, or torn down."""
+    if settings["root"] == "direct" or settings.get("td") == "initialized":
+        return {}
+    if settings.get("teardown") in {"zapped", "leafs"}:
+        return {}
+    accepts = ((Instruction.ACCEPT, "A"),)
+    if row.level == PG_LEVEL_2M and row.old is not Kind.NONLEAF and settings.get("tdcalls") != "accept-4k":
+        accepts = ((Instruction.ACCEPT_2M, "A"), *(accepts if row.old is Kind.NP else ()))
+    everybody: dict[str, tuple[str, Program]] = {
+        ZERO_STEP: ("v1", ((Instruction.TOUCH, "B"),)),
+        TDCALL: ("v2", accepts),
+        SEAMCALL: ("v3", ((Instruction.TOUCH, "C"),)),
+    }
+    wanted = row.contenders if settings["contenders"] == "all" else settings["contenders"].split("+")
+    return dict(program for one, program in everybody.items() if one in wanted)
+
+
+def _is_large(row: Row, settings: Settings) -> bool:
+    """Whether v0 changes the SPTE of the 2M range."""
+    return row.level == PG_LEVEL_2M or settings.get("zaps") == "2M"
+
+
+def _memory(row: Row, settings: Settings) -> tuple[dict[str, SeptState], SeptState]:
+    """The state of each gfn, and of the 2M range of A."""
+    below = settings.get("children") != "empty" and settings.get("teardown") != "zapped"
+    large = _is_large(row, settings)
+    leaf = SeptState.PENDING if row.old is Kind.LEAF or (row.old is Kind.NONLEAF and below) else SeptState.FREE
+    sept = {"A": leaf, "B": SeptState.MAPPED}
+    if large or SEAMCALL in row.contenders:
+        sept["C"] = leaf if settings["contenders"] == ZAPPER else SeptState.FREE
+    above = {Kind.LEAF: SeptState.PENDING, Kind.NP: SeptState.FREE}.get(row.old, SeptState.NL_MAPPED)
+    return sept, above if large else SeptState.NL_MAPPED
 
 
 def build(recipe: Recipe, settings: Settings, row: Row) -> Scenario:
     """The what-if of one row."""
-    programs: dict[str, Program] = {}
-    armed = Tdvps(rip_on_entry=0, possibly_epf_stepping=STEPPING_EPF_THRESHOLD, last_epf_gpa_list=("B",))
-    first = {"v1": armed, "v2": Tdvps()}
-    if settings["contenders"] in {"all", ZERO_STEP}:
-        programs["v1"] = ((Instruction.TOUCH, "B"),)
-    if settings["contenders"] in {"all", TDCALL}:
-        programs["v2"] = ((Instruction.ACCEPT, "A"),)
-    kernel = ORDERS[settings["order"]]
+    programs = _programs(row, settings)
+    sept, above = _memory(row, settings)
+    large = _is_large(row, settings)
+    kernel, zapper = kernel_of(settings), settings["contenders"] == ZAPPER and settings.get("zaps") != "2M"
+    is_mirror, torn_down = settings["root"] == "mirror", settings.get("teardown") in {"zapped", "leafs"}
+    spares = ("v0",) if row.new is Kind.NONLEAF else ()
+    frees = row.old is Kind.NONLEAF
     kvm = machine(
         kernel,
         release_named(settings["module"]),
-        sept={"A": SeptState.FREE if row.old is Kind.NP else SeptState.PENDING, "B": SeptState.MAPPED},
+        sept=sept,
+        above={"A": above},
         programs=programs,
-        others=("v0",),
+        others=("v0", "z") if zapper else ("v0",),
+        spares=(*spares, *(name for name in programs if large and name != "v1")),
+        frees=("A",) if frees else (),
+        is_mirror=is_mirror,
+        finalized=settings.get("td") != "initialized",
+        torn_down=torn_down,
         unfair=settings["mmu_lock"] == "unfair",
         without=settings.without,
+        given=("interrupts",) if settings.get("interrupts") == "host" else (),
     )
+    if settings.get("np") == "two":
+        kvm = attrs.evolve(kvm, pages=(_with_zero(kvm.pages[0]), *kvm.pages[1:]))
+    listed = "A" if settings.get("armed") == "own" else "B"
+    armed = Tdvps(rip_on_entry=0, possibly_epf_stepping=STEPPING_EPF_THRESHOLD, last_epf_gpa_list=(listed,))
+    sp = kvm.root if large else kvm.pages[0]
+    new_pfn = kvm.gfn_to_pfn("B" if row.old is Kind.LEAF and settings.get("pfn") == "changed" else "A")
     return Scenario(
         recipe.name,
         (
-            Task("v0", set_once(kvm, next(iter(PAGES)), row)),
-            *(Task(vcpu.name, kvm.vcpu_run(vcpu, first[vcpu.name])) for vcpu in kvm.vcpus),
+            Task("v0", set_once(kvm, sp, row, "A", new_pfn)),
+            *((Task("z", set_once(kvm, sp, row, "C", new_pfn)),) if zapper else ()),
+            *(Task(vcpu.name, kvm.vcpu_run(vcpu, armed if vcpu.name == "v1" else Tdvps())) for vcpu in kvm.vcpus),
+            *rcu_tasks(kvm),
         ),
         AtRest(kvm).properties(),
         model=f"{kernel.VERSION}+{settings['module']}",
@@ -152,6 +266,15 @@ def build(recipe: Recipe, settings: Settings, row: Row) -> Scenario:
     )
 
 
+def _with_zero(page: MmuPage) -> MmuPage:
+    """The page with 0 in place of every plain non-present value."""
+    sptes = tuple(
+        (gfn, attrs.evolve(cell, initial=ZERO_SPTE) if cell.initial == SHADOW_NONPRESENT_VALUE else cell)
+        for gfn, cell in page.sptes
+    )
+    return attrs.evolve(page, sptes=sptes)
+
+
 def _recipe(row: Row) -> Recipe:
     mode = "read" if row.shared else "write"
     setter = "tdp_mmu_set_spte_atomic" if row.shared else "tdp_mmu_set_spte"
@@ -159,7 +282,7 @@ def _recipe(row: Row) -> Recipe:
         f"Row {row.number} of the table: {' to '.join(row.words)} with mmu_lock held for {mode}. "
         f"v0 calls {setter}() once; v1 enters with its zero-step list armed, v2's guest accepts the same page."
     )
-    return Recipe(row.name, doc, PARAMS, GUARDS, lambda recipe, settings: build(recipe, settings, row))
+    return Recipe(row.name, doc, params(row), GUARDS, lambda recipe, settings: build(recipe, settings, row))
 
 
 RECIPES = tuple(_recipe(row) for row in ROWS)

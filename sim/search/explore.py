@@ -145,14 +145,15 @@ def explore(
         starving = witnesses.going_round(STARVATION, held_up, many)
         found += starving if starvation else []
     seconds, counts, interrupted = many.seconds, None, False
-    if not many.unexpanded and counting is not None:
+    if not many.unexpanded and counting is not None and counting.applies(found):
         from sim.search.counting.count import Count  # noqa: PLC0415 - nor does whoever counts nothing
 
         try:
             count = Count(many.frontier, counting, budget.after(seconds), tick)
-            momentary = [(one, many.numbers(one.finding)) for one in found if one.witness.lasso is None]
-            reached = [*count.of(momentary, automata), *(one for one in found if one.witness.lasso is not None)]
-            found, counts = reached, count.counts
+            if counting.reach:
+                momentary = [(one, many.numbers(one.finding)) for one in found if one.witness.lasso is None]
+                found = [*count.of(momentary, automata), *(one for one in found if one.witness.lasso is not None)]
+            counts = count.counts
         except KeyboardInterrupt:
             interrupted = True
     if checkpoint is not None and not many.unexpanded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Callable, Iterable
 from enum import Enum
 from fractions import Fraction
 
@@ -77,10 +78,19 @@ class Estimate:
 
 @attrs.frozen
 class Counting:
-    """What to count: runs in which each loop is retried so often at most, or less where that takes more states."""
+    """What to count: runs in which each loop is retried so often at most, or less where that takes more states.
+
+    Without `reach`, all of them, and not those that reach each finding; and nothing where something `idle` is found.
+    """
 
     retries: int = 2
     states: int = 3 << 19
+    reach: bool = True
+    idle: Callable[[Finding], bool] | None = None
+
+    def applies(self, found: Iterable[Found]) -> bool:
+        """Whether to count beside these findings."""
+        return self.idle is None or not any(self.idle(one.finding) for one in found)
 
 
 @attrs.frozen

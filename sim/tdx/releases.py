@@ -26,13 +26,14 @@ class Module_1_5_28(Module_1_5_01):
     """As read in 1.5.28: zero-step takes the tree shared (so since 1.5.24 at the latest). "NEW".
 
     The stepping filter of 1.5.28 itself was not read, only the release of a shared lock in TDH.VP.ENTER; that of
-    1.5.24 was.
+    1.5.24 was. DEMOTE was read in 1.5.34.
     """
 
     VERSION = "1.5.28"
     STEPPING_TREE_MODE = Mode.SHARED
     KEEPS_TDHP = True
     STALE_IS_LEAF = False
+    DEMOTE_IS_INTERRUPTED = False
 
     @routine
     async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry], leaf: str) -> Accepted | None:

@@ -105,13 +105,13 @@ def _commit(
     return write(None, SeptEntry(state, pfn, tdel, values[0].tdhp and keep_tdhp))
 
 
-def _fill(_task: str, _values: tuple[SeptEntry, ...]) -> tuple[Outcome, ...]:
-    return write(None, *(SeptEntry() for _ in _values))
+def _fill(_task: str, _values: tuple[SeptEntry, ...], *entries: SeptEntry) -> tuple[Outcome, ...]:
+    return write(None, *entries)
 
 
-def fill(name: str, entries: tuple[Cell[SeptEntry], ...]) -> Operation[None]:
-    """A new S-EPT page, of which every entry is FREE. Nobody walks to it yet, so one step."""
-    return Operation(f"{name}.fill", entries, _fill)
+def fill(name: str, cells: tuple[Cell[SeptEntry], ...], entries: tuple[SeptEntry, ...]) -> Operation[None]:
+    """A new S-EPT page. Nobody walks to it yet, so one step."""
+    return Operation(f"{name}.fill", cells, _fill, entries)
 
 
 def bts_tdel(entry: Cell[SeptEntry], leaf: str) -> Operation[Try]:

@@ -2,7 +2,8 @@
 
 Left out: the PAMT entries of the 2M and 1G ranges around a page (taken shared by everybody here), `chldcnt`, the key
 state and lifecycle checks (a TD that runs passes them), and S-EPT levels above 2M (the walk reads one entry a level,
-and all of them are NL_MAPPED for good). All gfns lie in one 2M range.
+and all of them are NL_MAPPED for good). A page of 2M and the first 4K page in it share a PAMT entry here, and the
+entries below a 2M entry are those of whatever S-EPT page it links: KVM gives one back only once the TD is torn down.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ ZERO_STEP = "zero-step"
 TDCALL = "tdcall"
 SEAMCALL = "seamcall"
 EPOCH = "epoch"
+INTERRUPT = "interrupt"
 
 
 def causes(operand: Operand, busy: Try) -> tuple[str, ...]:
@@ -79,11 +81,19 @@ class Vp:
 
 
 @attrs.frozen(eq=False)
+class Range:
+    """2M of guest-physical memory: its S-EPT entry, and the entries below that, by gfn."""
+
+    entry: Cell[SeptEntry]
+    below: tuple[tuple[str, Cell[SeptEntry]], ...]
+
+
+@attrs.frozen(eq=False)
 class Td:
     """Everything the module shares between SEAMCALLs and TDCALLs on one TD.
 
     Its op_state is RUNNABLE throughout, or INITIALIZED throughout where it is not `finalized`: TDH.MR.FINALIZE has the
-    TD to itself.
+    TD to itself. `torn_down` is a lifecycle of its own: TEARDOWN, with the key given back and every vCPU flushed.
     """
 
     tdr: Cell[Sharex]
@@ -91,11 +101,11 @@ class Td:
     sept_tree: Cell[Sharex]
     epoch_lock: Cell[Sharex]
     epoch_refcount: Cell[Counts]
-    sept_2m: Cell[SeptEntry]
-    sept: tuple[tuple[str, Cell[SeptEntry]], ...]
+    sept: tuple[Range, ...]
     pages: tuple[Page, ...]
     vps: tuple[tuple[str, Vp], ...]
     finalized: bool = True
+    torn_down: bool = False
 
     @classmethod
     def build(
@@ -107,9 +117,26 @@ class Td:
         sept_2m: SeptEntry = _ABOVE,
         finalized: bool = True,
     ) -> Td:
-        """A TD whose S-EPT maps `sept` (by gfn, at 4K) onto pages 1..pfns, for these vCPUs and tasks."""
-        mapped = [entry.pfn for entry in sept.values()]
-        table = [sept_2m.pfn]
+        """A TD with one 2M range, whose S-EPT maps `sept` (by gfn, at 4K) onto pages 1..pfns."""
+        return cls.of(((sept_2m, sept),), pfns, vps, tasks, finalized)
+
+    @classmethod
+    def of(
+        cls,
+        ranges: tuple[tuple[SeptEntry, dict[str, SeptEntry]], ...],
+        pfns: int,
+        vps: tuple[str, ...],
+        tasks: tuple[str, ...],
+        finalized: bool = True,
+        torn_down: bool = False,
+    ) -> Td:
+        """A TD with these 2M ranges, each its own entry and the 4K ones below it, for these vCPUs and tasks."""
+        mapped, table = list[int](), list[int]()
+        for entry, below in ranges:
+            if entry.state.is_leaf:
+                mapped += range(entry.pfn, entry.pfn + len(below))
+            table.append(0 if entry.state.is_leaf else entry.pfn)
+            mapped += [child.pfn for child in below.values()]
         known = tuple(range(1, pfns + 1))
         return cls(
             tdr=sharex("tdr", tasks),
@@ -117,8 +144,13 @@ class Td:
             sept_tree=sharex("sept.tree", tasks),
             epoch_lock=sharex("epoch.lock", tasks),
             epoch_refcount=counts(len(vps)),
-            sept_2m=sept_entry("sept[2M]", sept_2m, known, tasks),
-            sept=tuple((gfn, sept_entry(f"sept[{gfn}]", entry, known, tasks)) for gfn, entry in sept.items()),
+            sept=tuple(
+                Range(
+                    sept_entry(f"sept[{next(iter(below))}.2M]", entry, known, tasks),
+                    tuple((gfn, sept_entry(f"sept[{gfn}]", child, known, tasks)) for gfn, child in below.items()),
+                )
+                for entry, below in ranges
+            ),
             pages=tuple(
                 Page(
                     sharex(f"pamt[{pfn}]", tasks),
@@ -129,16 +161,19 @@ class Td:
             ),
             vps=tuple((name, Vp(sharex(f"{name}.tdvpr", tasks), epoch(f"{name}.epoch"))) for name in vps),
             finalized=finalized,
+            torn_down=torn_down,
         )
+
+    def _range(self, gfn: str) -> Range:
+        return next(one for one in self.sept if gfn in dict(one.below))
 
     def entry(self, gfn: str, level: int = 0) -> Cell[SeptEntry]:
         """The entry that maps `gfn` at a level, 0 being 4K and 1 being 2M."""
-        return self.sept_2m if level else next(cell for name, cell in self.sept if name == gfn)
+        return self._range(gfn).entry if level else dict(self._range(gfn).below)[gfn]
 
-    @property
-    def children(self) -> tuple[Cell[SeptEntry], ...]:
-        """The entries of the S-EPT page below the 2M entry."""
-        return tuple(cell for _, cell in self.sept)
+    def children(self, gfn: str) -> tuple[Cell[SeptEntry], ...]:
+        """The entries of the S-EPT page below the 2M entry of a gfn."""
+        return tuple(cell for _, cell in self._range(gfn).below)
 
     def page(self, pfn: int) -> Page:
         return self.pages[pfn - 1]
@@ -156,11 +191,13 @@ class Td:
 class Module:
     """What all leafs have in common. A release of the module is a subclass that overrides what it changed.
 
-    `without` names guards that are taken out to see what they guard (`sim.scenarios.switches`).
+    `without` names guards that are taken out to see what they guard, `given` what the environment may do that is off
+    by default.
     """
 
     td: Td
     without: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
 
     VERSION = ""
     KEEPS_TDHP = False
@@ -201,7 +238,7 @@ class Module:
         if busy:
             await self.unlock_td()
             return operand_busy(Operand.SEPT_TREE, busy), none
-        if not level and (await load(self.td.sept_2m)).state is not SeptState.NL_MAPPED:
+        if not level and (await load(self.td.entry(gfn, 1))).state is not SeptState.NL_MAPPED:
             await self.unlock_sept(tree)
             return Status(Code.TDX_EPT_WALK_FAILED, Operand.RCX), none
         entry = self.td.entry(gfn, level)

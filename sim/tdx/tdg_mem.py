@@ -40,21 +40,26 @@ class TdgMem(ZeroStep):
     """Whether ACCEPT takes `is_leaf` from the entry as it walked to it, not as it found it under the lock."""
 
     @routine
-    async def tdg_mem_page_accept(self, gfn: str) -> Accepted:
-        """An unlocked walk, the guest's entry lock, and only then a look at the state. 4K."""
-        parent = await load(self.td.sept_2m)
-        if parent.state is not SeptState.NL_MAPPED:
-            return Accepted.EPT_VIOLATION
-        entry = self.td.entry(gfn)
+    async def tdg_mem_page_accept(self, gfn: str, level: int = 0) -> Accepted:
+        """An unlocked walk, the guest's entry lock, and only then a look at the state. 4K (level 0) or 2M.
+
+        At 2M, an interrupt between two of its 4K pages makes the guest execute it again: left out, the zeroing is one
+        step.
+        """
+        if not level:
+            parent = (await load(self.td.entry(gfn, 1))).state
+            if parent is not SeptState.NL_MAPPED:
+                return Accepted.ALREADY_ACCEPTED if parent is SeptState.MAPPED else Accepted.EPT_VIOLATION
+        entry = self.td.entry(gfn, level)
         walked = await load(entry)
         busy = await self.sept_lock_acquire_guest(entry, ACCEPT)
         if busy is not None:
             return busy
-        return await self._page_accept(gfn, walked.state)
+        return await self._page_accept(gfn, level, walked.state)
 
     @routine
-    async def _page_accept(self, gfn: str, walked: SeptState) -> Accepted:
-        entry = self.td.entry(gfn)
+    async def _page_accept(self, gfn: str, level: int, walked: SeptState) -> Accepted:
+        entry = self.td.entry(gfn, level)
         found = await load(entry)
         state = found.state
         leaf = walked.is_leaf if self.STALE_IS_LEAF else state.is_leaf
@@ -66,7 +71,7 @@ class TdgMem(ZeroStep):
             verdict = Accepted.EPT_VIOLATION
         else:
             await step(f"page[{found.pfn}].zero")  # long, and with the entry locked
-            await self.commit(gfn, SeptState.MAPPED, found.pfn, held_by=ACCEPT)
+            await self.commit(gfn, SeptState.MAPPED, found.pfn, held_by=ACCEPT, level=level)
             verdict = Accepted.SUCCESS
         await btr_tdel(entry)
         return verdict
@@ -74,7 +79,7 @@ class TdgMem(ZeroStep):
     @routine
     async def tdg_mem_page_attr_rd(self, gfn: str) -> Accepted:
         """tdg_mem_page_attr_rd.c: locks whatever entry the unlocked walk stopped at, at 2M as well; changes none."""
-        parent = await load(self.td.sept_2m)
+        parent = await load(self.td.entry(gfn, 1))
         entry = self.td.entry(gfn, 0 if parent.state is SeptState.NL_MAPPED else 1)
         busy = await self.sept_lock_acquire_guest(entry, ATTR_RD)
         if busy is not None:
@@ -86,7 +91,7 @@ class TdgMem(ZeroStep):
     @routine
     async def tdg_mem_page_attr_wr(self, gfn: str) -> Accepted:
         """tdg_mem_page_attr_wr.c at 4K. The attributes are those of nested VMs, and not in this model."""
-        if (await load(self.td.sept_2m)).state is not SeptState.NL_MAPPED:
+        if (await load(self.td.entry(gfn, 1))).state is not SeptState.NL_MAPPED:
             return Accepted.EPT_VIOLATION
         entry = self.td.entry(gfn)
         busy = await self.sept_lock_acquire_guest(entry, ATTR_WR)

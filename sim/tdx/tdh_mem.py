@@ -1,6 +1,6 @@
 """TDH.MEM.* and TDH.PHYMEM.*: what the host asks of a TD's memory.
 
-Each leaf is the ordered steps of its C function (api_calls/<leaf>.c). 4K pages only.
+Each leaf is the ordered steps of its C function (api_calls/<leaf>.c), at 4K (level 0), some at 2M (level 1) too.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class TdhMem(Module):
     async def _page_add(self, gfn: str, pfn: int) -> Status:
         if self.td.finalized:
             return Status(Code.TDX_OP_STATE_INCORRECT)
-        if (await load(self.td.sept_2m)).state is not SeptState.NL_MAPPED:
+        if (await load(self.td.entry(gfn, 1))).state is not SeptState.NL_MAPPED:
             return Status(Code.TDX_EPT_WALK_FAILED, Operand.RCX)
         if (await load(self.td.entry(gfn))).state is not SeptState.FREE:
             return state_incorrect()
@@ -66,29 +66,33 @@ class TdhMem(Module):
         return SUCCESS
 
     @routine
-    async def tdh_mem_page_aug(self, gfn: str, pfn: int) -> Status:
+    async def tdh_mem_page_aug(self, gfn: str, pfn: int, level: int = 0) -> Status:
         """tdh_mem_page_aug.c. The store of PENDING publishes the page and drops the entry's lock at once."""
-        failed, entry = await self.lock_sept_entry(gfn, AUG, Mode.SHARED)
+        failed, entry = await self.lock_sept_entry(gfn, AUG, Mode.SHARED, level)
         if failed:
             return failed
-        status = await self._page_aug(gfn, entry.state, pfn)
+        status = await self._page_aug(gfn, entry.state, pfn, level)
         await self.unlock_sept(Mode.SHARED)
         return status
 
     @routine
-    async def _page_aug(self, gfn: str, state: SeptState, pfn: int) -> Status:
+    async def _page_aug(self, gfn: str, state: SeptState, pfn: int, level: int) -> Status:
         if state is not SeptState.FREE:
-            await btr_tdel(self.td.entry(gfn))
+            await btr_tdel(self.td.entry(gfn, level))
             return state_incorrect()
         busy = await self.lock_page(pfn, AUG)
         if busy:
-            await btr_tdel(self.td.entry(gfn))
+            await btr_tdel(self.td.entry(gfn, level))
             return operand_busy(Operand.R8, busy)
-        if await load(self.td.page(pfn).pt) is not PageType.NDA:
-            await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
-            await btr_tdel(self.td.entry(gfn))
-            return Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.R8)
-        await self.commit(gfn, SeptState.PENDING, pfn)
+        rest = range(pfn + 1, pfn + len(self.td.children(gfn))) if level else range(0)
+        for part in (pfn, *rest):
+            if await load(self.td.page(part).pt) is not PageType.NDA:
+                await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
+                await btr_tdel(self.td.entry(gfn, level))
+                return Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.R8)
+        await self.commit(gfn, SeptState.PENDING, pfn, level=level)
+        for part in rest:
+            await store(self.td.page(part).pt, PageType.REG)
         await self.unlock_page(pfn, PageType.REG)
         return SUCCESS
 

@@ -1,26 +1,28 @@
-"""TDH.MEM.SEPT.* and TDH.MEM.RANGE.UNBLOCK: what the host asks of the S-EPT's own pages, and taking a BLOCK back.
+"""TDH.MEM.SEPT.*, PAGE.DEMOTE, RANGE.UNBLOCK, and RECLAIM: the S-EPT's own pages, and taking a BLOCK back.
 
 Each leaf is the ordered steps of its C function (api_calls/<leaf>.c), at 4K (level 0) and 2M (level 1). Left out: L2
-S-EPT pages, `allow_existing`, and the interruption points that only those have.
+S-EPT pages, `allow_existing`, and the interruption points that only those have; PAGE.PROMOTE, which KVM never calls.
 """
 
 from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import load, store
+from sim.engine.operations import choose, load, store
 from sim.engine.routines import routine
 from sim.tdx.epoch import tracked
-from sim.tdx.locks import Mode, release
-from sim.tdx.sept import SeptState, btr_tdel, fill
+from sim.tdx.locks import Mode, release, try_lock
+from sim.tdx.sept import SeptEntry, SeptState, btr_tdel, fill
 from sim.tdx.status import SUCCESS, Code, Operand, Status
-from sim.tdx.td import EPOCH, PageType, operand_busy
+from sim.tdx.td import EPOCH, INTERRUPT, PageType, operand_busy
 from sim.tdx.tdh_mem import BLOCKED_FORM, TdhMem, state_incorrect
 
 SEPT_ADD = "TDH.MEM.SEPT.ADD"
 SEPT_REMOVE = "TDH.MEM.SEPT.REMOVE"
 SEPT_RD = "TDH.MEM.SEPT.RD"
 UNBLOCK = "TDH.MEM.RANGE.UNBLOCK"
+DEMOTE = "TDH.MEM.PAGE.DEMOTE"
+RECLAIM = "TDH.PHYMEM.PAGE.RECLAIM"
 
 
 @attrs.frozen(eq=False)
@@ -29,6 +31,9 @@ class TdhSept(TdhMem):
 
     UNTRACKED_UNBLOCK = Operand.SEPT_TREE
     """The operand with which UNBLOCK says that tracking is not done."""
+
+    DEMOTE_IS_INTERRUPTED = True
+    """Whether a pending host interrupt ends DEMOTE; if not, only in a TD with nested VMs, which this one has not."""
 
     @routine
     async def tdh_mem_sept_add(self, gfn: str, level: int, pfn: int) -> Status:
@@ -50,7 +55,8 @@ class TdhSept(TdhMem):
             return operand_busy(Operand.R8, busy)
         page = self.td.page(pfn)
         if await load(page.pt) is PageType.NDA:
-            await fill(f"page[{pfn}]", self.td.children)
+            children = self.td.children(gfn)
+            await fill(f"page[{pfn}]", children, tuple(SeptEntry() for _ in children))
             await store(page.pt, PageType.EPT)
             await self.commit(gfn, SeptState.NL_MAPPED, pfn, held_by=SEPT_ADD, level=level)
             status = SUCCESS
@@ -79,7 +85,7 @@ class TdhSept(TdhMem):
         if busy:
             return operand_busy(Operand.RCX, busy)
         failed = await self.check_tracked(state, pfn)
-        for child in self.td.children:
+        for child in self.td.children(gfn):
             if not failed and (await load(child)).state is not SeptState.FREE:
                 failed = Status(Code.TDX_EPT_PAGE_NOT_FREE, Operand.RCX)
         if failed:
@@ -120,3 +126,76 @@ class TdhSept(TdhMem):
             return Status(Code.TDX_TLB_TRACKING_NOT_DONE, self.UNTRACKED_UNBLOCK, causes=(EPOCH,))
         await self.commit(gfn, unblocked, pfn, level=level)
         return SUCCESS
+
+    @routine
+    async def tdh_mem_page_demote(self, gfn: str, level: int, pfn: int) -> Status:
+        """tdh_mem_page_demote.c: a large page into pages of the level below, linked by S-EPT page `pfn`."""
+        failed, entry = await self.lock_sept_entry(gfn, DEMOTE, Mode.SHARED, level)
+        if failed:
+            return failed
+        status = await self._page_demote(gfn, level, entry.state, entry.pfn, pfn)
+        await btr_tdel(self.td.entry(gfn, level))
+        await self.unlock_sept(Mode.SHARED)
+        return status
+
+    @routine
+    async def _page_demote(self, gfn: str, level: int, state: SeptState, large: int, pfn: int) -> Status:
+        """The children are built before anything points to them; what interrupts this leaves nothing behind."""
+        if not state.is_leaf:
+            return state_incorrect()
+        failed = await self.check_tracked(state, large)
+        if failed:
+            return failed
+        busy = await self.lock_page(pfn, DEMOTE)
+        if busy:
+            return operand_busy(Operand.R8, busy)
+        if await load(self.td.page(pfn).pt) is not PageType.NDA:
+            status = Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.R8)
+        elif self.DEMOTE_IS_INTERRUPTED and await self._is_interrupted():
+            status = Status(Code.TDX_INTERRUPTED_RESTARTABLE, causes=(INTERRUPT,))
+        else:
+            status = await self._pamt_demote(gfn, level, state, large, pfn)
+        if status:
+            await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
+        return status
+
+    @routine
+    async def _is_interrupted(self) -> bool:
+        """A host interrupt is pending, or none is: an environment's choice, where the scenario has interrupts."""
+        return "interrupts" in self.given and await choose("host_interrupt", (False, True))
+
+    @routine
+    async def _pamt_demote(self, gfn: str, level: int, state: SeptState, large: int, pfn: int) -> Status:
+        busy = await self.lock_page(large, DEMOTE)
+        if busy:
+            return operand_busy(Operand.RCX, busy)
+        below = SeptState.PENDING if state in {SeptState.PENDING, SeptState.PENDING_BLOCKED} else SeptState.MAPPED
+        children = self.td.children(gfn)
+        await fill(f"page[{pfn}]", children, tuple(SeptEntry(below, large + i) for i in range(len(children))))
+        await release(self.td.page(large).lock, Mode.EXCLUSIVE)
+        await self.commit(gfn, SeptState.NL_MAPPED, pfn, held_by=DEMOTE, level=level)
+        await self.unlock_page(pfn, PageType.EPT)
+        return SUCCESS
+
+    @routine
+    async def tdh_phymem_page_reclaim(self, pfn: int) -> Status:
+        """tdh_phymem_page_reclaim.c: the page, then its TD's TDR; the S-EPT is not looked at. TEARDOWN only."""
+        busy = await self.lock_page(pfn, RECLAIM)
+        if busy:
+            return operand_busy(Operand.RCX, busy)
+        status = await self._page_reclaim(pfn)
+        await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
+        return status
+
+    @routine
+    async def _page_reclaim(self, pfn: int) -> Status:
+        page = self.td.page(pfn)
+        if await load(page.pt) is PageType.NDA:
+            return Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.RCX)
+        busy = await try_lock(self.td.tdr, Mode.SHARED, RECLAIM)
+        if busy:
+            return operand_busy(Operand.TDR, busy)
+        if self.td.torn_down:
+            await store(page.pt, PageType.NDA)
+        await release(self.td.tdr, Mode.SHARED)
+        return SUCCESS if self.td.torn_down else Status(Code.TDX_LIFECYCLE_STATE_INCORRECT)

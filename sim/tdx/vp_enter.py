@@ -4,10 +4,10 @@ td_transitions/tdh_vp_enter.c, td_exit.c. TDR and TDVPR stay locked (shared) whi
 epoch lock and, where zero-step took it, the tree are released before. Left out: the association with a logical
 processor (each vCPU has its own here) and the single-step defence, which touches no S-EPT lock.
 
-The guest is a fixed program. TOUCH is an access to a private page (a hardware walk: no lock stops it), ACCEPT the
-TDCALL, with the guest's own loop around a BUSY answer; HLT (a TDVMCALL) ends it. Guests run with SEPT_VE_DISABLE: a
-touch of a PENDING page is an EPT violation, not a #VE. Between two instructions a pending interrupt makes the guest
-exit.
+The guest is a fixed program. TOUCH is an access to a private page (a hardware walk: no lock stops it), ACCEPT and the
+others TDCALLs, with the guest's own loop around a BUSY answer; HLT (a TDVMCALL) ends it. Guests run with
+SEPT_VE_DISABLE: a touch of a PENDING page is an EPT violation, not a #VE. Between two instructions a pending interrupt
+makes the guest exit.
 
 A guest that host priority keeps turning away is taken out after a time (a second, unless the host sets another):
 td_dispatcher/tdx_td_dispatcher.c:td_call. There are no seconds here, so from the second time on it may happen or not.
@@ -37,6 +37,9 @@ ENTER = "TDH.VP.ENTER"
 class Instruction(Enum):
     TOUCH = "touch"
     ACCEPT = "accept"
+    ACCEPT_2M = "accept 2M"
+    ATTR_RD = "attr.rd"
+    ATTR_WR = "attr.wr"
     HLT = "hlt"
 
 
@@ -68,6 +71,8 @@ class Exit:
     gfn: str = ""
     pending: bool = False
     """The EPT violation's extended qualification says that the page is PENDING."""
+    accepts_4k: bool = False
+    """Or that the guest accepts a page of 4K."""
     status: Status | None = None
 
 
@@ -135,25 +140,38 @@ class VpEnter(TdgMem):
             case Instruction.TOUCH:
                 return await self._touch(guest, tdvps, gfn)
             case Instruction.ACCEPT:
-                return await self._accept(guest, tdvps.vmexit_stepping_filter(), gfn)
+                said = await self.tdg_mem_page_accept(gfn)
+            case Instruction.ACCEPT_2M:
+                said = await self.tdg_mem_page_accept(gfn, 1)
+            case Instruction.ATTR_RD:
+                said = await self.tdg_mem_page_attr_rd(gfn)
+            case Instruction.ATTR_WR:
+                said = await self.tdg_mem_page_attr_wr(gfn)
             case Instruction.HLT:
                 return Done((Exit(ExitReason.TDVMCALL), tdvps.vmexit_stepping_filter()))
+        return await self._tdcall(guest, tdvps.vmexit_stepping_filter(), said)
 
     @routine
     async def _touch(self, guest: Guest, tdvps: Tdvps, gfn: str) -> Again | Done[tuple[Exit, Tdvps]]:
         """A hardware walk: one read a level."""
-        parent = await load(self.td.sept_2m)
-        entry = await load(self.td.entry(gfn))
-        if parent.state is SeptState.NL_MAPPED and entry.state is SeptState.MAPPED:
+        state = (await load(self.td.entry(gfn, 1))).state
+        if state is SeptState.NL_MAPPED:
+            state = (await load(self.td.entry(gfn))).state
+        if state is SeptState.MAPPED:
             return Again(guest, attrs.evolve(tdvps, rip=tdvps.rip + 1))
-        pending = entry.state is SeptState.PENDING
+        pending = state is SeptState.PENDING
         return Done((Exit(ExitReason.EPT_VIOLATION, gfn, pending), tdvps.td_exit_epf_stepping_log(gfn)))
 
     @routine
-    async def _accept(self, guest: Guest, tdvps: Tdvps, gfn: str) -> Again | Done[tuple[Exit, Tdvps]]:
-        match await self.tdg_mem_page_accept(gfn):
+    async def _tdcall(self, guest: Guest, tdvps: Tdvps, said: Accepted) -> Again | Done[tuple[Exit, Tdvps]]:
+        """What becomes of it, and what the guest does then: what was too large for 4K, it tries at 4K next."""
+        instruction, gfn = guest.at(tdvps.rip)
+        if said is Accepted.SIZE_MISMATCH:
+            said = Accepted.SUCCESS if instruction is Instruction.ACCEPT_2M else Accepted.BUSY
+        match said:
             case Accepted.EPT_VIOLATION:
-                return Done((Exit(ExitReason.EPT_VIOLATION, gfn), attrs.evolve(tdvps, hp_lock_busy=False)))
+                exit = Exit(ExitReason.EPT_VIOLATION, gfn, accepts_4k=instruction is Instruction.ACCEPT)
+                return Done((exit, attrs.evolve(tdvps, hp_lock_busy=False)))
             case Accepted.BUSY | Accepted.SIZE_MISMATCH:
                 return Again(guest, attrs.evolve(tdvps, hp_lock_busy=False))
             case Accepted.SUCCESS | Accepted.ALREADY_ACCEPTED:

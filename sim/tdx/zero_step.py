@@ -97,8 +97,8 @@ class ZeroStep(TdhSept):
     @routine
     async def _is_epf_expected(self, gfn: str) -> bool:
         """td_exit_stepping.c:is_epf_expected: a walk without entry locks; anything but a full mapping faults."""
-        parent = await load(self.td.sept_2m)
+        parent = await load(self.td.entry(gfn, 1))
         if parent.state is not SeptState.NL_MAPPED:
-            return True
+            return parent.state is not SeptState.MAPPED
         entry = await load(self.td.entry(gfn))
         return entry.state is not SeptState.MAPPED

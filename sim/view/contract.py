@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from sim.engine.operations import Finding
 from sim.engine.schedule import Schedule, write
 from sim.engine.world import Blocked, Run
-from sim.scenarios.witnesses import file_name, full_model, shipped, witness
+from sim.scenarios.witnesses import full_model, shipped, witness
 from sim.search.result import Counts, Exploration, Found, Reach
 from sim.view.report import not_covered
 
 if TYPE_CHECKING:
+    from sim.scenarios.census import Change
     from sim.scenarios.contention import Meeting
     from sim.scenarios.table import Cell  # which explores: a run that is only replayed needs no numpy
 
@@ -109,28 +110,27 @@ def unexpanded(exploration: Exploration) -> list[str]:
     return [f"a budget ended: of {exploration.states} states, {left} were not gone on from"] if left else []
 
 
-def of_cell(cell: Cell) -> Json:
-    scenario, known = cell.scenario, shipped()
-    names = [file_name(scenario, found) for found in cell.exploration.found]
+def of_cell(cell: Cell, made: tuple[Change, ...]) -> Json:
+    known = shipped()
     return {
         "row": cell.row.number,
         "old": cell.row.old.name,
         "new": cell.row.new.name,
         "shared": cell.row.shared,
-        "valid": None,
-        "callers": None,
-        "mirror": None,
-        "kernel": scenario.model.partition("+")[0],
+        "valid": cell.valid,
+        "callers": list(dict.fromkeys(f"{one.setter} ({one.caller}, {one.root})" for one in made)),
+        "mirror": any(one.root == "mirror" for one in made),
+        "kernel": cell.kernel,
         "order": cell.order,
         "module": cell.module,
-        "flipped": [],
+        "flipped": [cell.flipped] if cell.flipped else [],
         "findings": list(dict.fromkeys(finding.kind for finding in cell.findings)),
         "kvm_bug_on": bool(cell.hits),
         "causes": list(cell.causes),
-        "states": cell.exploration.states,
-        "interleavings": None,
-        "classes": None,
-        "witnesses": [str(known[name]) for name in names if name in known],
+        "states": cell.states,
+        "interleavings": _decimal(cell.interleavings),
+        "classes": _decimal(cell.classes),
+        "witnesses": [str(known[told.name]) for told in cell.told if told.name in known],
     }
 
 

@@ -20,6 +20,7 @@ import pytest
 from sim.cli import main
 from sim.engine.operations import write
 from sim.engine.schedule import parse
+from sim.scenarios.transitions import ROWS
 from sim.scenarios.witnesses import shipped
 from sim.tdx import epoch
 
@@ -225,31 +226,46 @@ def test_a_budget_that_suffices_changes_nothing(tdpsim: Any) -> None:
     assert (said.status, json.loads(said.out)["states"]) == (0, 67067)
 
 
-def test_the_table_prints_the_contract(tdpsim: Any) -> None:
-    said = tdpsim("table", "--order", "after", "--module", "1.5.28", "--json")
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache directory that the tests of the table share: it is derived once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_the_table_prints_the_contract(tdpsim: Any, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    said = tdpsim("table", "--order", "before", "--module", "1.5.28", "--jobs", "1", "--json")
     rows = json.loads(said.out)["rows"]
     assert said.status == 0
-    assert [set(row) for row in rows] == [ROW_FIELDS] * 6
-    assert [(row["row"], row["kvm_bug_on"], row["causes"]) for row in rows] == [
-        (1, False, []),
-        (2, True, ["tdcall"]),
-        (6, False, []),
-        (6, False, []),
-        (11, False, []),
-        (12, False, []),
-    ]
-    assert [row["findings"] for row in rows] == [[], ["KVM_BUG_ON"], ["BUG"], ["BUG"], ["lockdep"], []]
-    assert [len(row["witnesses"]) for row in rows] == [0, 1, 1, 1, 3, 0]
+    assert [set(row) for row in rows] == [ROW_FIELDS] * 18
+    assert not any(row["kvm_bug_on"] for row in rows)
+    assert [row["row"] for row in rows if row["mirror"]] == [1, 3, 12, 14]
+    assert [row["row"] for row in rows if not row["valid"]] == [5, 5, 6, 6, 10, 10]
+    assert all(int(row["classes"]) <= int(row["interleavings"]) for row in rows)
+    assert rows[0]["callers"][0] == "tdp_mmu_map_handle_target_level (fault, direct)"
+    again = tdpsim("table", "--order", "before", "--module", "1.5.28", "--json")
+    assert again.out == said.out
 
 
-def test_the_table_fits_80_columns(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_fits_80_columns(tdpsim: Any, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("COLUMNS", "80")
-    said = tdpsim("table", "--order", "after", "--module", "1.5.28")
+    said = tdpsim("table", "--order", "before", "--module", "1.5.28")
     lines = said.out.splitlines()
     row_2 = next(line for line in lines if line.split()[:1] == ["2"])
-    assert "1,108,329" in said.out
-    assert row_2.split() == ["2", "NP", "leaf", "N", "after", "1.5.28", "Y", "none", "hit", "32,184"]
-    assert max(len(line) for line in lines if "schedules" not in line) <= 80
+    assert row_2.split()[:10] == ["2", "NP", "leaf", "N", "Y", "N", "N", "a", "b", "65,409"]
+    assert max(len(line) for line in lines) <= 80
+    assert not [line for line in lines if line.endswith("…")]
+
+
+def test_a_flip_says_what_it_decides(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("sim.scenarios.table.ROWS", ROWS[4:6])
+    said = tdpsim("table", "--order", "after", "--module", "1.5.01", "--flip", "np", "--record", str(tmp_path / "new"))
+    assert said.status == 0
+    assert "row 5 (NP to NP, shared), after: valid N -> Y, on 1.5.01" in said.out
+    assert list((tmp_path / "new").iterdir()) == []
+    assert "no assumption is named 'nonsense'" in tdpsim("table", "--flip", "nonsense").err
 
 
 def test_docs_list_every_field_of_the_contract() -> None:

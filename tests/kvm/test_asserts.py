@@ -12,13 +12,13 @@ from sim.engine.operations import store
 from sim.engine.routines import Call, routine
 from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Walk
+from sim.kvm.mmu_page import TdpIter
 from sim.kvm.spte import (
     FROZEN_SPTE,
     PG_LEVEL_2M,
     PG_LEVEL_4K,
     SHADOW_NONPRESENT_VALUE,
     Spte,
-    TdpIter,
     make_spte,
 )
 from sim.kvm.versions import Series
@@ -38,11 +38,11 @@ def kvm_with(kernel: type[Kvm], state: SeptState, **programs: Any) -> Kvm:
 
 
 def atomic(old: Spte, new: Spte, level: int = PG_LEVEL_4K) -> Callable[[Kvm], Call[Any]]:
-    return lambda kvm: kvm.tdp_mmu_set_spte_atomic(TdpIter("A", level, old), new)
+    return lambda kvm: kvm.tdp_mmu_set_spte_atomic(TdpIter("A", level, old, kvm.pages[0]), new)
 
 
 def exclusive(old: Spte, new: Spte, level: int = PG_LEVEL_4K) -> Callable[[Kvm], Call[Any]]:
-    return lambda kvm: kvm.tdp_mmu_set_spte("A", old, new, level)
+    return lambda kvm: kvm.tdp_mmu_set_spte(kvm.pages[0], "A", old, new, level)
 
 
 @routine
@@ -154,7 +154,7 @@ def points(kvm: Kvm, call: Call[Any]) -> list[str]:
 @routine
 async def dead_and_frozen(kvm: Kvm, exit: Exit) -> None:
     (vcpu,) = kvm.vcpus
-    await store(kvm.sptep("A"), FROZEN_SPTE)
+    await store(kvm.pages[0].cell("A"), FROZEN_SPTE)
     await store(vcpu.vm_dead_request, True)
     await kvm.tdx_handle_ept_violation(vcpu, exit)
 

@@ -176,7 +176,7 @@ def test_every_leaf_on_every_state_before_finalization(leaf: str, state: S) -> N
 def test_every_leaf_on_every_state_of_a_2m_entry(leaf: str, state: S, module: type[TdgMem]) -> None:
     enter, table = LEAFS_2M[leaf]
     this = module(td_with_2m(state))
-    hold(this, enter(this), "sept[2M]", state, table)
+    hold(this, enter(this), "sept[A.2M]", state, table)
 
 
 def test_a_table_that_was_never_used_goes_without_a_block_before_finalization() -> None:
@@ -189,7 +189,7 @@ def test_a_table_that_was_never_used_goes_without_a_block_before_finalization() 
 def test_attr_rd_locks_the_entry_that_its_walk_stopped_at(state: S) -> None:
     module = Module_1_5_01(td_with_2m(state))
     steps = run(module, module.tdg_mem_page_attr_rd("A")).steps
-    assert "sept[2M].bts_TDEL" in [step.point for step in steps]
+    assert "sept[A.2M].bts_TDEL" in [step.point for step in steps]
 
 
 @pytest.mark.parametrize("state", [S.FREE, S.NL_BLOCKED, S.MAPPED, S.PENDING, S.BLOCKED])
@@ -233,7 +233,7 @@ async def one_after_the_other(calls: tuple[Call[Any], ...]) -> None:
 def test_a_new_table_is_free_all_over() -> None:
     module = Module_1_5_01(td_with_2m(S.FREE, S.PENDING))
     cells = run(module, module.tdh_mem_sept_add("A", 1, 2)).cells
-    assert (cells["sept[2M]"], cells["sept[A]"]) == ("NL_MAPPED pfn 2", "FREE")
+    assert (cells["sept[A.2M]"], cells["sept[A]"]) == ("NL_MAPPED pfn 2", "FREE")
 
 
 MATRIX = {
@@ -280,7 +280,7 @@ def test_aug_is_the_ordered_steps_of_its_c_function() -> None:
         "tdr.try_shared",
         "op_state.try_shared",
         "sept.tree.try_shared",
-        "sept[2M].load",
+        "sept[A.2M].load",
         "sept[A].bts_TDEL",
         "sept[A].btr_TDHP",
         "sept[A].load",

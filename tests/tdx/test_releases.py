@@ -54,8 +54,8 @@ def test_old_accept_may_call_a_fresh_page_the_wrong_size() -> None:
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        (OLD, ["sept[2M].load", "sept[A].load", "sept[A].bts_TDEL", "sept[A].load", "sept[A].btr_TDEL"]),
-        (NEW, ["sept[2M].load", "sept[A].load", "sept[A].load"]),
+        (OLD, ["sept[A.2M].load", "sept[A].load", "sept[A].bts_TDEL", "sept[A].load", "sept[A].btr_TDEL"]),
+        (NEW, ["sept[A.2M].load", "sept[A].load", "sept[A].load"]),
     ],
     ids=["OLD", "NEW"],
 )

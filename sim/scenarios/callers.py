@@ -1,0 +1,195 @@
+"""Who changes SPTEs: KVM's own callers of the setters, each a scenario, on a direct root and on a mirror root.
+
+The what-ifs ask what would happen; these ask what does. A caller that leaves mirror roots alone is here as well: that
+it does is what running it on one shows. Private memory is mapped at 2M where the kernel has that (`order=after` is the
+huge-page series here), or at 4K.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import attrs
+
+from sim.engine.routines import Again, Call, Done, repeat, routine
+from sim.engine.scenario import Scenario, Task
+from sim.kvm.tdp_mmu import Fault, RetPf
+from sim.kvm.versions import HugePages
+from sim.kvm.x86 import Kvm
+from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
+from sim.scenarios.recipe import Param, Recipe, Settings
+from sim.scenarios.switches import GUARDS
+from sim.tdx.releases import RELEASES, release_named
+from sim.tdx.sept import SeptState
+from sim.tdx.vp_enter import Instruction
+from sim.tdx.zero_step import Tdvps
+
+S = SeptState
+KERNELS = {"before": Kvm, "after": HugePages}
+
+NOT_COVERED = (
+    "weak memory: steps are sequentially consistent",
+    "levels above 2M, memslot invalidation",
+    "write protection, accessed and dirty bits",
+)
+
+
+@attrs.frozen
+class Caller:
+    """A path through KVM, as tasks: what is mapped at first, and who does what."""
+
+    name: str
+    doc: str
+    tasks: Callable[[Kvm], Iterator[tuple[str, Call[Any]]]]
+    names: tuple[str, ...]
+    first: tuple[SeptState, SeptState]
+    """The 2M range of A and C, and the pages in it."""
+    torn_down: bool = False
+    programs: tuple[tuple[str, Program], ...] = ()
+
+
+@routine
+async def fault_until_mapped(kvm: Kvm, vcpu: str, gfn: str) -> RetPf:
+    """A vCPU's fault, retried as its caller does."""
+    return await repeat(fault_once, kvm, Fault(vcpu, gfn))
+
+
+@routine
+async def fault_once(kvm: Kvm, fault: Fault) -> Again | Done[RetPf]:
+    ret = await kvm.kvm_tdp_mmu_page_fault(fault)
+    return Again(kvm, fault) if ret is RetPf.RETRY else Done(ret)
+
+
+def _faults(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    yield "f1", fault_until_mapped(kvm, "f1", "A")
+    yield "f2", fault_until_mapped(kvm, "f2", "C")
+
+
+def _beside_a_fault(kvm: Kvm, call: Call[Any]) -> Iterator[tuple[str, Call[Any]]]:
+    yield "host", call
+    yield "f2", fault_until_mapped(kvm, "f2", "C")
+
+
+def _punch(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    return _beside_a_fault(kvm, kvm.kvm_gmem_invalidate_begin(("A",), "host"))
+
+
+def _fast_zap(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    return _beside_a_fault(kvm, kvm.kvm_mmu_zap_all_fast())
+
+
+def _eager_split(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    return _beside_a_fault(kvm, kvm.kvm_tdp_mmu_try_split_huge_pages("A", "host"))
+
+
+def _recovery(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    return _beside_a_fault(kvm, kvm.kvm_tdp_mmu_recover_huge_pages("A"))
+
+
+def _nx(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    return _beside_a_fault(kvm, kvm.kvm_tdp_mmu_zap_possible_nx_huge_page("A"))
+
+
+def _teardown(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    yield "host", kvm.kvm_mmu_uninit_tdp_mmu()
+
+
+def _guest(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    yield from ((vcpu.name, kvm.vcpu_run(vcpu, Tdvps())) for vcpu in kvm.vcpus)
+
+
+CALLERS = (
+    Caller("fault", "two vCPUs fault in one 2M range that is not mapped", _faults, ("f1", "f2"), (S.FREE, S.FREE)),
+    Caller(
+        "fault-over-a-table",
+        "a vCPU faults where a page table is, and another one beside it",
+        _faults,
+        ("f1", "f2"),
+        (S.NL_MAPPED, S.FREE),
+    ),
+    Caller("punch-hole", "guest_memfd gives up a page of 4K", _punch, ("host", "f2"), (S.PENDING, S.FREE)),
+    Caller("punch-hole-4k", "the same where 4K are mapped", _punch, ("host", "f2"), (S.NL_MAPPED, S.PENDING)),
+    Caller("fast-zap", "kvm_mmu_zap_all_fast(): a memslot goes", _fast_zap, ("host", "f2"), (S.NL_MAPPED, S.PENDING)),
+    Caller("eager-split", "dirty logging begins", _eager_split, ("host", "f2"), (S.PENDING, S.FREE)),
+    Caller("huge-recovery", "dirty logging ends", _recovery, ("host", "f2"), (S.NL_MAPPED, S.PENDING)),
+    Caller("nx-recovery", "the NX recovery worker", _nx, ("host", "f2"), (S.NL_MAPPED, S.PENDING)),
+    Caller(
+        "accept-4k",
+        "a guest accepts 4K of a large page",
+        _guest,
+        (),
+        (S.PENDING, S.FREE),
+        programs=(("v1", ((Instruction.ACCEPT, "A"),)),),
+    ),
+    Caller(
+        "teardown",
+        "the VM is destroyed, its leafs zapped before",
+        _teardown,
+        ("host",),
+        (S.NL_MAPPED, S.FREE),
+        True,
+    ),
+)
+
+PARAMS = (
+    Param("order", tuple(KERNELS), "after", "the kernel: `before` is v6.19, `after` the series with S-EPT huge pages"),
+    Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module"),
+    Param("root", ("mirror", "direct"), "mirror", "the root whose SPTEs are changed"),
+    Param("pages", ("2M", "4K"), "2M", "what backs the range, where the kernel can map it so"),
+    Param("resched", ("no", "yes"), "no", "whether a walk may yield mmu_lock where it asks"),
+    Param("census", ("no", "yes"), "no", "whether every change of an SPTE is reported"),
+    Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock"),
+    Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own"),
+)
+
+
+def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
+    """A caller, on one root."""
+    is_mirror = settings["root"] == "mirror"
+    above, below = caller.first
+    programs = dict(caller.programs) if is_mirror else {}
+    if settings["pages"] == "4K" and above.is_leaf:
+        above, below = S.NL_MAPPED, above
+    kernel = KERNELS[settings["order"]]
+    if is_mirror and kernel is Kvm and above.is_leaf:
+        above, below = S.NL_MAPPED, above
+    given = {"huge": settings["pages"] == "2M", "4k": settings["pages"] == "4K"}
+    given |= {name: settings[name] == "yes" for name in ("resched", "census")}
+    kvm = machine(
+        kernel,
+        release_named(settings["module"]),
+        sept={"A": below, "C": below},
+        above={"A": above},
+        programs=programs,
+        others=caller.names,
+        spares=(*caller.names, *programs),
+        frees=("A",) if above is S.NL_MAPPED else (),
+        is_mirror=is_mirror,
+        torn_down=caller.torn_down and is_mirror,
+        unfair=settings["mmu_lock"] == "unfair",
+        without=settings.without,
+        given=tuple(name for name, is_given in given.items() if is_given),
+    )
+    return Scenario(
+        recipe.name,
+        (*(Task(name, call) for name, call in caller.tasks(kvm)), *rcu_tasks(kvm)),
+        AtRest(kvm).properties(),
+        model=f"{kernel.VERSION}+{settings['module']}",
+        params=tuple(settings.values.items()),
+        without=settings.without,
+        not_covered=NOT_COVERED,
+    )
+
+
+def _recipe(caller: Caller) -> Recipe:
+    doc = f"What KVM does: {caller.doc}."
+    return Recipe(caller.name, doc, PARAMS, GUARDS, partial(_build, caller))
+
+
+def _build(caller: Caller, recipe: Recipe, settings: Settings) -> Scenario:
+    return build(recipe, settings, caller)
+
+
+RECIPES = tuple(_recipe(caller) for caller in CALLERS)

@@ -1,0 +1,95 @@
+"""Cells of the table by several processes, and kept: a cell depends on nothing but the model and what explores it.
+
+What was derived lies in the user's cache directory, in a file named by a digest of both; a file that cannot be read is
+as good as none, and one that cannot be written is done without. A cell is kept the moment it is derived.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from cattrs.preconf.json import make_converter
+
+from sim.scenarios.model import program_digest
+from sim.scenarios.table import Cell, Question, derive
+
+
+def cache_directory() -> Path:
+    """Where what was derived is kept: below XDG_CACHE_HOME, or ~/.cache."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path("~/.cache").expanduser()) / "tdpsim"
+
+
+class Kept:
+    """The cells derived with this model so far."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / f"table-{program_digest()}.json"
+        self._converter = make_converter(forbid_extra_keys=True)
+        self._cells: dict[str, Any] = {}
+        try:
+            read = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return
+        self._cells = read if isinstance(read, dict) else {}
+
+    def get(self, question: Question) -> Cell | None:
+        """A cell, if there is one and it can be read."""
+        try:
+            return self._converter.structure(self._cells[question.key], Cell)
+        except Exception:  # noqa: BLE001 - whatever is wrong with a cache, it is derived again
+            return None
+
+    def keep(self, question: Question, cell: Cell) -> None:
+        """Keep a cell, whole or not at all."""
+        self._cells[question.key] = self._converter.unstructure(cell)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with NamedTemporaryFile("w", encoding="utf-8", dir=self._path.parent, delete=False) as file:
+                json.dump(self._cells, file)
+            Path(file.name).replace(self._path)
+        except OSError:
+            return
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def cells(asked: Iterable[Question], jobs: int, kept: Kept | None) -> Iterator[tuple[Question, Cell]]:
+    """Every cell as it becomes known, those that are kept first. A process that dies is an error that says so."""
+    missing = []
+    for question in asked:
+        known = kept.get(question) if kept else None
+        if known is None:
+            missing.append(question)
+        else:
+            yield question, known
+    for question, cell in _derived(missing, jobs):
+        if kept:
+            kept.keep(question, cell)
+        yield question, cell
+
+
+def _derived(missing: list[Question], jobs: int) -> Iterator[tuple[Question, Cell]]:
+    if jobs == 1 or len(missing) <= 1:
+        yield from ((question, derive(question)) for question in missing)
+        return
+    with ProcessPoolExecutor(min(jobs, len(missing)), get_context("forkserver"), _ignore_interrupts) as pool:
+        longest_first = sorted(missing, key=lambda question: -len(question.row.contenders))
+        futures: dict[Future[Cell], Question] = {pool.submit(derive, question): question for question in longest_first}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            for process in list((pool._processes or {}).values()):  # noqa: SLF001 - they do not hear of Ctrl-C
+                process.kill()
+            raise

@@ -1,0 +1,156 @@
+"""What the table assumes: each assumption a switch, at the mail's reading unless it is flipped.
+
+A reading is what the mail of 7 April 2026 leaves unsaid. It is either a parameter of the scenario or a guard that is in
+place; a flip is another value, or the guard taken out.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from sim.scenarios.recipe import Guard, Param
+
+
+@attrs.frozen
+class Switch:
+    """An assumption, the rows that it may decide, and what the table reads."""
+
+    param: Param
+    rows: tuple[int, ...]
+    orders: tuple[str, ...] = ("before", "after")
+
+
+SWITCHES = (
+    Switch(
+        Param("np", ("two", "one"), "two", "plain non-present values: with one, old and new of row 5 are equal"), (5,)
+    ),
+    Switch(Param("pfn", ("changed", "same"), "changed", "whether the new leaf of row 6 maps another page"), (6,)),
+    Switch(
+        Param(
+            "split",
+            ("hook", "dispatcher"),
+            "hook",
+            "what splits a large leaf: the hook of the huge-page series (RFC v5), or the stored dispatcher alone",
+        ),
+        (7, 8),
+        ("after",),
+    ),
+    Switch(
+        Param("interrupts", ("none", "host"), "none", "whether a host interrupt may be pending inside DEMOTE"),
+        (7, 8),
+        ("after",),
+    ),
+    Switch(
+        Param(
+            "form",
+            ("if-else", "in-turn"),
+            "if-else",
+            "__handle_changed_spte() on a nonleaf: handle_removed_pt() *or* the external operation, or both in turn",
+        ),
+        (9, 10, 13, 14),
+        ("after",),
+    ),
+    Switch(
+        Param("children", ("populated", "empty"), "populated", "whether a page below the nonleaf is mapped"), (9, 13)
+    ),
+    Switch(Param("children", ("empty", "populated"), "empty", "whether a page below the nonleaf is mapped"), (10,)),
+    Switch(Param("zaps", ("4K", "2M"), "4K", "the size of the leaf that is zapped"), (11, 12)),
+    Switch(
+        Param(
+            "teardown",
+            ("zapped", "leafs", "live"),
+            "zapped",
+            "where row 14 happens: after the leafs were zapped and the HKID released, with leafs left, or in a live TD",
+        ),
+        (14,),
+    ),
+    Switch(
+        Param(
+            "zap",
+            ("fallible", "retried", "serialised"),
+            "fallible",
+            "what makes an atomic zap succeed: nothing; retrying for ever; a lock around every external operation",
+        ),
+        (11, 13),
+        ("after",),
+    ),
+    Switch(
+        Param(
+            "td",
+            ("runnable", "initialized"),
+            "runnable",
+            "the TD's state: before TDH.MR.FINALIZE no vCPU runs, and a leaf is added with TDH.MEM.PAGE.ADD",
+        ),
+        (1, 2),
+    ),
+    Switch(
+        Param(
+            "armed",
+            ("other", "own"),
+            "other",
+            "the gfn in v1's zero-step list: another, mapped one, or the one that is being mapped",
+        ),
+        (1, 2),
+    ),
+    Switch(
+        Param(
+            "tdcalls", ("all", "accept-4k"), "all", "what v2's guest tries: ACCEPT at 2M and then at 4K, or 4K alone"
+        ),
+        (3, 4),
+    ),
+)
+
+GUARDS = (
+    Guard("restore", "tdp_mmu_set_spte_atomic() puts the old SPTE back when the external operation failed"),
+    Guard("zero-step", "TDH.VP.ENTER looks at the list of pages that faulted at one RIP"),
+    Guard("kick", "KVM_REQ_OUTSIDE_GUEST_MODE makes vCPUs leave the guest, and waits for them"),
+    Guard("wait-for-exiting", "a kick waits for a vCPU in EXITING_GUEST_MODE, too"),
+    Guard("wait-for-sept-zap", "tdx_vcpu_run() does not enter the guest while a zapper retries its SEAMCALL"),
+    Guard("hp-timeout", "a guest that host priority keeps turning away exits with TDX_HOST_PRIORITY_BUSY_TIMEOUT"),
+    Guard("local-retry", "tdx_handle_ept_violation() retries a fault itself instead of entering the guest again"),
+    Guard("stats-last", "page statistics move once the external operation has succeeded (not so on 2026-02-06)"),
+)
+
+ASSUMED_GUARDS = {"wait-for-exiting": ((8, 12), ("before", "after")), "stats-last": ((1, 3), ("after",))}
+"""Guards that are assumptions of the table, the rows that they may decide, and the orders that have them."""
+
+
+@attrs.frozen
+class Flip:
+    """One assumption turned over."""
+
+    name: str
+    doc: str
+    reading: str
+    setting: tuple[tuple[str, str], ...]
+    without: tuple[str, ...]
+    rows: tuple[int, ...]
+    orders: tuple[str, ...]
+
+    @property
+    def switch(self) -> str:
+        """The parameter, or the guard."""
+        return self.setting[0][0] if self.setting else self.without[0]
+
+
+def _flips_of(switch: Switch) -> tuple[Flip, ...]:
+    param = switch.param
+    return tuple(
+        Flip(f"{param.name}={value}", param.doc, param.default, ((param.name, value),), (), switch.rows, switch.orders)
+        for value in param.values[1:]
+    )
+
+
+FLIPS = (
+    *(flip for switch in SWITCHES for flip in _flips_of(switch)),
+    *(
+        Flip(f"without {guard.name}", guard.doc, "in place", (), (guard.name,), *ASSUMED_GUARDS[guard.name])
+        for guard in GUARDS
+        if guard.name in ASSUMED_GUARDS
+    ),
+)
+
+
+def params_of(row: int) -> tuple[Param, ...]:
+    """The switches that a row has."""
+    return tuple(switch.param for switch in SWITCHES if row in switch.rows)

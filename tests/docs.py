@@ -1,0 +1,222 @@
+"""`python -m tests.docs`: docs/transitions.md, from deriving everything, and where it differs from the mail.
+
+`make docs` calls it. What is derived is kept between calls, as `tdpsim table` keeps it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from sim.scenarios.census import census
+from sim.scenarios.derived import Kept, cache_directory, cells
+from sim.scenarios.model import model_digest
+from sim.scenarios.switches import FLIPS
+from sim.scenarios.table import Cell, Question, questions
+from sim.scenarios.transitions import NOT_COVERED, ORDERS
+from sim.tdx.releases import RELEASES
+from sim.view.table import YES, Notes, changes, is_on_mirror, place, sentences, table
+from tests.scenarios import mail
+
+PAGE = Path(__file__).parents[1] / "docs" / "transitions.md"
+MODULES = tuple(release.VERSION for release in RELEASES)
+SHOWN = MODULES[:2]
+"""The first release of each family; the others answer alike, which is checked."""
+WIDTH = 120
+
+HEAD = f"""# The fourteen transitions
+
+Written by `make docs` from running; do not edit. Model {model_digest()}.
+
+A mail on the KVM list of 7 April 2026 answers a review of patch 07/17, "Centralize updates to present external PTEs",
+with a table of fourteen SPTE transitions, worked out by hand: is each valid in the TDP MMU, can it occur on a mirror
+root, and can the `KVM_BUG_ON()` in `handle_changed_spte()` be hit. Here every cell is derived. `tdpsim table` prints
+it, `tdpsim table --flip NAME` what an assumption decides; `tdpsim explain NAME` says every name below in words.
+
+* **sh**: mmu_lock is held for read (Y) or for write (N).
+* **valid**: the setter of that lock mode takes it on a direct root, alone, without a WARN, BUG or `KVM_BUG_ON()`.
+* **mirror**: some caller makes it on a mirror root. Every modelled caller was explored on both kinds of root.
+* **hit**: called once, on a mirror root, beside everybody who can contend, the condition is true in some interleaving.
+* **states**, **runs** (interleavings) and **classes** are what was gone through; the latter two where nothing is hit,
+  and without retries.
+"""
+
+HAZARD = """The order after patch 07/17 handles children (2.1) before the external PTE (2.2), and restores the old
+SPTE if that fails (3). In the if/else form there is no 2.2 where there are children: nothing fails after
+2.1, and what is left behind is an S-EPT page that stays linked, since `tdx_sept_reclaim_private_spt()`
+refuses a TD that has its key. Where both run in turn (`form=in-turn`; what 2.2 would be for a nonleaf no
+source has) step 3 restores an SPTE that points to a page table which 2.1 has emptied and given to RCU.
+The next fault walks into it: every SPTE is FROZEN, so the vCPU retries, and once the grace period is
+over it reads freed memory:"""
+
+CLOSING = """The mail closes: if atomic zaps are ever to be allowed on a mirror root, zapping the S-EPT must not be
+able to fail. Of the contenders of row 11, zero-step and a TDCALL are cured by the kick and the second
+attempt, under the read lock as well. A vCPU that maps a page meanwhile is not, since a kick stops guests
+and not fault handlers; nor is a second zapper, which also stands in the way of TRACK. Two additions were
+tried (`sim/kvm/what_ifs.py`): retrying for as long as it takes (`zap=retried`), and a lock per TD around
+every external operation (`zap=serialised`). Each of them alone makes row 11 free of `TDX_BUG_ON()`, and
+row 13 one that is not hit; the assertions about the lock mode stay, and so does the refusal to give back
+the S-EPT page of a live TD."""
+
+
+def derived() -> dict[str, Cell]:
+    """Everything: both orders, every module; and each flip, after, on the modules that are shown."""
+    flips = (question for question in questions(("after",), SHOWN, FLIPS) if question.flip)
+    asked = [*questions(tuple(ORDERS), MODULES), *flips]
+    found: dict[str, Cell] = {}
+    for question, cell in cells(asked, os.cpu_count() or 1, Kept(cache_directory())):
+        found[question.key] = cell
+        if not len(found) % 20:
+            print(f"{len(found)} of {len(asked)} cells", file=sys.stderr)
+    return {question.key: found[question.key] for question in asked}
+
+
+def block(known: Sequence[Cell], notes: Notes) -> str:
+    """One table, as `tdpsim table` prints it."""
+    text = StringIO()
+    Console(file=text, width=WIDTH, no_color=True, highlight=False).print(table(known, notes, ascii_only=False))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def tables(known: dict[str, Cell]) -> Iterator[str]:
+    """Every table that is shown, and the notes to all of them."""
+    notes = Notes()
+    for order in reversed(ORDERS):
+        for module in SHOWN:
+            mine = [c for c in known.values() if (c.order, c.module, c.flipped) == (order, module, "")]
+            kernels = ", ".join(dict.fromkeys(cell.kernel for cell in mine))
+            yield f"## {order} (kernel {kernels}), module {module}\n\n```\n{block(mine, notes)}\n```\n"
+    yield "2.0.08 answers as 1.5.01, and 2.0.14 as 1.5.28.\n\n```"
+    yield from ("\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="   ")) for line in notes.lines())
+    yield "```\n"
+
+
+def differences(known: dict[str, Cell]) -> Iterator[str]:
+    """Where running answers otherwise than the mail, and why."""
+    for cell in known.values():
+        if (cell.order, cell.module, cell.flipped) != ("after", "1.5.01", ""):
+            continue
+        for name, column, answer in (
+            ("valid", mail.VALID, cell.valid),
+            ("mirror", mail.MIRROR, is_on_mirror(cell)),
+            ("hit", mail.HIT, bool(cell.hits)),
+        ):
+            if not mail.says(column, cell.row, answer):
+                argued = mail.ARGUED[name, cell.row.number, cell.row.shared]
+                yield item(f"{place(cell)}: {name} is {YES[answer]} here. {argued}")
+                yield from (f"  `schedules/{told.name}`" for told in cell.told if told.finding in cell.hits)
+
+
+def item(text: str, indent: str = "") -> str:
+    lines = textwrap.wrap(text, WIDTH, initial_indent=f"{indent}* ", subsequent_indent=f"{indent}  ")
+    return "\n".join(lines)
+
+
+def witnesses(known: dict[str, Cell]) -> Iterator[str]:
+    """A schedule for each hit."""
+    for cell in known.values():
+        if not cell.flipped and cell.module in SHOWN:
+            for told in cell.told:
+                if told.finding in cell.hits:
+                    yield f"* {place(cell)}, {cell.module}, {told.steps} steps:\n  `schedules/{told.name}`"
+
+
+def assumptions(known: dict[str, Cell]) -> Iterator[str]:
+    """What each assumption decides, with a schedule of what is new."""
+    for flip in FLIPS:
+        yield item(f"**{flip.name}** (here: {flip.reading}): {flip.doc}")
+        said = list(_decided(known, flip.name))
+        yield from said or ["  * decides nothing"]
+
+
+def _decided(known: dict[str, Cell], name: str) -> Iterator[str]:
+    for cell in known.values():
+        if (cell.flipped, cell.module) == (name, "1.5.01"):
+            plain = known[Question(cell.row, cell.order, cell.module).key]
+            yield from (item(f"{place(cell)}: {change}", "  ") for change in changes(plain, cell))
+            new = (told for told in cell.told if told.finding not in plain.findings)
+            yield from (f"    `schedules/{told.name}`" for told in new)
+
+
+def hazard(known: dict[str, Cell]) -> Iterator[str]:
+    """The schedules in which a page table is used after it was freed."""
+    for cell in known.values():
+        if (cell.flipped, cell.module) == ("form=in-turn", "1.5.01"):
+            for told in cell.told:
+                if told.finding.kind == "use-after-free":
+                    yield f"* {place(cell)}, {told.steps} steps:\n  `schedules/{told.name}`"
+
+
+def callers() -> Iterator[str]:
+    """Who makes which transition, on which kind of root."""
+    rows: dict[tuple[str, str, bool], dict[str, dict[str, list[str]]]] = {}
+    for change in census("after"):
+        mine = rows.setdefault((change.old, change.new, change.shared), {"direct": {}, "mirror": {}})
+        mine[change.root].setdefault(change.setter, []).append(change.caller)
+    for (old, new, shared), roots in sorted(rows.items()):
+        yield f"* {old} to {new}, {'shared' if shared else 'exclusive'}"
+        for root, setters in roots.items():
+            by = (f"`{setter}()` ({', '.join(dict.fromkeys(of))})" for setter, of in setters.items())
+            yield item(f"{root}: {'; '.join(by) or 'nobody'}", "  ")
+
+
+def page(known: dict[str, Cell]) -> str:
+    """The whole page."""
+    return "\n".join(
+        (
+            HEAD,
+            item(
+                "A no covers every state of every interleaving of the modelled steps. "
+                f"It does not cover {'; '.join(NOT_COVERED)}."
+            ),
+            "",
+            *tables(known),
+            "## Differs from the mail\n",
+            *differences(known),
+            "\n## Where the module changes an answer\n",
+            *(item(text) for text in sentences([cell for cell in known.values() if not cell.flipped])),
+            "\n## A witness per hit\n",
+            *witnesses(known),
+            "\n## The hazard of a failing second half\n",
+            f"{HAZARD}\n",
+            *hazard(known),
+            f"\n{CLOSING}",
+            "\n## What the assumptions decide\n",
+            "The tables hold under these, most of which the mail leaves unsaid. Each was flipped in every row",
+            "that it might decide; here after, on 1.5.01.\n",
+            *assumptions(known),
+            "\n## Who changes SPTEs\n",
+            "In the series with S-EPT huge pages, where the range is backed by 2M or by 4K:\n",
+            *callers(),
+            "",
+        )
+    )
+
+
+def alike(known: dict[str, Cell], one: str, other: str) -> bool:
+    """Whether two modules have the same hits and findings everywhere."""
+    said = (
+        [cell.findings for cell in known.values() if (cell.module, cell.flipped) == (module, "")]
+        for module in (one, other)
+    )
+    return next(said) == next(said)
+
+
+def main() -> int:
+    known = derived()
+    for shown, other in zip(SHOWN, MODULES[2:], strict=True):
+        if not alike(known, shown, other):
+            print(f"{other} no longer answers as {shown}", file=sys.stderr)
+            return 1
+    PAGE.write_text(page(known), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
