@@ -25,7 +25,7 @@ bench: $(VENV)/.ready
 # Derive every schedule in schedules/ again, and show what the model's move has changed.
 schedules: $(VENV)/.ready
 	rm -f schedules/*.toml
-	$(BIN)/tdpsim table --module 1.5.01 --record schedules > /dev/null
+	$(BIN)/tdpsim table --order both --module 1.5.01 --record schedules > /dev/null
 	$(BIN)/tdpsim table --module 1.5.28 --order after --record schedules > /dev/null
 	$(BIN)/tdpsim table --module 1.5.01 --order after --flip all --record schedules > /dev/null
 	$(BIN)/tdpsim explore np-to-leaf-shared --without restore --record schedules > /dev/null || test $$? = 1

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sim.cli.files import write_schedule
-from sim.cli.options import Force, Json, Settings, Without, amount, print_json, progress, scenario_from
+from sim.cli.options import Force, Inject, Json, Patch, Settings, Without, amount, print_json, progress, scenario_from
 from sim.cli.status import Status
 from sim.scenarios.model import identity
 from sim.scenarios.recipe import UsageError
@@ -26,6 +26,8 @@ def explore_command(
     *,
     set: Settings = (),
     without: Without = (),
+    patch: Patch = None,
+    inject: Inject = None,
     for_: Annotated[str | None, Parameter(name="--for", help="Stop undecided after this long: 90s, 10m, 8h")] = None,
     memory: Annotated[str | None, Parameter(help="Stop undecided before the process takes more: 500M, 16G")] = None,
     checkpoint: Annotated[
@@ -57,7 +59,7 @@ def explore_command(
     if retries < 0:
         raise UsageError(f"--retries takes a number from 0 on, got {retries}")
     counting = Counting(retries, int(amount(countable, "KMG", "--countable"))) if count else None
-    asked = scenario_from(scenario, set, without)
+    asked = scenario_from(scenario, set, without, patch, inject)
     every = amount(checkpoint_every, "smhd", "--checkpoint-every")
     exploration = explore(
         asked,

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from rich.console import Console
 
 from sim.engine.scenario import Scenario
 from sim.scenarios.library import recipe_named
+from sim.scenarios.patch import PATCH, load_patch
 from sim.scenarios.recipe import UsageError
 from sim.search.result import Progress
 
@@ -26,6 +28,14 @@ Without = Annotated[
     tuple[str, ...], Parameter(negative=(), show_default=False, help="Take a guard out, to see what it guards")
 ]
 Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON and nothing else")]
+Patch = Annotated[
+    Path | None,
+    Parameter(show_default=False, help="A kernel from a Python file, which is run (docs/adding-a-patch.md)"),
+]
+Inject = Annotated[
+    Literal["invalidation", "cmpxchg", "resched", "all"] | None,
+    Parameter(show_default=False, help="Faults that may happen at any time; in words: `tdpsim explain inject`"),
+]
 Force = Annotated[bool, Parameter(negative=(), show_default=False, help="Replace files that are there already")]
 Color = Annotated[Literal["auto", "always", "never"], Parameter(help="Colour; NO_COLOR is respected too")]
 
@@ -41,9 +51,16 @@ def amount(text: str, units: str, option: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def scenario_from(name: str, settings: Sequence[str], without: Sequence[str]) -> Scenario:
+def scenario_from(
+    name: str, settings: Sequence[str], without: Sequence[str], patch: Path | None = None, inject: str | None = None
+) -> Scenario:
     """Build what the command line asks for. Raises UsageError."""
     given = {}
+    if patch is not None:
+        load_patch(patch)
+        given["order"] = PATCH
+    if inject is not None:
+        given["inject"] = inject
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:

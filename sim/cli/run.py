@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from sim.cli.files import write_schedule
-from sim.cli.options import Force, Json, Settings, Without, print_json, scenario_from
+from sim.cli.options import Force, Inject, Json, Patch, Settings, Without, print_json, scenario_from
 from sim.cli.status import Status
 from sim.engine import live
 from sim.engine.scenario import Scenario
@@ -16,7 +16,7 @@ from sim.engine.schedule import write
 from sim.engine.scheduler import Picks, Walk
 from sim.scenarios.witnesses import recording
 from sim.view import contract
-from sim.view.report import finding_line
+from sim.view.report import finding_line, patch_option
 
 
 def run_command(
@@ -31,12 +31,14 @@ def run_command(
     retries: Annotated[int, Parameter(help="The uniform ones draw from runs that retry this often at most")] = 2,
     set: Settings = (),
     without: Without = (),
+    patch: Patch = None,
+    inject: Inject = None,
     record: Annotated[Path | None, Parameter(help="Write the run's schedule to this file")] = None,
     force: Force = False,
     json: Json = False,
 ) -> int:
     """Run SCENARIO once, with real trio tasks and a seeded scheduler. Exit status 1 if something is found."""
-    asked = scenario_from(scenario, set, without)
+    asked = scenario_from(scenario, set, without, patch, inject)
     run = live.run(asked, Walk(seed) if strategy == "walk" else _sampled(asked, strategy, seed, retries))
     schedule = recording(run, strategy, seed)
     if record is not None:
@@ -47,9 +49,9 @@ def run_command(
         print(f"{scenario}  {schedule.model}  seed {seed:#x}: {len(run.steps)} steps")
         print("\n".join(map(finding_line, run.findings)) or "clean")
         if record is not None:
-            print(f"tdpsim replay {record}")
+            print(f"tdpsim replay {record}{patch_option(asked)}")
         elif run.findings:
-            print(f"\nPipe this into `tdpsim replay -`:\n\n{write(schedule)}", end="")
+            print(f"\nPipe this into `tdpsim replay -{patch_option(asked)}`:\n\n{write(schedule)}", end="")
     return Status.FINDING if run.findings else Status.CLEAN
 
 

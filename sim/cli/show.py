@@ -7,9 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sim.cli.files import drifted, read_schedule, scenario_of
-from sim.cli.options import console
+from sim.cli.options import Patch, console
 from sim.cli.replay import File, Loose
 from sim.engine.replay import Drift
+from sim.scenarios.patch import load_patch
 from sim.view.timeline import moments, timeline
 
 
@@ -18,9 +19,12 @@ def show_command(
     /,
     *,
     loose: Loose = False,
+    patch: Patch = None,
     width: Annotated[int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")] = None,
 ) -> int:
     """Draw a recorded schedule: time downwards, a lane a task."""
+    if patch is not None:
+        load_patch(patch)
     schedule = read_schedule(file)
     scenario = scenario_of(file, schedule, loose=loose)
     try:

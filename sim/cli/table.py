@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -25,11 +26,16 @@ from sim.tdx.releases import RELEASES
 from sim.view import contract
 from sim.view.table import READING, Notes, assumptions, blocks, flip_lines, made_by, sentences, table
 
+_MINUTE = 60
+
 
 def table_command(
     *,
-    order: Annotated[Literal["before", "after", "both"], Parameter(help="Of the steps in the setters")] = "both",
-    module: Annotated[str, Parameter(help="A release of the TDX module, or all")] = "all",
+    order: Annotated[
+        Literal["before", "after", "both", "6.18", "patch07"],
+        Parameter(help="Of the steps in the setters; or a kernel between or before the two"),
+    ] = "after",
+    module: Annotated[str, Parameter(help="A release of the TDX module, or all")] = "1.5.01",
     flip: Annotated[str | None, Parameter(help="An assumption to turn over, or all: what does it decide?")] = None,
     jobs: Annotated[int | None, Parameter(help="Processes that share the cells; as many as processors")] = None,
     kept: Annotated[bool, Parameter(help="Use what was derived before with this very model")] = True,
@@ -81,14 +87,17 @@ def table_command(
 
 def _derived(asked: Sequence[Question], jobs: int, kept: Kept | None) -> dict[str, Cell]:
     """The cells by key, with a word on stderr about how far it is."""
-    terminal = sys.stderr.isatty()
+    terminal, last = sys.stderr.isatty(), monotonic()
     found: dict[str, Cell] = {}
     for question, cell in cells(asked, jobs, kept):
         found[question.key] = cell
+        line = f"table: {len(found)} of {len(asked)} cells; {question.key}"
         if terminal:
-            line = f"table: {len(found)} of {len(asked)} cells; {question.key}"
             line = line[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
             print("\r\x1b[K" + (line if len(found) < len(asked) else ""), end="", file=sys.stderr, flush=True)
+        elif monotonic() - last > _MINUTE:
+            last = monotonic()
+            print(line, file=sys.stderr, flush=True)
     return found
 
 

@@ -26,5 +26,7 @@ def EIO(because: Status | None = None) -> Errno:
     return Errno("EIO", because.causes if because else ())
 
 
+EINVAL = Errno("EINVAL")
+
 UNSUPPORTED = Errno("EIO", ("unsupported",))
 """-EIO for what this version cannot do, in whatever order things happen."""

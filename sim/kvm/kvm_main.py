@@ -10,9 +10,10 @@ from typing import TypeVar
 import attrs
 
 from sim.engine.cells import BOOL, Cell, members
-from sim.engine.operations import Access, Finding, Operation, Outcome, cmpxchg, load, report, store
+from sim.engine.operations import Access, Finding, Operation, Outcome, choose, cmpxchg, load, report, store
 from sim.engine.routines import routine
 from sim.kvm.errno import Errno
+from sim.kvm.guest_memfd import Gmem
 from sim.kvm.mmu_lock import READ, WRITE, MmuLock
 from sim.kvm.mmu_page import MmuPage, Rcu
 from sim.kvm.spte import Spte
@@ -105,6 +106,7 @@ class KvmMain:
     pfns: tuple[tuple[str, int], ...]
     stats: tuple[Cell[int], ...]
     rcu: Rcu | None = None
+    gmem: Gmem | None = None
     without: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     root_invalid: Cell[bool] = attrs.field(factory=lambda: Cell("root.invalid", initial=False, domain=BOOL))
@@ -130,6 +132,14 @@ class KvmMain:
     def is_hkid_assigned(self) -> bool:
         """tdx.c: until tdx_mmu_release_hkid(), which every vCPU has been flushed for."""
         return not self.module.td.torn_down
+
+    @routine
+    async def should_fail(self, what: str) -> bool:
+        """Whether a fault is injected here: a choice, where the scenario is given it.
+
+        Proposed to be done by chance (KVM list, August 2025, "KVM: Add fault injection for some MMU operations").
+        """
+        return what in self.given and await choose(what, (False, True))
 
     def rcu_read_lock(self) -> Awaitable[object]:
         return self.rcu.read_lock() if self.rcu else _no_step()

@@ -1,14 +1,16 @@
-"""arch/x86/kvm/mmu/mmu.c: the page fault on a private gfn.
+"""arch/x86/kvm/mmu/mmu.c: the page fault.
 
-Left out: memslots and their invalidation (`mmu_invalidate_seq`, `is_page_fault_stale`; nothing invalidates a gfn
-here), the caches, and the page's own reference.
+Left out: memslots that come and go, the per-vCPU caches, the page's own reference, and obsolete roots. Where nothing of
+guest_memfd goes away in a scenario, asking for a page is no step (`sim.kvm.guest_memfd`).
 """
 
 from __future__ import annotations
 
 import attrs
 
+from sim.engine.operations import load, store
 from sim.engine.routines import routine
+from sim.kvm.guest_memfd import Backing
 from sim.kvm.tdp_mmu import Fault, RetPf, TdpMmu
 
 
@@ -17,8 +19,39 @@ class Mmu(TdpMmu):
     """mmu.c."""
 
     @routine
+    async def kvm_mmu_faultin_pfn(self, fault: Fault) -> int | None:
+        """The page behind a gfn, allocated if need be; gives mmu_seq, or None for RET_PF_RETRY."""
+        if self.gmem is None:
+            return 0
+        mmu_seq = (await load(self.gmem.invalidate)).seq
+        if await self.mmu_invalidate_retry_gfn_unsafe(fault, mmu_seq):
+            return None
+        await store(self.gmem.page(fault.gfn), Backing.ALLOCATED)  # kvm_gmem_get_pfn()
+        if await self.mmu_invalidate_retry_gfn_unsafe(fault, mmu_seq):
+            return None
+        return mmu_seq
+
+    @routine
+    async def mmu_invalidate_retry_gfn_unsafe(self, fault: Fault, mmu_seq: int) -> bool:
+        """kvm_host.h: without mmu_lock, so it only saves work."""
+        return self.gmem is not None and (await load(self.gmem.invalidate)).retry_gfn(fault.gfn, mmu_seq)
+
+    @routine
+    async def is_page_fault_stale(self, fault: Fault, mmu_seq: int) -> bool:
+        """Under mmu_lock, so that what is not stale stays so until it is mapped."""
+        if await self.should_fail("invalidation"):
+            return True
+        if self.gmem is None or "mmu-seq" in self.without:
+            return False
+        return (await load(self.gmem.invalidate)).retry_gfn(fault.gfn, mmu_seq)
+
+    @routine
     async def kvm_tdp_mmu_page_fault(self, fault: Fault) -> RetPf:
+        mmu_seq = await self.kvm_mmu_faultin_pfn(fault)
+        if mmu_seq is None:
+            return RetPf.RETRY
         await self.mmu_lock.read_lock()
-        ret = await self.kvm_tdp_mmu_map(fault)
+        stale = await self.is_page_fault_stale(fault, mmu_seq)
+        ret = RetPf.RETRY if stale else await self.kvm_tdp_mmu_map(fault)
         await self.mmu_lock.read_unlock()
         return ret

@@ -68,9 +68,13 @@ class TdpMmu(TdxSept):
     def kvm_tdp_mmu_write_spte_atomic(self, sp: MmuPage, gfn: str, new_spte: Spte) -> Operation[Spte]:
         return sp.xchg(gfn, new_spte, caller())
 
-    def try_cmpxchg64(self, iter: TdpIter, new_spte: Spte) -> Operation[Spte]:
-        """Gives what the SPTE was; it has been changed where that is `iter.old_spte`."""
-        return iter.sp.cmpxchg(iter.gfn, iter.old_spte, new_spte, caller())
+    @routine
+    @part_of("try_cmpxchg64")
+    async def _loses_cmpxchg(self, iter: TdpIter, new_spte: Spte) -> bool:
+        """!try_cmpxchg64(): whether the SPTE was another one than the walk has seen, or is said to have been."""
+        if await self.should_fail("cmpxchg"):
+            return True
+        return await iter.sp.cmpxchg(iter.gfn, iter.old_spte, new_spte, caller()) != iter.old_spte
 
     @routine
     async def set_external_spte_present(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
@@ -78,7 +82,8 @@ class TdpMmu(TdxSept):
         was_present = iter.old_spte.is_shadow_present
         await self.KVM_BUG_ON(was_present)  # and goes on
         await self.lockdep_assert_held()
-        if await self.try_cmpxchg64(iter, FROZEN_SPTE) != iter.old_spte:
+        freezes = "freeze" not in self.without
+        if await self._loses_cmpxchg(iter, FROZEN_SPTE if freezes else new_spte):
             return EBUSY()
         if new_spte.is_last(iter.level):
             ret = await self.tdx_sept_set_private_spte(iter.gfn, iter.level, new_spte)
@@ -87,7 +92,8 @@ class TdpMmu(TdxSept):
             await self.KVM_BUG_ON(not external_spt)
             ret = await self.tdx_sept_link_private_spt(iter.gfn, iter.level, external_spt)
         if not ret:
-            await self.kvm_tdp_mmu_write_spte(iter.sp, iter.gfn, new_spte)
+            if freezes:
+                await self.kvm_tdp_mmu_write_spte(iter.sp, iter.gfn, new_spte)
         elif "restore" not in self.without:
             await self.kvm_tdp_mmu_write_spte(iter.sp, iter.gfn, iter.old_spte)
         return ret
@@ -101,7 +107,7 @@ class TdpMmu(TdxSept):
             if await self.KVM_BUG_ON(not new_spte.is_shadow_present):
                 return EBUSY()
             return await self.set_external_spte_present(iter, new_spte)
-        return None if await self.try_cmpxchg64(iter, new_spte) == iter.old_spte else EBUSY()
+        return EBUSY() if await self._loses_cmpxchg(iter, new_spte) else None
 
     @routine
     async def tdp_mmu_set_spte_atomic(self, iter: TdpIter, new_spte: Spte) -> Errno | None:

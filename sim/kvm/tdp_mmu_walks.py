@@ -2,7 +2,7 @@
 
 A walk visits a gfn's SPTE in the root's table, and the one below if that points to a page table: the iterator of C,
 without the levels above, and always from the top, as after a yield. Where a walk may yield, that is a choice here
-(`resched`), offered once a gfn, since C asks for progress in between.
+(`--inject resched`), offered once a gfn, since C asks for progress in between.
 
 Left out: flushes of the host's TLBs, accessed and dirty bits, and with them write protection, which changes a leaf
 without changing what it maps.
@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import choose, load, store
+from sim.engine.operations import load, store
 from sim.engine.routines import Again, Done, repeat, routine
+from sim.kvm.guest_memfd import Backing, Invalidation
 from sim.kvm.kvm_main import dunder, part_of
 from sim.kvm.mmu import Mmu
 from sim.kvm.mmu_page import TdpIter
@@ -27,7 +28,7 @@ class TdpMmuWalks(Mmu):
     @routine
     async def tdp_mmu_iter_cond_resched(self, shared: bool) -> None:
         """Drop RCU and mmu_lock, and take them again: between two SPTEs, never inside a change."""
-        if "resched" not in self.given or not await choose("need_resched", (False, True)):
+        if not await self.should_fail("resched"):
             return
         await self.rcu_read_unlock()
         await self._unlock(shared)
@@ -183,8 +184,29 @@ class TdpMmuWalks(Mmu):
 
     @routine
     async def kvm_gmem_invalidate_begin(self, gfns: tuple[str, ...], task: str) -> None:
-        """virt/kvm/guest_memfd.c, as a punch hole does it; a conversion, or a slot that goes, zaps the same way."""
+        """guest_memfd.c: say which gfns go, and zap them, under mmu_lock."""
         await self.mmu_lock.write_lock()
+        if self.gmem:
+            before = await load(self.gmem.invalidate)
+            await store(self.gmem.invalidate, Invalidation(gfns, before.seq))
         await self.kvm_split_cross_boundary_leafs(gfns, task)
         await self.kvm_tdp_mmu_unmap_gfn_range(gfns, True)
         await self.mmu_lock.write_unlock()
+
+    @routine
+    async def kvm_gmem_invalidate_end(self) -> None:
+        """guest_memfd.c: they are gone."""
+        if self.gmem:
+            await self.mmu_lock.write_lock()
+            before = await load(self.gmem.invalidate)
+            await store(self.gmem.invalidate, Invalidation((), before.seq + 1))
+            await self.mmu_lock.write_unlock()
+
+    @routine
+    async def kvm_gmem_punch_hole(self, gfns: tuple[str, ...], task: str) -> None:
+        """guest_memfd.c; a conversion, or a slot that goes, zaps the same way. The pages go with no lock held."""
+        await self.kvm_gmem_invalidate_begin(gfns, task)
+        if self.gmem:
+            for gfn in gfns:
+                await store(self.gmem.page(gfn), Backing.HOLE)  # truncate_inode_pages_range()
+        await self.kvm_gmem_invalidate_end()

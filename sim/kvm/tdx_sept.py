@@ -103,18 +103,19 @@ class TdxSept(KvmMain):
         return EIO()
 
     @routine
-    async def tdx_sept_remove_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> None:
-        """tdx.c (6.19): BLOCK, TRACK, REMOVE, WBINVD. Returns nothing: whatever fails bugs the VM here."""
+    async def tdx_sept_remove_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> Errno | None:
+        """tdx.c (6.19): BLOCK, TRACK, REMOVE, WBINVD. void there: whatever fails bugs the VM here."""
         await self.lockdep_assert_held_write()
         if await self.KVM_BUG_ON(not self.is_hkid_assigned()):
-            return
+            return None
         if await self.KVM_BUG_ON(level != PG_LEVEL_4K):
-            return
+            return None
         err = await self.tdh_do_no_vcpus(self.module.tdh_mem_range_block, gfn)
         if await self.TDX_BUG_ON(err):
-            return
+            return None
         await self.tdx_track()
         err = await self.tdh_do_no_vcpus(self.module.tdh_mem_page_remove, gfn)
         if await self.TDX_BUG_ON(err):
-            return
+            return None
         await self.TDX_BUG_ON(await self.module.tdh_phymem_page_wbinvd(mirror_spte.pfn))
+        return None

@@ -6,7 +6,7 @@ import attrs
 
 from sim.engine.operations import bug
 from sim.engine.routines import routine
-from sim.kvm.errno import EBUSY, EIO, UNSUPPORTED, Errno
+from sim.kvm.errno import EBUSY, EINVAL, EIO, UNSUPPORTED, Errno
 from sim.kvm.kvm_main import Vcpu, dunder
 from sim.kvm.mmu_page import MmuPage, TdpIter
 from sim.kvm.spte import (
@@ -27,6 +27,49 @@ from sim.tdx.vp_enter import Exit
 
 
 @attrs.frozen(eq=False)
+class V6_18(Kvm):
+    """v6.14 to v6.18, as read in v6.16.1: removal returns an error, and its caller bugs the VM.
+
+    Its premapped pages, before TDH.MR.FINALIZE, are left out.
+    """
+
+    VERSION = "6.18"
+
+    @routine
+    async def remove_external_spte(self, gfn: str, old_spte: Spte, level: int) -> None:
+        if not old_spte.is_last(level):
+            return
+        await self.lockdep_assert_held_write()
+        await self.KVM_BUG_ON(await self.tdx_sept_remove_private_spte(gfn, level, old_spte))
+
+    @routine
+    async def tdx_sept_remove_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> Errno | None:
+        if await self.KVM_BUG_ON(not self.is_hkid_assigned()):
+            return EINVAL
+        ret = await self.tdx_sept_zap_private_spte(gfn, level)
+        if ret:
+            return ret
+        await self.tdx_track()
+        return await self.tdx_sept_drop_private_spte(gfn, level, mirror_spte)
+
+    @routine
+    async def tdx_sept_zap_private_spte(self, gfn: str, level: int) -> Errno | None:
+        await self.WARN_ON_ONCE(level != PG_LEVEL_4K)
+        err = await self.tdh_do_no_vcpus(self.module.tdh_mem_range_block, gfn, pg_level_to_tdx_sept_level(level))
+        return EIO(err) if await self.KVM_BUG_ON(err) else None
+
+    @routine
+    async def tdx_sept_drop_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> Errno | None:
+        if await self.KVM_BUG_ON(level != PG_LEVEL_4K) or await self.KVM_BUG_ON(not self.is_hkid_assigned()):
+            return EINVAL
+        err = await self.tdh_do_no_vcpus(self.module.tdh_mem_page_remove, gfn)
+        if await self.KVM_BUG_ON(err):
+            return EIO(err)
+        err = await self.module.tdh_phymem_page_wbinvd(mirror_spte.pfn)
+        return EIO(err) if await self.KVM_BUG_ON(err) else None
+
+
+@attrs.frozen(eq=False)
 class Series(Kvm):
     """The end of "TDX MMU refactors" (KVM list, v3 of 2026-05-28), whose patch 07/15 (07/17 in v1) is the seed's.
 
@@ -41,21 +84,23 @@ class Series(Kvm):
     async def _tdp_mmu_set_spte_atomic(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
         """One compare-and-exchange, which knows nothing of mirrors any more."""
         await self.WARN_ON_ONCE(iter.old_spte.is_frozen)
-        return None if await self.try_cmpxchg64(iter, new_spte) == iter.old_spte else EBUSY()
+        return EBUSY() if await self._loses_cmpxchg(iter, new_spte) else None
 
     @routine
     async def tdp_mmu_set_spte_atomic(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
         """Freeze, handle the change (children, then the external PTE), and then show the new SPTE, or restore."""
         await self.lockdep_assert_held_read()
         await self.WARN_ON_ONCE(new_spte.is_frozen)
-        ret = await self._tdp_mmu_set_spte_atomic(iter, FROZEN_SPTE if iter.sp.is_mirror else new_spte)
+        freezes = iter.sp.is_mirror and "freeze" not in self.without
+        ret = await self._tdp_mmu_set_spte_atomic(iter, FROZEN_SPTE if freezes else new_spte)
         if ret:
             return ret
         ret = await self._handle_changed_spte(iter.sp, iter.gfn, iter.old_spte, new_spte, iter.level, True)
         if not iter.sp.is_mirror:
             await self.KVM_BUG_ON(ret)
         elif not ret:
-            await self.kvm_tdp_mmu_write_spte(iter.sp, iter.gfn, new_spte)
+            if freezes:
+                await self.kvm_tdp_mmu_write_spte(iter.sp, iter.gfn, new_spte)
         elif "restore" not in self.without:
             await self.kvm_tdp_mmu_write_spte(iter.sp, iter.gfn, iter.old_spte)
         return ret
@@ -173,6 +218,40 @@ class Series(Kvm):
 
 
 @attrs.frozen(eq=False)
+class Patch07(Series):
+    """Patch 07/17 of v1 alone (27 March 2026): to-present updates are centralized, removal is not yet.
+
+    Read in quotations only. That tdp_mmu_set_spte() keeps its KVM_BUG_ON() on a present new SPTE, and that nothing
+    stops an atomic zap any more, is derived.
+    """
+
+    VERSION = "patch07"
+
+    @routine
+    async def tdp_mmu_set_spte(self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Spte:
+        await Series.tdp_mmu_set_spte(self, sp, gfn, old_spte, new_spte, level)
+        if sp.is_mirror:
+            await self.KVM_BUG_ON(new_spte.is_shadow_present)  # and goes on
+            await self.remove_external_spte(gfn, old_spte, level)
+        return old_spte
+
+    @routine
+    async def handle_removed_pt(self, sp: MmuPage, shared: bool) -> None:
+        """As in v6.19: each child's S-EPT entry is removed here, and what fails there bugs the VM there."""
+        await Kvm.handle_removed_pt(self, sp, shared)
+
+    @routine
+    async def set_external_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Errno | None:
+        """Nothing to do for an SPTE that goes."""
+        await self.lockdep_assert_held()
+        if not new_spte.is_shadow_present:
+            return None
+        if new_spte.kind is Kind.NONLEAF:
+            return await self.tdx_sept_map_nonleaf_spte(gfn, new_spte, level)
+        return await self.tdx_sept_set_private_spte(gfn, level, new_spte)
+
+
+@attrs.frozen(eq=False)
 class InTurn(Series):
     """The series as the mail of 7 April 2026 reads it: the children (2.1), *then* the external PTE (2.2).
 
@@ -257,4 +336,4 @@ class HugePages(Series):
         return await self._map_leaf(gfn, level, new_spte.pfn)
 
 
-VERSIONS = (Kvm, Series, InTurn, HugePages)
+VERSIONS = (V6_18, Kvm, Patch07, Series, InTurn, HugePages)

@@ -16,22 +16,23 @@ import attrs
 from sim.engine.routines import Again, Call, Done, repeat, routine
 from sim.engine.scenario import Scenario, Task
 from sim.kvm.tdp_mmu import Fault, RetPf
-from sim.kvm.versions import HugePages
+from sim.kvm.versions import V6_18, HugePages, Patch07
 from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
+from sim.scenarios.patch import PATCH, patched
 from sim.scenarios.recipe import Param, Recipe, Settings
-from sim.scenarios.switches import GUARDS
+from sim.scenarios.switches import GUARDS, INJECT, injected
 from sim.tdx.releases import RELEASES, release_named
 from sim.tdx.sept import SeptState
 from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import Tdvps
 
 S = SeptState
-KERNELS = {"before": Kvm, "after": HugePages}
+KERNELS = {"6.18": V6_18, "before": Kvm, "after": HugePages, "patch07": Patch07}
 
 NOT_COVERED = (
     "weak memory: steps are sequentially consistent",
-    "levels above 2M, memslot invalidation",
+    "levels above 2M, memslots that come and go",
     "write protection, accessed and dirty bits",
 )
 
@@ -73,7 +74,8 @@ def _beside_a_fault(kvm: Kvm, call: Call[Any]) -> Iterator[tuple[str, Call[Any]]
 
 
 def _punch(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
-    return _beside_a_fault(kvm, kvm.kvm_gmem_invalidate_begin(("A",), "host"))
+    yield "host", kvm.kvm_gmem_punch_hole(("A",), "host")
+    yield "f2", fault_until_mapped(kvm, "f2", "A")
 
 
 def _fast_zap(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
@@ -134,11 +136,16 @@ CALLERS = (
 )
 
 PARAMS = (
-    Param("order", tuple(KERNELS), "after", "the kernel: `before` is v6.19, `after` the series with S-EPT huge pages"),
+    Param(
+        "order",
+        (*KERNELS, PATCH),
+        "after",
+        "the kernel: `before` is v6.19, `after` the series with S-EPT huge pages, `patch` what --patch FILE says",
+    ),
     Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module"),
     Param("root", ("mirror", "direct"), "mirror", "the root whose SPTEs are changed"),
     Param("pages", ("2M", "4K"), "2M", "what backs the range, where the kernel can map it so"),
-    Param("resched", ("no", "yes"), "no", "whether a walk may yield mmu_lock where it asks"),
+    INJECT,
     Param("census", ("no", "yes"), "no", "whether every change of an SPTE is reported"),
     Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock"),
     Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own"),
@@ -152,11 +159,11 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
     programs = dict(caller.programs) if is_mirror else {}
     if settings["pages"] == "4K" and above.is_leaf:
         above, below = S.NL_MAPPED, above
-    kernel = KERNELS[settings["order"]]
-    if is_mirror and kernel is Kvm and above.is_leaf:
+    kernel = patched() if settings["order"] == PATCH else KERNELS[settings["order"]]
+    if is_mirror and not issubclass(kernel, HugePages) and above.is_leaf:
         above, below = S.NL_MAPPED, above
     given = {"huge": settings["pages"] == "2M", "4k": settings["pages"] == "4K"}
-    given |= {name: settings[name] == "yes" for name in ("resched", "census")}
+    given |= {"census": settings["census"] == "yes", **dict.fromkeys(injected(settings["inject"]), True)}
     kvm = machine(
         kernel,
         release_named(settings["module"]),
@@ -167,6 +174,7 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
         spares=(*caller.names, *programs),
         frees=("A",) if above is S.NL_MAPPED else (),
         is_mirror=is_mirror,
+        holes=1 if is_mirror and caller.name.startswith("punch-hole") else 0,
         torn_down=caller.torn_down and is_mirror,
         unfair=settings["mmu_lock"] == "unfair",
         without=settings.without,

@@ -31,7 +31,7 @@ from sim.tdx.zero_step import Tdvps
 S = SeptState
 ONE, TWO = "one", "two"
 _GFNS = {"A": 1, "B": 2}
-_TABLE, _NEW, _ALSO_NEW = 3, 4, 5
+_TABLE, _NEW, _ALSO_NEW = 3, 5, 6
 
 
 class Relation(Enum):
@@ -78,6 +78,7 @@ LEAFS = (
     Leaf("TDH.MEM.PAGE.ADD", lambda m, _, on: m.tdh_mem_page_add(on.gfn, on.pfn), 0, (S.FREE,), page=True),
     Leaf("TDH.MEM.PAGE.AUG", lambda m, _, on: m.tdh_mem_page_aug(on.gfn, on.pfn), 0, (S.FREE,), page=True),
     Leaf("TDH.MEM.PAGE.REMOVE", lambda m, _, on: m.tdh_mem_page_remove(on.gfn), 0, (S.BLOCKED,)),
+    Leaf("TDH.MEM.PAGE.DEMOTE", lambda m, _, on: m.tdh_mem_page_demote(on.gfn, 1, on.pfn), 1, (S.BLOCKED,), page=True),
     Leaf("TDH.MEM.RANGE.BLOCK", lambda m, _, on: m.tdh_mem_range_block(on.gfn), 0, (S.MAPPED,)),
     Leaf("TDH.MEM.RANGE.BLOCK 2M", lambda m, _, on: m.tdh_mem_range_block(on.gfn, 1), 1, (S.NL_MAPPED, S.MAPPED)),
     Leaf("TDH.MEM.RANGE.UNBLOCK", lambda m, _, on: m.tdh_mem_range_unblock(on.gfn), 0, (S.BLOCKED,)),
@@ -86,6 +87,7 @@ LEAFS = (
     Leaf("TDH.VP.ENTER", _enter()),
     Leaf("TDH.VP.ENTER zero-step", _enter("A")),
     Leaf("TDG.MEM.PAGE.ACCEPT", lambda m, _, on: m.tdg_mem_page_accept(on.gfn), 0, (S.PENDING,)),
+    Leaf("TDG.MEM.PAGE.ACCEPT 2M", lambda m, _, on: m.tdg_mem_page_accept(on.gfn, 1), 1, (S.PENDING,)),
     Leaf("TDG.MEM.PAGE.ATTR.RD", lambda m, _, on: m.tdg_mem_page_attr_rd(on.gfn), 0, (S.MAPPED,)),
     Leaf("TDG.MEM.PAGE.ATTR.WR", lambda m, _, on: m.tdg_mem_page_attr_wr(on.gfn), 0, (S.MAPPED,)),
 )

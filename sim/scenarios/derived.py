@@ -11,9 +11,10 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from threading import Thread
 from typing import Any
 
 from cattrs.preconf.json import make_converter
@@ -60,8 +61,17 @@ class Kept:
             return
 
 
-def _ignore_interrupts() -> None:
+def _serve() -> None:
+    """A worker leaves Ctrl-C to its parent, and does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def cells(asked: Iterable[Question], jobs: int, kept: Kept | None) -> Iterator[tuple[Question, Cell]]:
@@ -83,7 +93,7 @@ def _derived(missing: list[Question], jobs: int) -> Iterator[tuple[Question, Cel
     if jobs == 1 or len(missing) <= 1:
         yield from ((question, derive(question)) for question in missing)
         return
-    with ProcessPoolExecutor(min(jobs, len(missing)), get_context("forkserver"), _ignore_interrupts) as pool:
+    with ProcessPoolExecutor(min(jobs, len(missing)), get_context("forkserver"), _serve) as pool:
         longest_first = sorted(missing, key=lambda question: -len(question.row.contenders))
         futures: dict[Future[Cell], Question] = {pool.submit(derive, question): question for question in longest_first}
         try:

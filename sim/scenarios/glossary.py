@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim.scenarios.library import LIBRARY
 from sim.scenarios.recipe import Recipe
 from sim.scenarios.switches import GUARDS
-from sim.scenarios.transitions import ORDERS
+from sim.scenarios.transitions import KERNELS
 from sim.tdx.releases import RELEASES
 
 FINDINGS = {
@@ -18,6 +18,10 @@ FINDINGS = {
     "BUG": "BUG(): the host is gone, and the run ends.",
     "divergence": """A property of the state does not hold while mmu_lock is free and the VM is not bugged. Nobody
         warns.""",
+    "use-after-free": """A page table was read or written after its grace period, in the function that is named; or what
+        is mapped is a page that has been given up.""",
+    "leak": "A page table that nobody can walk to and that was not given to RCU, or its S-EPT page.",
+    "transition": "No fault: with census=yes, a change of an SPTE as its trace point has it.",
     "deadlock": """Nobody can take a step, and a task that should finish has not; the place names each one and what it
         waits for.""",
     "livelock": """A part of the graph that no step leads out of, in which a task that should finish goes on for
@@ -43,7 +47,11 @@ NUMBERS = {
 PROPERTIES = {
     "mirror-is-sept": """Wherever mmu_lock is free: a mirror leaf has its page in the S-EPT, PENDING or MAPPED; a
         non-present mirror SPTE has a FREE S-EPT entry; no mirror SPTE is FROZEN. Not asked once the VM is bugged.""",
-    "stats-are-leafs": "Wherever mmu_lock is free: pages_4k is the number of leafs in the mirror.",
+    "no-frozen": "On a direct root, wherever mmu_lock is free: no SPTE that can be walked to is FROZEN.",
+    "stats-are-leafs": "Wherever mmu_lock is free: pages_4k and pages_2m count the leafs that can be walked to.",
+    "leafs-are-backed": "Wherever mmu_lock is free: what a leaf maps is a page that guest_memfd has not given up.",
+    "tables-are-linked": """Wherever mmu_lock is free: a page table that can be walked to has not been freed or given to
+        RCU, one that has not can be walked to, and the S-EPT pages of the others are the host's again.""",
 }
 
 CAUSES = {
@@ -51,6 +59,8 @@ CAUSES = {
         (td_transitions/td_exit_stepping.c).""",
     "tdcall": "A guest's TDCALL held the lock of the S-EPT entry.",
     "seamcall": "Another SEAMCALL of the host held the lock.",
+    "interrupt": "A host interrupt ended TDH.MEM.PAGE.DEMOTE with TDX_INTERRUPTED_RESTARTABLE.",
+    "unsupported": "The kernel version refuses it, in whatever order things happen.",
     "epoch": "TLB tracking: a vCPU was entering, or was still running in an epoch that had to be over.",
 }
 
@@ -72,7 +82,7 @@ PARAMS = {param.name: param for recipe in LIBRARY.values() for param in recipe.p
 
 
 def _orders() -> dict[str, str]:
-    return {order: f"Kernel {kernel.VERSION}. {_said(kernel.__doc__)}" for order, kernel in ORDERS.items()}
+    return {order: f"Kernel {kernel.VERSION}. {_said(kernel.__doc__)}" for order, kernel in KERNELS.items()}
 
 
 GLOSSARY: dict[str, dict[str, str]] = {

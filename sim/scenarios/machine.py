@@ -13,6 +13,7 @@ from sim.engine.cells import Cell
 from sim.engine.operations import Operation
 from sim.engine.routines import routine
 from sim.engine.scenario import Look, Property, Task
+from sim.kvm.guest_memfd import Backing, Gmem
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.mmu_lock import MmuLock
 from sim.kvm.mmu_page import MmuPage, Rcu, Stage, life
@@ -90,6 +91,7 @@ def machine(
     spares: tuple[str, ...] = (),
     frees: tuple[str, ...] = (),
     is_mirror: bool = True,
+    holes: int = 0,
     finalized: bool = True,
     torn_down: bool = False,
     unfair: bool = False,
@@ -98,8 +100,9 @@ def machine(
 ) -> Kvm:
     """A TD whose S-EPT and mirror agree on `sept`, with a vCPU per program and other tasks beside them.
 
-    `spares` names tasks that have a page table in their cache, for the range of A; `frees` the ranges, by first gfn,
-    whose page table may be freed. A root that is no mirror has the same SPTEs, and the S-EPT is nobody's.
+    `spares` names tasks that have a page table in their cache, for the range of A; `frees` the ranges, by first
+    gfn, whose page table may be freed; so many `holes` may be punched into guest_memfd. A root that is no mirror
+    has the same SPTEs, and the S-EPT is nobody's.
     """
     memory, tasks = Memory.of(sept, above), (*others, *programs)
     handled = [below[0][0] for state, below in memory.ranges if state is SeptState.NL_MAPPED and below[0][0] in frees]
@@ -141,6 +144,7 @@ def machine(
             for size, count in zip(("4k", "2m"), leafs, strict=True)
         ),
         rcu=Rcu.build(tasks, mortal) if mortal else None,
+        gmem=Gmem.build(tuple(pfns), holes) if holes else None,
         without=without,
         given=given,
     )
@@ -229,6 +233,19 @@ class AtRest:
             return lives == linked
         return not linked and look(self.kvm.module.td.page(page.external_spt).pt) is PageType.NDA
 
+    def leafs_are_backed(self, look: Look) -> bool:
+        """What is mapped is a page that guest_memfd still has."""
+        gmem = self.kvm.gmem
+        if gmem is None or self._excused(look):
+            return True
+        return all(self._is_backed(look, gmem, gfn) for gfn, _ in self.kvm.pfns)
+
+    def _is_backed(self, look: Look, gmem: Gmem, gfn: str) -> bool:
+        spte = look(self.kvm.root.cell(gfn))
+        if spte.kind is Kind.NONLEAF:
+            spte = look(self.kvm.spte_to_child_sp(spte).cell(gfn))
+        return spte.kind is not Kind.LEAF or look(gmem.page(gfn)) is Backing.ALLOCATED
+
     def properties(self) -> tuple[Property, ...]:
         same = (
             Property("mirror-is-sept", "divergence", self.mirror_is_sept)
@@ -238,6 +255,7 @@ class AtRest:
         return (
             same,
             Property("stats-are-leafs", "divergence", self.stats_are_leafs),
+            *((Property("leafs-are-backed", "use-after-free", self.leafs_are_backed),) if self.kvm.gmem else ()),
             *((Property("tables-are-linked", "leak", self.tables_are_linked),) if self.kvm.rcu else ()),
         )
 

@@ -25,6 +25,7 @@ _BESIDE = (
     "glossary.py",
     "library.py",
     "model.py",
+    "patch.py",
     "recipe.py",
     "table.py",
     "witnesses.py",
@@ -76,7 +77,19 @@ def _digest(sources: Iterable[Traversable]) -> str:
 def model_digest() -> str:
     """Eight hexadecimal digits."""
     root = files("sim")
-    return _digest(chain((root / "engine" / name for name in _ENGINE), *(_sources(root / part) for part in _PARTS)))
+    own = _digest(chain((root / "engine" / name for name in _ENGINE), *(_sources(root / part) for part in _PARTS)))
+    return sha256(f"{own}{_spelled(ast.parse(_patch))}".encode()).hexdigest()[:8] if _patch else own
+
+
+_patch = ""
+
+
+def note_patch(source: str) -> None:
+    """What a kernel from a file consists of is part of the model from now on."""
+    global _patch  # noqa: PLW0603 - one command, one patch
+    _patch = source
+    model_digest.cache_clear()
+    program_digest.cache_clear()
 
 
 @cache

@@ -100,9 +100,26 @@ SWITCHES = (
     ),
 )
 
+FAULTS = ("invalidation", "cmpxchg", "resched")
+
+INJECT = Param(
+    "inject",
+    ("none", *FAULTS, "all"),
+    "none",
+    "faults that may happen at any time: a fault finds its gfn invalidated, a cmpxchg of an SPTE fails, a walk yields",
+)
+
+
+def injected(value: str) -> tuple[str, ...]:
+    """The faults that a value of `inject` stands for."""
+    return FAULTS if value == "all" else tuple(fault for fault in FAULTS if fault == value)
+
+
 GUARDS = (
+    Guard("freeze", "tdp_mmu_set_spte_atomic() keeps the SPTE FROZEN while the S-EPT changes"),
     Guard("restore", "tdp_mmu_set_spte_atomic() puts the old SPTE back when the external operation failed"),
     Guard("zero-step", "TDH.VP.ENTER looks at the list of pages that faulted at one RIP"),
+    Guard("mmu-seq", "a fault asks again, under mmu_lock, whether its page is going (is_page_fault_stale())"),
     Guard("kick", "KVM_REQ_OUTSIDE_GUEST_MODE makes vCPUs leave the guest, and waits for them"),
     Guard("wait-for-exiting", "a kick waits for a vCPU in EXITING_GUEST_MODE, too"),
     Guard("wait-for-sept-zap", "tdx_vcpu_run() does not enter the guest while a zapper retries its SEAMCALL"),

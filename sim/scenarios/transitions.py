@@ -33,12 +33,13 @@ from sim.kvm.spte import (
     Spte,
     make_spte,
 )
-from sim.kvm.versions import HugePages, InTurn, Series
+from sim.kvm.versions import V6_18, HugePages, InTurn, Patch07, Series
 from sim.kvm.what_ifs import Retries, Serialised
 from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
+from sim.scenarios.patch import PATCH, patched
 from sim.scenarios.recipe import Param, Recipe, Settings
-from sim.scenarios.switches import GUARDS, params_of
+from sim.scenarios.switches import GUARDS, INJECT, injected, params_of
 from sim.tdx.releases import RELEASES, release_named
 from sim.tdx.sept import SeptState
 from sim.tdx.td import SEAMCALL, TDCALL, ZERO_STEP
@@ -46,6 +47,7 @@ from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
 
 ORDERS = {"before": Kvm, "after": Series}
+KERNELS = {"6.18": V6_18, **ORDERS, "patch07": Patch07}
 
 CONTENDERS = (ZERO_STEP, TDCALL, SEAMCALL)
 
@@ -124,9 +126,10 @@ def params(row: Row) -> tuple[Param, ...]:
     return (
         Param(
             "order",
-            tuple(ORDERS),
+            (*KERNELS, PATCH),
             "after",
-            "the order of steps in the setters: `before` is v6.19, `after` the end of the series that has patch 07/17",
+            "the order of steps in the setters: `before` is v6.19, `after` the end of the series that has patch 07/17, "
+            "`6.18` is before 6.19, `patch07` that patch alone, `patch` what --patch FILE says",
         ),
         Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module"),
         Param(
@@ -136,6 +139,7 @@ def params(row: Row) -> tuple[Param, ...]:
             "who runs beside the setter: v1 (zero-step), v2 (tdcall), v3 (seamcall), z (another zapper), or nobody",
         ),
         Param("root", ("mirror", "direct"), "mirror", "the root that the SPTE belongs to"),
+        INJECT,
         Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock"),
         Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own"),
         *params_of(row.number),
@@ -144,7 +148,7 @@ def params(row: Row) -> tuple[Param, ...]:
 
 NOT_COVERED = (
     "weak memory: steps are sequentially consistent",
-    "levels above 2M, memslot invalidation",
+    "levels above 2M, memslots that come and go, invalidation",
     "host interrupts inside a SEAMCALL but DEMOTE, signals, preemption by other vCPUs on one processor",
 )
 
@@ -175,8 +179,10 @@ async def set_once(kvm: Kvm, sp: MmuPage, row: Row, gfn: str, new_pfn: int) -> N
 
 def kernel_of(settings: Settings) -> type[Kvm]:
     """The kernel that an order and its switches name."""
+    if settings["order"] == PATCH:
+        return patched()
     if settings["order"] != "after":
-        return ORDERS[settings["order"]]
+        return KERNELS[settings["order"]]
     if settings.get("zap") in {"retried", "serialised"}:
         return Retries if settings["zap"] == "retried" else Serialised
     if settings.get("form") == "in-turn":
@@ -242,7 +248,7 @@ def build(recipe: Recipe, settings: Settings, row: Row) -> Scenario:
         torn_down=torn_down,
         unfair=settings["mmu_lock"] == "unfair",
         without=settings.without,
-        given=("interrupts",) if settings.get("interrupts") == "host" else (),
+        given=(*injected(settings["inject"]), *(("interrupts",) if settings.get("interrupts") == "host" else ())),
     )
     if settings.get("np") == "two":
         kvm = attrs.evolve(kvm, pages=(_with_zero(kvm.pages[0]), *kvm.pages[1:]))

@@ -10,9 +10,12 @@ from sim.engine.schedule import write
 from sim.engine.world import LIVELOCK, Run
 from sim.scenarios.library import recipe_named
 from sim.scenarios.model import model_digest
+from sim.scenarios.patch import PATCH
 from sim.scenarios.witnesses import full_model, witness
 from sim.search.result import Counts, Exploration, Found
 from sim.view.numbers import number, probability
+
+ORDER = "order"
 
 UNKNOWN = {
     "livelock": "livelock: it was not looked for, or too much of the graph may be one",
@@ -23,6 +26,11 @@ UNKNOWN = {
 def not_covered(exploration: Exploration) -> list[str]:
     """What the verdict says nothing about."""
     return [*exploration.scenario.not_covered, *(UNKNOWN[kind] for kind in exploration.unknown)]
+
+
+def patch_option(scenario: Scenario) -> str:
+    """What a command line needs to come by the scenario's kernel, if that is from a file."""
+    return " --patch FILE" if (ORDER, PATCH) in scenario.params else ""
 
 
 def settings_line(params: Iterable[tuple[str, str]], without: tuple[str, ...]) -> str:
@@ -168,5 +176,6 @@ def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> st
     lines += ["", "not covered: " + "; ".join(not_covered(exploration))]
     if exploration.found and not recorded:
         first = exploration.found[0]
-        lines += ["", "A shortest way to finding 1. Pipe this into `tdpsim replay -`:", "", write(witness(first))]
+        command = f"tdpsim replay -{patch_option(first.witness.scenario)}"
+        lines += ["", f"A shortest way to finding 1. Pipe this into `{command}`:", "", write(witness(first))]
     return "\n".join(lines)

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from sim.cli import main
 from sim.engine.operations import write
 from sim.engine.schedule import parse
 from sim.scenarios.transitions import ROWS
@@ -26,32 +25,6 @@ from sim.tdx import epoch
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 ROW_2 = SCHEDULES / "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
-
-
-class Said:
-    """What a command said, and how it ended."""
-
-    def __init__(self, status: int, out: str, err: str) -> None:
-        self.status, self.out, self.err = status, out, err
-
-    @property
-    def complaint(self) -> str:
-        """The one line on stderr."""
-        assert self.out == ""
-        assert self.err.count("\n") == 1
-        assert self.err.startswith("tdpsim: ")
-        assert "Traceback" not in self.err
-        return self.err
-
-
-@pytest.fixture
-def tdpsim(capsys: pytest.CaptureFixture[str]) -> Any:
-    def run(*argv: object) -> Said:
-        status = main([str(arg) for arg in argv])
-        out, err = capsys.readouterr()
-        return Said(status, out, err)
-
-    return run
 
 
 EXPLORE_FIELDS = {

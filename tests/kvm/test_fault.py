@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sim.engine.scenario import Scenario, Task
-from sim.kvm.versions import VERSIONS
+from sim.engine.scenario import Property, Scenario, Task
+from sim.kvm.versions import VERSIONS, Series
 from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, machine
 from sim.search.explore import explore
 from sim.search.result import Exploration
-from sim.tdx.releases import RELEASES
+from sim.tdx.releases import RELEASES, Module_1_5_01
 from sim.tdx.sept import SeptState
 from sim.tdx.vp_enter import Instruction, VpEnter
 from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
@@ -83,3 +83,27 @@ def test_a_vcpu_whose_listed_page_stays_pending_never_enters(kernel: type[Kvm], 
     exploration = guests(kernel, module, (ACCEPT,), armed="A")
     assert [str(found.finding) for found in exploration.found] == ["livelock v1"]
     assert exploration.final_states == ()
+
+
+@pytest.mark.parametrize(("without", "armed"), [((), False), (("local-retry",), True)])
+def test_the_local_retry_keeps_the_zero_step_list_empty(without: tuple[str, ...], *, armed: bool) -> None:
+    """How the list gets armed at all: seven faults in vain at one RIP, each of which lets the guest enter again.
+
+    A fault that is retried in the host is one that the module does not see. An event or a signal that is pending breaks
+    that off, and so does taking it out. What was listed stays PENDING once it is mapped, which is as good as missing:
+    the vCPU never enters again, unless another one accepts the page.
+    """
+    kvm = machine(
+        Series,
+        Module_1_5_01,
+        sept={"A": SeptState.FREE},
+        programs={"v1": ((TOUCH, "A"),)},
+        others=(),
+        without=without,
+        given=("invalidation",),
+    )
+    (vcpu,) = kvm.vcpus
+    tree = kvm.module.td.sept_tree
+    nobody = Property("no-stepping", "armed", lambda look: look(tree).exclusive is None)
+    found = explore(Scenario("arming", (Task("v1", kvm.vcpu_run(vcpu, Tdvps())),), (nobody,))).found
+    assert [str(one.finding) for one in found] == (["armed no-stepping", "livelock v1"] if armed else [])

@@ -52,7 +52,7 @@ def test_a_direct_root_sees_every_valid_transition_that_has_a_caller(order: str)
 
 @pytest.mark.parametrize("recipe", callers.RECIPES, ids=lambda recipe: recipe.name)
 @pytest.mark.parametrize("root", ["direct", "mirror"])
-@pytest.mark.parametrize("given", [{}, {"order": "before"}, {"pages": "4K", "resched": "yes"}, {"module": "1.5.28"}])
+@pytest.mark.parametrize("given", [{}, {"order": "before"}, {"pages": "4K", "inject": "all"}, {"module": "1.5.28"}])
 def test_no_caller_breaks_anything(recipe: Recipe, root: str, given: dict[str, str]) -> None:
     """At rest mirror and S-EPT agree, nothing is FROZEN, the statistics are right, and no page table is lost."""
     exploration = explore(recipe.scenario({"root": root, **given}))
@@ -81,3 +81,13 @@ def test_a_fault_that_kept_its_goal_would_promote(monkeypatch: pytest.MonkeyPatc
     assert "transition nonleaf to leaf, 2, shared" in found
     assert "KVM_BUG_ON tdx_sept_reclaim_private_spt" in found
     assert explored(monkeypatch, HugePages, "fault-over-a-table") == ["transition NP to leaf, 1, shared"]
+
+
+@pytest.mark.parametrize("name", ["punch-hole", "punch-hole-4k"])
+def test_a_fault_that_does_not_ask_again_maps_a_page_that_is_gone(name: str) -> None:
+    """It asked guest_memfd before the hole was punched, and maps after: mmu_invalidate_seq is there for that."""
+    (recipe,) = (recipe for recipe in callers.RECIPES if recipe.name == name)
+    for order in ("before", "after"):
+        found = explore(recipe.scenario({"order": order}, ("mmu-seq",))).found
+        assert [str(one.finding) for one in found] == ["use-after-free leafs-are-backed"]
+        assert explore(recipe.scenario({"order": order})).clean

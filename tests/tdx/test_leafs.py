@@ -18,6 +18,7 @@ from sim.engine.routines import Call, routine
 from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Walk
 from sim.engine.world import Run
+from sim.search.explore import explore
 from sim.tdx.releases import RELEASES, Module_1_5_01, Module_1_5_28
 from sim.tdx.sept import SeptEntry, SeptState
 from sim.tdx.td import Td
@@ -60,6 +61,12 @@ UNBLOCK = {
 SEPT_ADD = {S.FREE: (OK, S.NL_MAPPED)}
 SEPT_REMOVE = {S.NL_MAPPED: (NOT_BLOCKED, S.NL_MAPPED), S.NL_BLOCKED: (OK, S.FREE)}
 SEPT_RD = {state: (OK, state) for state in STATES}
+DEMOTE = {
+    S.MAPPED: (NOT_BLOCKED, S.MAPPED),
+    S.PENDING: (NOT_BLOCKED, S.PENDING),
+    S.BLOCKED: (OK, S.NL_MAPPED),
+    S.PENDING_BLOCKED: (OK, S.NL_MAPPED),
+}
 ACCEPT = {
     S.FREE: ("EPT_VIOLATION", S.FREE),
     S.MAPPED: ("ALREADY_ACCEPTED", S.MAPPED),
@@ -100,6 +107,9 @@ LEAFS_2M: dict[str, tuple[Callable[[TdgMem], Call[Any]], dict[S, tuple[str, S]]]
     "SEPT.ADD": (lambda module: module.tdh_mem_sept_add("A", 1, 2), SEPT_ADD),
     "SEPT.REMOVE": (lambda module: module.tdh_mem_sept_remove("A", 1), SEPT_REMOVE),
     "SEPT.RD": (lambda module: module.tdh_mem_sept_rd("A", 1), SEPT_RD),
+    "DEMOTE": (lambda module: module.tdh_mem_page_demote("A", 1, 2), DEMOTE),
+    "ACCEPT": (lambda module: module.tdg_mem_page_accept("A", 1), ACCEPT),
+    "AUG": (lambda module: module.tdh_mem_page_aug("A", 3, 1), AUG),
 }
 
 TD_LOCKS = ("tdr", "op_state", "sept.tree", "pamt[1]", "pamt[2]")
@@ -117,6 +127,9 @@ RESULT: Cell[str] = Cell(
             *UNTRACKED,
             WALK,
             OP_STATE,
+            "TDX_INTERRUPTED_RESTARTABLE",
+            "TDX_LIFECYCLE_STATE_INCORRECT",
+            "TDX_PAGE_METADATA_INCORRECT|RCX",
             *(a for a, _ in ACCEPT.values()),
         ]
     ),
@@ -177,6 +190,42 @@ def test_every_leaf_on_every_state_of_a_2m_entry(leaf: str, state: S, module: ty
     enter, table = LEAFS_2M[leaf]
     this = module(td_with_2m(state))
     hold(this, enter(this), "sept[A.2M]", state, table)
+
+
+@pytest.mark.parametrize(
+    ("state", "below"),
+    [(S.BLOCKED, S.MAPPED), (S.PENDING_BLOCKED, S.PENDING), (S.MAPPED, S.MAPPED), (S.PENDING, S.PENDING)],
+)
+def test_what_demote_leaves_below(state: S, below: S) -> None:
+    """Before finalization nothing has to be blocked; the small pages are where the large one was, and unblocked."""
+    td = attrs.evolve(td_with_2m(state), finalized=state.is_blocked)
+    this = Module_1_5_01(td)
+    cells = run(this, this.tdh_mem_page_demote("A", 1, 2)).cells
+    assert (cells["sept[A.2M]"], cells["sept[A]"]) == ("NL_MAPPED pfn 2", f"{below.name} pfn 1")
+    assert cells["pamt[2].pt"] == "EPT"
+
+
+@pytest.mark.parametrize(("module", "interrupted"), [(Module_1_5_01, True), (Module_1_5_28, False)])
+def test_a_host_interrupt_ends_demote_on_old_modules(module: type[TdgMem], *, interrupted: bool) -> None:
+    """It may: both are explored, and what is interrupted has changed nothing and holds nothing."""
+    this = module(td_with_2m(S.BLOCKED), given=("interrupts",))
+    task = Task("v0", note(this.tdh_mem_page_demote("A", 1, 2)))
+    finals = explore(Scenario("leaf", (task,)), finals=True).final_states
+    said = {final["result"]: final.get("sept[A.2M]") for final in finals}
+    assert said.pop(OK) == "NL_MAPPED pfn 2"
+    assert said == ({"TDX_INTERRUPTED_RESTARTABLE": "BLOCKED pfn 1"} if interrupted else {})
+
+
+@pytest.mark.parametrize(
+    ("torn_down", "page", "said"),
+    [(True, 1, OK), (False, 1, "TDX_LIFECYCLE_STATE_INCORRECT"), (True, 2, "TDX_PAGE_METADATA_INCORRECT|RCX")],
+)
+def test_a_page_is_reclaimed_from_a_td_that_is_torn_down(page: int, said: str, *, torn_down: bool) -> None:
+    this = Module_1_5_01(attrs.evolve(td_with_2m(S.NL_MAPPED), torn_down=torn_down))
+    cells = run(this, this.tdh_phymem_page_reclaim(page)).cells
+    assert cells["result"] == said
+    assert {cells.get(lock, "free") for lock in TD_LOCKS} == {"free"}
+    assert cells.get("sept[A.2M]", "NL_MAPPED pfn 1") == "NL_MAPPED pfn 1"
 
 
 def test_a_table_that_was_never_used_goes_without_a_block_before_finalization() -> None:

@@ -1,0 +1,83 @@
+"""What each kernel version changes, and a kernel from a file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sim.scenarios import model, patch
+from sim.scenarios.library import recipe_named
+from sim.scenarios.recipe import UsageError
+from sim.search.explore import explore
+
+FILE = Path(__file__).parents[2] / "examples" / "patches" / "stats_first.py"
+
+
+def found(row: str, **given: str) -> list[str]:
+    return [str(one.finding) for one in explore(recipe_named(row).scenario(given)).found]
+
+
+def test_with_patch_07_alone_an_atomic_zap_diverges_in_silence() -> None:
+    """Removal is void there, and not called from where the atomic setter is."""
+    assert found("leaf-to-np-shared", order="patch07", contenders="none") == ["divergence mirror-is-sept"]
+    assert found("leaf-to-np-exclusive", order="patch07", contenders="none") == []
+
+
+@pytest.mark.parametrize("row", ["np-to-leaf-exclusive", "np-to-nonleaf-exclusive"])
+def test_with_patch_07_alone_the_question_is_hit_and_the_old_check_stays(row: str) -> None:
+    assert found(row, order="patch07")[:2] == ["KVM_BUG_ON tdp_mmu_set_spte", "KVM_BUG_ON handle_changed_spte"]
+
+
+def test_in_6_18_the_caller_of_a_removal_bugs_the_vm() -> None:
+    said = found("np-to-leaf-exclusive", order="6.18", contenders="none")
+    assert said == [
+        "KVM_BUG_ON tdp_mmu_set_spte",
+        "KVM_BUG_ON tdx_sept_zap_private_spte",
+        "KVM_BUG_ON remove_external_spte",
+    ]
+    assert found("leaf-to-np-exclusive", order="6.18", contenders="tdcall") == []
+
+
+@pytest.fixture
+def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test loads is gone after it."""
+    yield
+    monkeypatch.undo()
+    sys.modules.pop("tdpsim_patch", None)
+    model.note_patch("")
+
+
+@pytest.mark.usefixtures("patched")
+def test_a_patch_is_a_kernel_with_a_digest_of_its_own() -> None:
+    plain = model.model_digest()
+    kernel = patch.load_patch(FILE)
+    assert (kernel.VERSION, patch.patched()) == ("stats-first", kernel)
+    assert model.model_digest() != plain
+    assert found("np-to-leaf-shared", order="patch") == ["divergence stats-are-leafs"]
+    assert found("np-to-leaf-shared", order="after") == []
+
+
+def test_without_a_file_there_is_no_such_kernel() -> None:
+    with pytest.raises(UsageError, match="--patch FILE names it"):
+        recipe_named("np-to-leaf-shared").scenario({"order": "patch"})
+
+
+@pytest.mark.usefixtures("patched")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x =", ":1: invalid syntax"),
+        ("\n1 / 0\n", ":2: ZeroDivisionError: division by zero"),
+        ("", "found none"),
+        ("from sim.kvm.versions import Series\nclass A(Series):\n    pass\n", "A needs @attrs.frozen"),
+        ("import nonsense_that_is_not_there\n", ":1: ModuleNotFoundError"),
+    ],
+)
+def test_a_file_that_is_no_patch_is_refused_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "patch.py"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        patch.load_patch(file)
