@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from sim.cli.files import drifted, read_schedule, scenario_of
-from sim.cli.options import Patch, console
+from sim.cli.options import Patch, console, relative
 from sim.cli.replay import File, Loose
 from sim.engine.replay import Drift
 from sim.scenarios.patch import load_patch
-from sim.view.timeline import moments, timeline
+from sim.view.commit import commit
+from sim.view.slice import moments
+from sim.view.timeline import timeline
 
 
 def show_command(
@@ -20,6 +22,10 @@ def show_command(
     *,
     loose: Loose = False,
     patch: Patch = None,
+    format: Annotated[
+        Literal["timeline", "commit"],
+        Parameter(help="Every step; or a diagram for a mail, with the steps that the finding hangs on"),
+    ] = "timeline",
     width: Annotated[int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")] = None,
 ) -> int:
     """Draw a recorded schedule: time downwards, a lane a task."""
@@ -31,5 +37,8 @@ def show_command(
         run, seen = moments(schedule, scenario, loose=loose)
     except Drift as drift:
         raise drifted(file, drift) from None
+    if format == "commit":
+        print(commit(relative(file) if file != "-" else file, schedule, run, seen), end="")
+        return 0
     print(timeline(schedule, run, seen, width or console().width), end="")
     return 0

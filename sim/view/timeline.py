@@ -4,34 +4,12 @@ from __future__ import annotations
 
 import textwrap
 
-import attrs
-
-from sim.engine.automata import LocalState
-from sim.engine.replay import walk
-from sim.engine.scenario import Scenario
 from sim.engine.schedule import Schedule
 from sim.engine.world import Run, Step
 from sim.view.report import going_round_lines
+from sim.view.slice import Moment
 
 _NARROWEST_LANE = 30
-
-
-@attrs.frozen
-class Moment:
-    """A step, and the functions its task was in, outermost first."""
-
-    step: Step
-    calls: tuple[str, ...]
-
-
-def moments(schedule: Schedule, scenario: Scenario, *, loose: bool = False) -> tuple[Run, tuple[Moment, ...]]:
-    """Walk a schedule and note where each step was taken. Raises Drift where it does not fit."""
-    seen: list[Moment] = []
-
-    def watch(step: Step, local: LocalState) -> None:
-        seen.append(Moment(step, tuple(call for call in local.calls if _is_theirs(call))))
-
-    return walk(schedule, scenario, loose=loose, watch=watch), tuple(seen)
 
 
 def timeline(schedule: Schedule, run: Run, seen: tuple[Moment, ...], width: int) -> str:
@@ -57,11 +35,6 @@ def _entered(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
     while same < min(len(before), len(now)) and before[same] == now[same]:
         same += 1
     return now[same:]
-
-
-def _is_theirs(call: str) -> bool:
-    """Whether a function has a name in the kernel or the module; one underscore marks a helper of ours."""
-    return not call.startswith("_") or call.startswith("__")
 
 
 def _said(step: Step) -> str:

@@ -1,0 +1,119 @@
+"""The diagram for a mail: narrow, in order, and only of what happened and mattered."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sim.engine import stepper
+from sim.engine.schedule import Schedule, parse
+from sim.engine.scheduler import Walk
+from sim.scenarios.library import recipe_named
+from sim.scenarios.witnesses import recording, shipped
+from sim.view.commit import commit
+from sim.view.slice import Moment, hangs_on, moments
+
+SCHEDULES = shipped()
+
+ROW_2 = """\
+  v0                                  v1
+  ==                                  ==
+                                      tdh_vp_enter()
+                                        td_entry_stepping_filter()
+                                        (A) sept.tree.try_exclusive -> ok
+  tdh_mem_page_aug()
+    lock_sept_entry()
+    (B) sept.tree.try_shared -> busy:
+          v1 TDH.VP.ENTER
+  tdp_mmu_set_spte()
+    handle_changed_spte()
+    (C) KVM_BUG_ON()
+
+At (C) the KVM_BUG_ON() in handle_changed_spte() fires, because of zero-
+step.
+"""
+
+
+def drawn(name: str, schedule: Schedule) -> tuple[str, tuple[Moment, ...]]:
+    scenario = recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
+    run, seen = moments(schedule, scenario)
+    return commit(name, schedule, run, seen), seen
+
+
+def shipped_schedule(name: str) -> Schedule:
+    return parse(SCHEDULES[name].read_bytes())
+
+
+def check(text: str, seen: tuple[Moment, ...]) -> None:
+    """No line is too wide, and the points that are shown are a part of the run, in its order."""
+    assert max(map(len, text.splitlines())) <= 75
+    points = re.findall(r"(?:\([A-Z]+\)|\d+\. +\w+:(?: +\w+\(\):)?) +([\w\[\].]+\.\w+)", text)
+    taken = iter(moment.step.point for moment in seen)
+    assert all(point in taken for point in points), points
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_has_a_diagram(name: str) -> None:
+    text, seen = drawn(f"schedules/{name}", shipped_schedule(name))
+    check(text, seen)
+    assert text.count("tdpsim replay ") == 1
+
+
+def test_row_2_reads_like_a_changelog() -> None:
+    name = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+    text, _ = drawn(name, shipped_schedule(name))
+    assert text.startswith(ROW_2)
+
+
+def test_the_line_that_replays_it_is_one_that_the_shell_completes() -> None:
+    name = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+    text, _ = drawn(f"schedules/{name}", shipped_schedule(name))
+    command = text.splitlines()[-1].split()
+    root = Path(__file__).parents[2]
+    assert [path.name for path in root.glob(command[2])] == [name]
+
+
+@pytest.mark.parametrize(
+    ("cause", "points"),
+    [
+        ("zero-step", ["sept.tree.try_exclusive"]),
+        ("tdcall", ["sept[A].bts_TDEL"]),
+        ("epoch", ["epoch.sample", "epoch.refcount.load"]),
+    ],
+)
+def test_without_the_kick_the_diagram_has_what_stood_in_the_way(cause: str, points: list[str]) -> None:
+    name = f"leaf-to-np-exclusive.series+1.5.01.without-kick.KVM_BUG_ON.handle_changed_spte.{cause}.toml"
+    text, seen = drawn(name, shipped_schedule(name))
+    check(text, seen)
+    for point in points:
+        assert point in text
+    assert text.count("\n") < 40
+
+
+@pytest.mark.parametrize("row", ["nonleaf-to-np-shared", "nonleaf-to-leaf-shared"])
+def test_rows_9_and_13_show_both_busy_answers(row: str) -> None:
+    (name,) = (n for n in SCHEDULES if n.startswith(f"{row}.series+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle"))
+    text, _ = drawn(name, shipped_schedule(name))
+    assert text.count("busy: v3 TDH.MEM.PAGE.AUG") == 2
+
+
+@pytest.mark.parametrize("scenario", ["np-to-leaf-exclusive", "nonleaf-to-np-shared", "fault"])
+@pytest.mark.parametrize("seed", range(8))
+def test_any_run_has_one(scenario: str, seed: int) -> None:
+    run = stepper.run(recipe_named(scenario).scenario({}), Walk(seed))
+    text, seen = drawn("run.toml", recording(run, "walk", seed))
+    check(text, seen)
+    kept = hangs_on(seen, len(seen) - 1)
+    assert kept == sorted(set(kept))
+    assert kept[-1] == len(seen) - 1
+    assert all(source in kept for number in kept for source in seen[number].noticed if source < number)
+
+
+def test_what_a_step_noticed_was_done_by_somebody_else_before() -> None:
+    run = stepper.run(recipe_named("nonleaf-to-np-shared").scenario({}), Walk(3))
+    _, seen = drawn("run.toml", recording(run, "walk", 3))
+    pairs = [(number, source) for number, moment in enumerate(seen) for source in moment.noticed]
+    assert pairs
+    assert all(source < number and seen[source].step.task != seen[number].step.task for number, source in pairs)
