@@ -36,6 +36,7 @@ schedules: $(VENV)/.ready
 # What docs/ says that running says.
 docs: $(VENV)/.ready
 	$(BIN)/python -m tests.docs
+	$(BIN)/tdpsim show schedules/np-to-leaf-exclusive.series+1.5.01.*.zero-step.toml --format svg > docs/row-2.svg
 
 wheel: $(VENV)/.ready-dev
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

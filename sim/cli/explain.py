@@ -20,19 +20,28 @@ def explain_command(name: str, /, *, json: Json = False) -> int:
     """Say in words what a scenario, parameter, guard, property, version or kind of finding is."""
     if name == CONTENTION:
         return _contention(json=json)
-    known = {word: (kind, text) for kind, words in GLOSSARY.items() for word, text in words.items()}
+    known: dict[str, list[tuple[str, str]]] = {}
+    for kind, words in GLOSSARY.items():
+        for word, text in words.items():
+            known.setdefault(word, []).append((kind, text))
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "`tdpsim list` shows what there is"
         raise UsageError(f"nothing is named {name!r}; {hint}")
-    kind, text = known[name]
     if json:
-        print_json({"name": name, "kind": kind, "text": text})
+        said = [{"name": name, "kind": kind, "text": text} for kind, text in known[name]]
+        print_json(said if len(said) > 1 else said[0])
         return 0
-    print(f"{name} ({kind})\n")
-    for paragraph in text.split("\n"):
-        print(textwrap.fill(paragraph, min(100, console().width), subsequent_indent="  " if "=" in paragraph else ""))
+    print("\n\n".join(f"{name} ({kind})\n\n{_filled(text)}" for kind, text in known[name]))
     return 0
+
+
+def _filled(text: str) -> str:
+    width = min(100, console().width)
+    return "\n".join(
+        textwrap.fill(paragraph, width, subsequent_indent="  " if "=" in paragraph else "")
+        for paragraph in text.split("\n")
+    )
 
 
 def _contention(*, json: bool) -> int:

@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from sim.cli.files import drifted, read_schedule, scenario_of
-from sim.cli.options import Patch, console, relative
+from sim.cli.options import Patch, console, print_json, relative
 from sim.cli.replay import File, Loose
 from sim.engine.replay import Drift
 from sim.scenarios.patch import load_patch
 from sim.view.commit import commit
+from sim.view.perfetto import perfetto
 from sim.view.slice import moments
+from sim.view.svg import html, svg
 from sim.view.timeline import timeline
 
 
@@ -23,8 +25,10 @@ def show_command(
     loose: Loose = False,
     patch: Patch = None,
     format: Annotated[
-        Literal["timeline", "commit"],
-        Parameter(help="Every step; or a diagram for a mail, with the steps that the finding hangs on"),
+        Literal["timeline", "commit", "svg", "html", "perfetto"],
+        Parameter(
+            help="Every step; a diagram for a mail, of what the finding hangs on; a picture; JSON for ui.perfetto.dev"
+        ),
     ] = "timeline",
     width: Annotated[int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")] = None,
 ) -> int:
@@ -39,6 +43,12 @@ def show_command(
         raise drifted(file, drift) from None
     if format == "commit":
         print(commit(relative(file) if file != "-" else file, schedule, run, seen), end="")
+        return 0
+    if format in {"svg", "html"}:
+        print((svg if format == "svg" else html)(schedule, run, seen), end="")
+        return 0
+    if format == "perfetto":
+        print_json(perfetto(schedule, seen))
         return 0
     print(timeline(schedule, run, seen, width or console().width), end="")
     return 0

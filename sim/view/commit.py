@@ -121,6 +121,13 @@ _VERBS = {
 }
 
 
+def consequence(run: Run, seen: tuple[Moment, ...]) -> str:
+    """One sentence: what comes of a run."""
+    finding = run.findings[-1] if run.findings else None
+    fires = next((i for i, moment in enumerate(seen, 1) if moment.step.finding == finding and finding), None)
+    return _consequence(finding, f"step {fires}" if fires else "")
+
+
 def _consequence(finding: Finding | None, at: str) -> str:
     if finding is None:
         return "Nothing is found."

@@ -23,11 +23,15 @@ from sim.engine.world import Run, Step, World
 
 @attrs.frozen
 class Moment:
-    """A step, the functions its task was in, outermost first, and the steps of others that it noticed, by number."""
+    """A step, the functions its task was in, outermost first, the steps of others that it noticed, by number.
+
+    And the cells that it changed, with what they hold then.
+    """
 
     step: Step
     calls: tuple[str, ...]
     noticed: tuple[int, ...] = ()
+    changed: tuple[tuple[str, object], ...] = ()
 
 
 class _Watching:
@@ -49,12 +53,14 @@ class _Watching:
         noticed = tuple(self._noticed(step.task, operation, outcome))
         before = [self._world.look(cell) for cell in operation.cells]
         self._world.apply(step.task, operation, outcome)
+        changed = list[tuple[str, object]]()
         for cell, was in zip(operation.cells, before, strict=True):
             now = self._world.look(cell)
             self._known[step.task, cell] = now
             if now != was:
                 self._changed[cell] = len(self.moments), was
-        self.moments.append(Moment(step, calls, noticed))
+                changed.append((cell.name, now))
+        self.moments.append(Moment(step, calls, noticed, tuple(changed)))
 
     def _noticed(self, task: str, operation: Operation[Any], outcome: Outcome) -> Iterator[int]:
         """The last changes of cells by others without which the operation would have come to something else."""

@@ -241,6 +241,16 @@ def test_a_flip_says_what_it_decides(tdpsim: Any, tmp_path: Path, monkeypatch: p
     assert "no assumption is named 'nonsense'" in tdpsim("table", "--flip", "nonsense").err
 
 
+def test_a_name_with_two_meanings_is_explained_twice(tdpsim: Any) -> None:
+    said = tdpsim("explain", "teardown")
+    assert "teardown (scenarios)" in said.out
+    assert "teardown (parameters)" in said.out
+    assert [one["kind"] for one in json.loads(tdpsim("explain", "teardown", "--json").out)] == [
+        "scenarios",
+        "parameters",
+    ]
+
+
 def test_docs_list_every_field_of_the_contract() -> None:
     text = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
     for field in EXPLORE_FIELDS | FINDING_FIELDS | ROW_FIELDS:

@@ -1,0 +1,55 @@
+"""What Perfetto opens: spans that nest, on a track a task and a track a lock and holder."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+
+import pytest
+
+from sim.engine.schedule import parse
+from sim.scenarios.library import recipe_named
+from sim.scenarios.witnesses import shipped
+from sim.view.perfetto import STEP, Event, perfetto
+from sim.view.slice import moments
+
+SCHEDULES = shipped()
+ROW_2 = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+
+
+def events(name: str) -> tuple[list[Event], int]:
+    schedule = parse(SCHEDULES[name].read_bytes())
+    _, seen = moments(schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without))
+    written = json.dumps(perfetto(schedule, seen))
+    return json.loads(written)["traceEvents"], len(seen)
+
+
+def tracks(found: list[Event]) -> dict[tuple[int, int], list[Event]]:
+    by: dict[tuple[int, int], list[Event]] = {}
+    for event in found:
+        if event["ph"] == "X":
+            by.setdefault((event["pid"], event["tid"]), []).append(event)
+    return by
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES)[::8])
+def test_spans_nest_and_every_step_is_one(name: str) -> None:
+    found, steps = events(name)
+    by = tracks(found)
+    for spans in by.values():
+        for one, two in combinations([(span["ts"], span["ts"] + span["dur"]) for span in spans], 2):
+            apart = one[1] <= two[0] or two[1] <= one[0]
+            assert apart or one[0] <= two[0] <= two[1] <= one[1] or two[0] <= one[0] <= one[1] <= two[1]
+    taken = [span for (process, _), spans in by.items() if process == 1 for span in spans if "saw" in span["args"]]
+    assert sorted(span["ts"] for span in taken) == [STEP * i for i in range(steps)]
+
+
+def test_locks_are_held_from_the_step_that_takes_them_to_the_one_that_gives_them_back() -> None:
+    found, steps = events(ROW_2)
+    names = {(e["pid"], e["tid"]): e["args"]["name"] for e in found if e["name"] == "thread_name"}
+    held = {names[track]: spans for track, spans in tracks(found).items() if track[0] == 2}
+    (tree,) = held["sept.tree v1"]
+    assert (tree["name"], tree["ts"], tree["ts"] + tree["dur"]) == ("TDH.VP.ENTER", 12 * STEP, steps * STEP)
+    (lock,) = held["mmu_lock v0"]
+    assert (lock["name"], lock["ts"]) == ("write", 13 * STEP)
+    assert [e["name"] for e in found if e["ph"] == "i"] == ["KVM_BUG_ON handle_changed_spte"]
