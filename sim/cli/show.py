@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from sim.cli.files import drifted, read_schedule, scenario_of
-from sim.cli.options import Patch, console, print_json, relative
+from sim.cli.options import Color, Patch, console, is_ascii, print_json, relative
 from sim.cli.replay import File, Loose
 from sim.engine.replay import Drift
+from sim.engine.world import Run
 from sim.scenarios.patch import load_patch
+from sim.scenarios.recipe import UsageError
 from sim.view.commit import commit
 from sim.view.perfetto import perfetto
 from sim.view.slice import moments
 from sim.view.svg import html, svg
-from sim.view.timeline import timeline
+from sim.view.timeline import ASCII, Cut, Marks, timeline
 
 
 def show_command(
@@ -30,6 +33,11 @@ def show_command(
             help="Every step; a diagram for a mail, of what the finding hangs on; a picture; JSON for ui.perfetto.dev"
         ),
     ] = "timeline",
+    steps: Annotated[str | None, Parameter(help="Of the timeline, steps A:B")] = None,
+    task: Annotated[
+        tuple[str, ...], Parameter(negative=(), show_default=False, help="Of the timeline, this task's lane")
+    ] = (),
+    color: Color = "auto",
     width: Annotated[int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")] = None,
 ) -> int:
     """Draw a recorded schedule: time downwards, a lane a task."""
@@ -50,5 +58,22 @@ def show_command(
     if format == "perfetto":
         print_json(perfetto(schedule, seen))
         return 0
-    print(timeline(schedule, run, seen, width or console().width), end="")
+    screen = console(color)
+    marks = ASCII if is_ascii(screen) else Marks()
+    for line in timeline(schedule, run, seen, width or screen.width, marks=marks, cut=_cut(steps, tuple(task), run)):
+        screen.print(line, soft_wrap=True)
     return 0
+
+
+def _cut(steps: str | None, tasks: tuple[str, ...], run: Run) -> Cut:
+    """Raises UsageError for steps or tasks that the run has not."""
+    names = [one.name for one in run.scenario.tasks]
+    for name in tasks:
+        if name not in names:
+            raise UsageError(f"no task is named {name}; there are {', '.join(names)}")
+    if steps is None:
+        return Cut(tasks=tasks)
+    match = re.fullmatch(r"(\d*):(\d*)", steps)
+    if match is None:
+        raise UsageError(f"--steps takes A:B, such as 10:20, got {steps!r}")
+    return Cut(int(match[1] or 1), int(match[2]) if match[2] else None, tasks)

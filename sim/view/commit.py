@@ -15,6 +15,7 @@ from sim.engine.operations import Finding
 from sim.engine.schedule import Schedule
 from sim.engine.world import Run
 from sim.view.slice import Moment, hangs_on
+from sim.view.words import fitted
 
 WIDTH = 75
 _MARGIN = 2
@@ -79,17 +80,12 @@ def _columns(tasks: list[str], seen: tuple[Moment, ...], kept: list[int], width:
         inner = moment.calls[-_NESTED:]
         if within.get(moment.step.task) != inner:
             for depth, call in enumerate(inner):
-                yield from _fitting(f"{call}()", left + "  " * depth, width - 2 * depth - 1)
+                yield left + "  " * depth + fitted(f"{call}()", width - 2 * depth - 1)
         within[moment.step.task] = inner
         mark = f"({_letter(count)}) "
         text = textwrap.wrap(_said(moment), width - len(mark) - 3, break_on_hyphens=False, subsequent_indent="  ")
         for i, line in enumerate(text):
             yield left + "  " + (mark if i == 0 else " " * len(mark)) + line
-
-
-def _fitting(call: str, left: str, width: int) -> Iterator[str]:
-    """A function's name in one line, cut in the middle where it is too long."""
-    yield left + (call if len(call) <= width else f"{call[: width // 2 - 2]}...{call[-(width - width // 2 - 1) :]}")
 
 
 def _listed(seen: tuple[Moment, ...], kept: list[int]) -> Iterator[str]:

@@ -31,7 +31,9 @@ def perfetto(schedule: Schedule, seen: tuple[Moment, ...]) -> dict[str, Any]:
     for number, name in enumerate(names):
         events += _of_task(number, [(i, moment) for i, moment in enumerate(seen) if moment.step.task == name])
     for hold in held:
-        events.append(_span(hold.how, _LOCKS, tracks.index((hold.lock, hold.task)), hold.begin, hold.end + 1))
+        events.append(
+            _span(hold.how, _LOCKS, tracks.index((hold.lock, hold.task)), hold.begin, min(hold.end + 1, len(seen)))
+        )
     return {"traceEvents": events, "otherData": {"scenario": schedule.scenario, "model": schedule.model}}
 
 

@@ -13,9 +13,8 @@ import attrs
 
 from sim.engine.schedule import Schedule
 from sim.engine.world import Run
-from sim.kvm.spte import Spte
 from sim.view.commit import consequence
-from sim.view.locks import Hold, holds
+from sim.view.locks import frozen, holds, slots
 from sim.view.slice import Moment
 
 _ROW, _CHAR, _NUMBER, _BAR, _GAP, _TOP = 18, 7.3, 34, 5, 2, 58
@@ -53,29 +52,17 @@ def _rows(seen: tuple[Moment, ...]) -> Iterator[_Row]:
         yield _Row(task, f"  {moment.step.point}{saw}", "b" if turned_away else "", number)
 
 
-def _frozen(seen: tuple[Moment, ...]) -> Iterator[tuple[str, int, int]]:
-    """In whose lane, from which step and to which an SPTE was FROZEN."""
-    since: dict[str, tuple[str, int]] = {}
-    for number, moment in enumerate(seen):
-        for cell, value in moment.changed:
-            if isinstance(value, Spte) and value.is_frozen:
-                since[cell] = moment.step.task, number
-            elif cell in since:
-                yield (*since.pop(cell), number)
-    for task, begin in since.values():
-        yield task, begin, len(seen) - 1
-
-
 class _Layout:
     """Where everything is: lanes from left to right, rows from top to bottom."""
 
     def __init__(self, run: Run, seen: tuple[Moment, ...]) -> None:
         self.rows = list(_rows(seen))
         self.tasks = [task.name for task in run.scenario.tasks if any(row.task == task.name for row in self.rows)]
-        self.locks = {task: list(_slots(hold for hold in holds(seen) if hold.task == task)) for task in self.tasks}
-        self.frozen = list(_frozen(seen))
+        self.locks = {task: list(slots(hold for hold in holds(seen) if hold.task == task)) for task in self.tasks}
+        self.frozen = list(frozen(seen))
         self._first = {row.number: i for i, row in reversed(list(enumerate(self.rows)))}
         self._last = {row.number: i for i, row in enumerate(self.rows)}
+        self._last[len(seen)] = len(self.rows) - 1
         self.left: dict[str, float] = {}
         self.width = float(_NUMBER)
         for task in self.tasks:
@@ -144,15 +131,6 @@ def _texts(layout: _Layout) -> Iterator[str]:
 
 def _text(x: float, y: float, text: str, kind: str) -> str:
     return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" xml:space="preserve">{escape(text)}</text>'
-
-
-def _slots(held: Iterator[Hold]) -> Iterator[tuple[int, Hold]]:
-    """A place side by side for each bar."""
-    free: list[int] = []
-    for hold in sorted(held, key=lambda hold: (hold.begin, -hold.end)):
-        slot = next((i for i, end in enumerate(free) if end < hold.begin), len(free))
-        free[slot : slot + 1] = [hold.end]
-        yield slot, hold
 
 
 def html(schedule: Schedule, run: Run, seen: tuple[Moment, ...]) -> str:

@@ -1,32 +1,77 @@
-"""A run as text: time downwards, a lane a task, kernel and module functions where they are entered."""
+"""A run as text: time downwards, a lane a task, kernel and module functions where they are entered.
+
+At a lane's edge a bar for each lock that its task holds, thin where others may hold it too, and a shade while an SPTE
+is FROZEN. Where lanes do not fit side by side, a line says whose step it is.
+"""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
+
+import attrs
+from rich.text import Text
 
 from sim.engine.schedule import Schedule
 from sim.engine.world import Run, Step
+from sim.view.locks import Hold, frozen, holds, slots
 from sim.view.report import going_round_lines
 from sim.view.slice import Moment
+from sim.view.words import fitted
 
 _NARROWEST_LANE = 30
+_TURNED_AWAY, _FUNCTION, _HEAD = "red", "dim", "bold"
 
 
-def timeline(schedule: Schedule, run: Run, seen: tuple[Moment, ...], width: int) -> str:
-    """The text, at most `width` columns where lanes fit side by side; else with the task's name before each step."""
-    names = [task.name for task in run.scenario.tasks if any(m.step.task == task.name for m in seen)]
+@attrs.frozen
+class Marks:
+    """What a lock held with others, one held alone, and a frozen SPTE are drawn with."""
+
+    shared: str = "\N{BOX DRAWINGS LIGHT VERTICAL}"
+    exclusive: str = "\N{BOX DRAWINGS HEAVY VERTICAL}"
+    frozen: str = "\N{LIGHT SHADE}"
+
+
+ASCII = Marks("|", "#", ":")
+
+
+@attrs.frozen
+class Cut:
+    """Which part of a run to draw: steps from one to another, by number from 1 on, and of which tasks."""
+
+    first: int = 1
+    last: int | None = None
+    tasks: tuple[str, ...] = ()
+
+    def has(self, number: int, task: str) -> bool:
+        inside = self.first <= number and (self.last is None or number <= self.last)
+        return inside and (not self.tasks or task in self.tasks)
+
+
+WHOLE = Cut()
+
+
+def timeline(
+    schedule: Schedule, run: Run, seen: tuple[Moment, ...], width: int, *, marks: Marks | None = None, cut: Cut = WHOLE
+) -> list[Text]:
+    """The lines, at most `width` columns where lanes fit side by side."""
+    shown = [(number, moment) for number, moment in enumerate(seen, 1) if cut.has(number, moment.step.task)]
+    names = [task.name for task in run.scenario.tasks if any(m.step.task == task.name for _, m in shown)]
     digits = len(str(len(seen)))
     lane = (width - digits - 2) // max(1, len(names))
-    lines = [f"{schedule.scenario}  {schedule.model}", ""]
+    lines = [Text(f"{schedule.scenario}  {schedule.model}", _HEAD), Text()]
     if lane >= _NARROWEST_LANE:
-        lines += _lanes(names, seen, digits, lane)
+        lines += _Lanes(names, seen, digits, lane, marks or Marks()).lines(shown)
     else:
-        lines += _list(names, seen, digits, width)
-    lines += ["", *(f"==> {finding.kind} in {finding.where}" for finding in run.findings)]
-    if not run.findings:
-        lines.append("==> clean")
-    lines += going_round_lines(run)
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+        lines += _list(names, shown, digits, width)
+    lines.append(Text())
+    outcome = [f"==> {finding.kind} in {finding.where}" for finding in run.findings] or ["==> clean"]
+    for text in (*outcome, *going_round_lines(run)):
+        wrapped = textwrap.wrap(text, width, subsequent_indent="    ")
+        lines += [Text(line, _TURNED_AWAY if run.findings and text in outcome else "") for line in wrapped]
+    for line in lines:
+        line.rstrip()
+    return lines
 
 
 def _entered(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,32 +88,68 @@ def _said(step: Step) -> str:
     return f"{step.point}{saw}{mark}"
 
 
-def _lanes(names: list[str], seen: tuple[Moment, ...], digits: int, lane: int) -> list[str]:
-    head = " " * (digits + 2)
-    lines = [
-        head + "".join(f"{name:<{lane}}" for name in names),
-        head + "".join(f"{'=' * len(name):<{lane}}" for name in names),
-    ]
-    stacks: dict[str, tuple[str, ...]] = {}
-    for number, moment in enumerate(seen, 1):
-        task = moment.step.task
-        left = lane * names.index(task)
-        entered = _entered(stacks.get(task, ()), moment.calls)
-        stacks[task] = moment.calls
-        said = textwrap.wrap(_said(moment.step), lane - 3, subsequent_indent="  ", break_on_hyphens=False)
-        lines += [head + " " * left + f"{name}()" for name in entered]
-        lines += [
-            (f"{number:>{digits}}  " if i == 0 else head) + " " * left + "  " + text for i, text in enumerate(said)
-        ]
-    return lines
+def _style(step: Step) -> str:
+    return _TURNED_AWAY if step.finding or step.saw.startswith("busy") else ""
 
 
-def _list(names: list[str], seen: tuple[Moment, ...], digits: int, width: int) -> list[str]:
+class _Lanes:
+    """Lanes side by side, each with the locks of its task at its edge."""
+
+    def __init__(self, names: list[str], seen: tuple[Moment, ...], digits: int, lane: int, marks: Marks) -> None:
+        self._names, self._digits, self._lane, self._marks = names, digits, lane, marks
+        self._locks = {name: list(slots(hold for hold in holds(seen) if hold.task == name)) for name in names}
+        self._frozen = [(task, begin + 1, end + 1) for task, begin, end in frozen(seen)]
+        room = max(0, lane - _NARROWEST_LANE - 2)
+        self._bars = {name: min(room, 1 + max((slot for slot, _ in self._locks[name]), default=-1)) for name in names}
+
+    def lines(self, shown: list[tuple[int, Moment]]) -> Iterator[Text]:
+        yield self._line(None, {name: (name, _HEAD) for name in self._names}, 0)
+        yield self._line(None, {name: ("=" * len(name), "") for name in self._names}, 0)
+        stacks: dict[str, tuple[str, ...]] = {}
+        for number, moment in shown:
+            task = moment.step.task
+            for name in _entered(stacks.get(task, ()), moment.calls):
+                said_of = fitted(f"{name}()", self._lane - self._gutter(task) - 1)
+                yield self._line(None, {task: (said_of, _FUNCTION)}, number - 1)
+            stacks[task] = moment.calls
+            room = self._lane - self._gutter(task) - 3
+            said = textwrap.wrap(_said(moment.step), room, subsequent_indent="  ", break_on_hyphens=False)
+            for i, text in enumerate(said):
+                yield self._line(None if i else number, {task: (f"  {text}", _style(moment.step))}, number)
+
+    def _gutter(self, task: str) -> int:
+        return self._bars[task] + 2 if self._bars[task] else 0
+
+    def _line(self, number: int | None, said: dict[str, tuple[str, str]], at: int) -> Text:
+        """One line; `at` is the step at which bars are drawn."""
+        line = Text(f"{number:>{self._digits}}  " if number else " " * (self._digits + 2))
+        for name in self._names:
+            text, style = said.get(name, ("", ""))
+            line.append_text(self._edge(name, at))
+            line.append(f"{text:<{self._lane - self._gutter(name)}}", style)
+        return line
+
+    def _edge(self, name: str, at: int) -> Text:
+        edge = Text()
+        for slot in range(self._bars[name]):
+            edge.append(*self._bar([hold for where, hold in self._locks[name] if where == slot], at))
+        if self._bars[name]:
+            cold = any(task == name and begin <= at < end for task, begin, end in self._frozen)
+            edge.append(self._marks.frozen if cold else " ", "cyan").append(" ")
+        return edge
+
+    def _bar(self, held: list[Hold], at: int) -> tuple[str, str]:
+        for hold in held:
+            if hold.begin < at <= hold.end:
+                return (self._marks.shared, "blue") if hold.is_shared else (self._marks.exclusive, "yellow")
+        return " ", ""
+
+
+def _list(names: list[str], shown: list[tuple[int, Moment]], digits: int, width: int) -> Iterator[Text]:
     task = max(map(len, names), default=0)
-    lines = []
     indent = " " * (digits + task + 4)
-    for number, moment in enumerate(seen, 1):
+    for number, moment in shown:
         where = f"{moment.calls[-1]}: " if moment.calls else ""
         text = f"{number:>{digits}}  {moment.step.task:<{task}}  {where}{_said(moment.step)}"
-        lines += textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False)
-    return lines
+        for line in textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False):
+            yield Text(line, _style(moment.step))

@@ -298,6 +298,22 @@ def test_show_draws_lanes_where_they_fit(tdpsim: Any) -> None:
     assert max(map(len, narrow.splitlines())) <= 50
 
 
+def test_show_cuts_and_says_what_it_cannot_cut(tdpsim: Any) -> None:
+    part = tdpsim("show", ROW_2, "--steps", "13:14", "--width", "100").out
+    assert "sept.tree.try_exclusive" in part
+    assert "epoch.sample" not in part
+    assert "mmu_lock" not in tdpsim("show", ROW_2, "--task", "v1", "--width", "100").out
+    assert "no task is named v9; there are v0, v1, v2" in tdpsim("show", ROW_2, "--task", "v9").complaint
+    assert "--steps takes A:B" in tdpsim("show", ROW_2, "--steps", "7").complaint
+
+
+@pytest.mark.parametrize("format", ["commit", "svg", "html", "perfetto"])
+def test_show_in_every_format(tdpsim: Any, format: str) -> None:
+    said = tdpsim("show", ROW_2, "--format", format)
+    assert said.status == 0
+    assert "KVM_BUG_ON" in said.out
+
+
 def test_replaying_a_mail_that_quotes_it_twice(tdpsim: Any, tmp_path: Path) -> None:
     quoted = "\r\n".join("> > " + line for line in ROW_2.read_text(encoding="utf-8").splitlines())
     mail = tmp_path / "mail"

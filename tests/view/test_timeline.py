@@ -1,0 +1,78 @@
+"""The timeline: every step once, inside its lane, with bars where locks are held."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from rich.text import Text
+
+from sim.engine.schedule import parse
+from sim.scenarios.library import recipe_named
+from sim.scenarios.witnesses import shipped
+from sim.view.locks import frozen, holds
+from sim.view.slice import Moment, moments
+from sim.view.timeline import ASCII, Cut, Marks, timeline
+
+SCHEDULES = shipped()
+ROW_2 = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+FROZEN = "np-to-leaf-shared.series+1.5.01.without-restore.divergence.mirror-is-sept.toml"
+
+
+def drawn(name: str, width: int, **how: Any) -> tuple[list[Text], tuple[Moment, ...]]:
+    schedule = parse(SCHEDULES[name].read_bytes())
+    run, seen = moments(schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without))
+    return timeline(schedule, run, seen, width, **how), seen
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("name", sorted(SCHEDULES)[::3])
+def test_nothing_is_too_wide_and_every_step_is_there(name: str, width: int) -> None:
+    for marks in (Marks(), ASCII):
+        lines, seen = drawn(name, width, marks=marks)
+        plain = [line.plain for line in lines]
+        assert max(map(len, plain)) <= width
+        assert all(line.isascii() for line in plain) == (marks is ASCII) or width < 100
+        numbers = [int(match[1]) for line in plain if (match := re.match(r" *(\d+)  ", line))]
+        assert numbers == list(range(1, len(seen) + 1))
+
+
+def test_bars_say_who_holds_what() -> None:
+    """As `tdpsim show --steps 13:16` has it where there is no Unicode."""
+    lines, _ = drawn(ROW_2, 80, marks=ASCII, cut=Cut(13, 16))
+    text = "\n".join(line.plain for line in lines)
+    assert re.search(r"^13 +\|\|\|# +sept.tree.try_exclusive -> ok$", text, re.MULTILINE)
+    assert re.search(r"^14  # +mmu_lock.write_lock -> LOCKED +\|\|\|#$", text, re.MULTILINE)
+    assert not re.search(r"^1[127]  ", text, re.MULTILINE)
+
+
+def test_a_frozen_spte_is_a_shade_from_the_freeze_to_the_store_that_ends_it() -> None:
+    lines, seen = drawn(FROZEN, 120, marks=ASCII)
+    (window,) = frozen(seen)
+    task, begin, end = window
+    assert (task, seen[begin].step.point, end) == ("v0", "spte[A].cmpxchg", len(seen))
+    shaded = [line.plain for line in lines if re.match(r"^(\d+ |  ) .*:", line.plain[:10])]
+    assert len(shaded) >= end - begin
+
+
+def test_locks_are_given_back_by_who_took_them() -> None:
+    for name in sorted(SCHEDULES)[::9]:
+        _, seen = drawn(name, 80)
+        for hold in holds(seen):
+            assert seen[hold.begin].step.task == hold.task
+            assert hold.begin < hold.end
+            assert hold.end == len(seen) or seen[hold.end].step.task == hold.task
+
+
+def test_a_lane_can_be_looked_at_alone() -> None:
+    lines, seen = drawn(ROW_2, 80, cut=Cut(tasks=("v1",)))
+    numbers = [int(match[1]) for line in lines if (match := re.match(r" *(\d+)  ", line.plain))]
+    assert numbers == [i for i, moment in enumerate(seen, 1) if moment.step.task == "v1"]
+
+
+def test_who_is_turned_away_is_red() -> None:
+    lines, _ = drawn(ROW_2, 120)
+    red = [line.plain for line in lines if any(span.style == "red" for span in line.spans) or line.style == "red"]
+    assert ["busy" in line or "KVM_BUG_ON" in line or "TDH.VP.ENTER" in line for line in red] == [True] * len(red)
+    assert len(red) >= 3
