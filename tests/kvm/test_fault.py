@@ -107,3 +107,22 @@ def test_the_local_retry_keeps_the_zero_step_list_empty(without: tuple[str, ...]
     nobody = Property("no-stepping", "armed", lambda look: look(tree).exclusive is None)
     found = explore(Scenario("arming", (Task("v1", kvm.vcpu_run(vcpu, Tdvps())),), (nobody,))).found
     assert [str(one.finding) for one in found] == (["armed no-stepping", "livelock v1"] if armed else [])
+
+
+def test_a_listed_page_that_stays_pending_keeps_its_vcpu_out_until_another_accepts_it() -> None:
+    """v1 touches what it has on its list, PENDING: only v2's ACCEPT lets it in."""
+    kvm = machine(
+        Series,
+        Module_1_5_01,
+        sept={"A": SeptState.PENDING},
+        programs={"v1": ((TOUCH, "A"),), "v2": ((ACCEPT, "A"),)},
+        others=(),
+    )
+    armed = Tdvps(0, 0, STEPPING_EPF_THRESHOLD, ("A",))
+    v1, v2 = kvm.vcpus
+    alone = explore(Scenario("alone", (Task("v1", kvm.vcpu_run(v1, armed)),), AtRest(kvm).properties()))
+    assert [str(one.finding) for one in alone.found] == ["livelock v1"]
+    tasks = (Task("v1", kvm.vcpu_run(v1, armed)), Task("v2", kvm.vcpu_run(v2, Tdvps())))
+    both = explore(Scenario("both", tasks, AtRest(kvm).properties()), finals=True)
+    assert both.clean
+    assert {final["sept[A]"].removesuffix(" TDHP") for final in both.final_states} == {"MAPPED pfn 1"}

@@ -6,9 +6,16 @@ from itertools import pairwise
 
 import pytest
 
-from sim.scenarios.contention import LEAFS, Meeting, Relation, meetings
+from sim.engine.cells import Cell
+from sim.engine.scenario import Scenario, Task
+from sim.scenarios.contention import LEAFS, ONE, TWO, Meeting, Relation, meetings, note
+from sim.search.explore import explore
+from sim.tdx.lp import irq
 from sim.tdx.releases import RELEASES, Module_1_5_01, Module_1_5_28
-from sim.tdx.vp_enter import VpEnter
+from sim.tdx.sept import SeptEntry
+from sim.tdx.td import Td
+from sim.tdx.vp_enter import Guest, VpEnter
+from sim.tdx.zero_step import Tdvps
 from sim.view.contention import contention_lines
 
 S, X = "shared", "exclusive"
@@ -146,3 +153,19 @@ def test_the_matrix_fits_a_terminal_and_says_where_modules_differ() -> None:
     assert max(map(len, lines[3:])) <= 79
     assert "  TDH.MEM.PAGE.AUG beside TDH.VP.ENTER zero-step: . and not T" in lines
     assert all(before != after for before, after in pairwise(lines) if before)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_two_entries_of_one_vcpu_share_its_tdvpr(release: type[VpEnter]) -> None:
+    """Exclusive in a report of September 2024 on 1.5.05, shared in the source of 1.5.01: docs/fidelity.md."""
+    module = release(Td.build({"A": SeptEntry()}, 1, ("v1", "another"), (ONE, TWO)))
+    said = tuple(Cell(name, "", _Any()) for name in (ONE, TWO))
+    calls = [module.tdh_vp_enter(Guest("v1", (), irq(f"{cell.name}.lp")), Tdvps()) for cell in said]
+    tasks = tuple(Task(cell.name, note(cell, call)) for cell, call in zip(said, calls, strict=True))
+    finals = explore(Scenario("one vCPU", tasks), liveness=False, finals=True).final_states
+    assert not any("RCX" in final[cell.name] for final in finals for cell in said)
+
+
+class _Any:
+    def __contains__(self, value: object) -> bool:
+        return True
