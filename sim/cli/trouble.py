@@ -9,7 +9,7 @@ from sim.cli.files import FileTrouble
 from sim.cli.status import Status
 from sim.engine.errors import EngineError
 from sim.scenarios.recipe import UsageError
-from sim.search.result import CheckpointError, CountError
+from sim.search.result import CheckpointError, CountError, WorkerError
 
 
 def explain(error: Exception) -> tuple[Status, str]:
@@ -22,6 +22,8 @@ def explain(error: Exception) -> tuple[Status, str]:
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return Status.USAGE, f"{name}{error.strerror or error}"
+        case WorkerError():
+            return Status.UNDECIDED, str(error)
         case MemoryError():
             return Status.UNDECIDED, "out of memory: undecided"
     if os.environ.get("TDPSIM_TRACEBACK"):

@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -21,6 +22,7 @@ from cattrs.preconf.json import make_converter
 
 from sim.scenarios.model import program_digest
 from sim.scenarios.table import Cell, Question, derive
+from sim.search.result import WorkerError
 
 
 def cache_directory() -> Path:
@@ -99,6 +101,9 @@ def _derived(missing: list[Question], jobs: int) -> Iterator[tuple[Question, Cel
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool:
+            message = "a process that derived cells was killed (out of memory?); what it had derived is kept"
+            raise WorkerError(f"{message}: call again, or with --jobs 1") from None
         except BaseException:
             for process in list((pool._processes or {}).values()):  # noqa: SLF001 - they do not hear of Ctrl-C
                 process.kill()

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import site
 import subprocess
 import sys
@@ -229,6 +230,20 @@ def test_the_table_fits_80_columns(tdpsim: Any, cache: Path, monkeypatch: pytest
     assert row_2.split()[:10] == ["2", "NP", "leaf", "N", "Y", "N", "N", "a", "b", "65,409"]
     assert max(len(line) for line in lines) <= 80
     assert not [line for line in lines if line.endswith("…")]
+
+
+def die(_question: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_is_one_line(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("sim.scenarios.derived.derive", die)
+    monkeypatch.setattr("sim.scenarios.table.ROWS", ROWS[:2])
+    said = tdpsim("table", "--jobs", "2")
+    assert said.status == 4
+    assert "was killed" in said.complaint
+    assert "--jobs 1" in said.complaint
 
 
 def test_a_flip_says_what_it_decides(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
