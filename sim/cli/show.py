@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -14,6 +15,7 @@ from sim.engine.replay import Drift
 from sim.engine.world import Run
 from sim.scenarios.patch import load_patch
 from sim.scenarios.recipe import UsageError
+from sim.search.result import Counting
 from sim.view.commit import commit
 from sim.view.perfetto import perfetto
 from sim.view.slice import moments
@@ -37,6 +39,10 @@ def show_command(
     task: Annotated[
         tuple[str, ...], Parameter(negative=(), show_default=False, help="Of the timeline, this task's lane")
     ] = (),
+    odds: Annotated[
+        bool,
+        Parameter(negative=(), show_default=False, help="Before each step, the odds that a random walk finds this"),
+    ] = False,
     color: Color = "auto",
     width: Annotated[int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")] = None,
 ) -> int:
@@ -60,9 +66,19 @@ def show_command(
         return 0
     screen = console(color)
     marks = ASCII if is_ascii(screen) else Marks()
-    for line in timeline(schedule, run, seen, width or screen.width, marks=marks, cut=_cut(steps, tuple(task), run)):
+    cut = _cut(steps, tuple(task), run)
+    known = _odds(run) if odds else ()
+    for line in timeline(schedule, run, seen, width or screen.width, marks=marks, cut=cut, odds=known):
         screen.print(line, soft_wrap=True)
     return 0
+
+
+def _odds(run: Run) -> tuple[Fraction, ...]:
+    from sim.search.counting.chances import chances  # noqa: PLC0415 - a timeline without odds needs no numpy
+
+    if not run.findings or run.lasso is not None:
+        raise UsageError("--odds are those of a finding, and this run shows none that is a moment")
+    return chances(run, run.findings[-1], Counting())
 
 
 def _cut(steps: str | None, tasks: tuple[str, ...], run: Run) -> Cut:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from fractions import Fraction
 
 import attrs
 from rich.text import Text
@@ -15,6 +16,7 @@ from rich.text import Text
 from sim.engine.schedule import Schedule
 from sim.engine.world import Run, Step
 from sim.view.locks import Hold, frozen, holds, slots
+from sim.view.numbers import probability
 from sim.view.report import going_round_lines
 from sim.view.slice import Moment
 from sim.view.words import fitted
@@ -52,18 +54,28 @@ WHOLE = Cut()
 
 
 def timeline(
-    schedule: Schedule, run: Run, seen: tuple[Moment, ...], width: int, *, marks: Marks | None = None, cut: Cut = WHOLE
+    schedule: Schedule,
+    run: Run,
+    seen: tuple[Moment, ...],
+    width: int,
+    *,
+    marks: Marks | None = None,
+    cut: Cut = WHOLE,
+    odds: tuple[Fraction, ...] = (),
 ) -> list[Text]:
-    """The lines, at most `width` columns where lanes fit side by side."""
+    """The lines, at most `width` columns where lanes fit side by side; with the `odds` before each step, if given."""
     shown = [(number, moment) for number, moment in enumerate(seen, 1) if cut.has(number, moment.step.task)]
     names = [task.name for task in run.scenario.tasks if any(m.step.task == task.name for _, m in shown)]
-    digits = len(str(len(seen)))
+    beside, digits = [probability(chance) for chance in odds], len(str(len(seen)))
+    longest = max(map(len, beside), default=0)
+    count = {i: f"{i:>{digits}}  {text:>{longest}}" for i, text in enumerate(beside, 1)}
+    digits += 2 + longest if beside else 0
     lane = (width - digits - 2) // max(1, len(names))
     lines = [Text(f"{schedule.scenario}  {schedule.model}", _HEAD), Text()]
     if lane >= _NARROWEST_LANE:
-        lines += _Lanes(names, seen, digits, lane, marks or Marks()).lines(shown)
+        lines += _Lanes(names, seen, digits, lane, marks or Marks(), count).lines(shown)
     else:
-        lines += _list(names, shown, digits, width)
+        lines += _list(names, shown, digits, width, count)
     lines.append(Text())
     outcome = [f"==> {finding.kind} in {finding.where}" for finding in run.findings] or ["==> clean"]
     for text in (*outcome, *going_round_lines(run)):
@@ -95,8 +107,16 @@ def _style(step: Step) -> str:
 class _Lanes:
     """Lanes side by side, each with the locks of its task at its edge."""
 
-    def __init__(self, names: list[str], seen: tuple[Moment, ...], digits: int, lane: int, marks: Marks) -> None:
-        self._names, self._digits, self._lane, self._marks = names, digits, lane, marks
+    def __init__(
+        self,
+        names: list[str],
+        seen: tuple[Moment, ...],
+        digits: int,
+        lane: int,
+        marks: Marks,
+        count: dict[int, str],
+    ) -> None:
+        self._names, self._digits, self._lane, self._marks, self._count = names, digits, lane, marks, count
         self._locks = {name: list(slots(hold for hold in holds(seen) if hold.task == name)) for name in names}
         self._frozen = [(task, begin + 1, end + 1) for task, begin, end in frozen(seen)]
         room = max(0, lane - _NARROWEST_LANE - 2)
@@ -122,7 +142,8 @@ class _Lanes:
 
     def _line(self, number: int | None, said: dict[str, tuple[str, str]], at: int) -> Text:
         """One line; `at` is the step at which bars are drawn."""
-        line = Text(f"{number:>{self._digits}}  " if number else " " * (self._digits + 2))
+        said_before = "" if number is None else self._count.get(number, str(number))
+        line = Text(f"{said_before:>{self._digits}}  ")
         for name in self._names:
             text, style = said.get(name, ("", ""))
             line.append_text(self._edge(name, at))
@@ -145,11 +166,13 @@ class _Lanes:
         return " ", ""
 
 
-def _list(names: list[str], shown: list[tuple[int, Moment]], digits: int, width: int) -> Iterator[Text]:
+def _list(
+    names: list[str], shown: list[tuple[int, Moment]], digits: int, width: int, count: dict[int, str]
+) -> Iterator[Text]:
     task = max(map(len, names), default=0)
     indent = " " * (digits + task + 4)
     for number, moment in shown:
         where = f"{moment.calls[-1]}: " if moment.calls else ""
-        text = f"{number:>{digits}}  {moment.step.task:<{task}}  {where}{_said(moment.step)}"
+        text = f"{count.get(number, str(number)):>{digits}}  {moment.step.task:<{task}}  {where}{_said(moment.step)}"
         for line in textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False):
             yield Text(line, _style(moment.step))

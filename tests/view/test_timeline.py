@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 from rich.text import Text
 
+from sim.engine.operations import Finding
 from sim.engine.schedule import parse
 from sim.scenarios.library import recipe_named
 from sim.scenarios.witnesses import shipped
+from sim.search.counting.chances import chances
+from sim.search.explore import explore
+from sim.search.result import CountError, Counting
 from sim.view.locks import frozen, holds
 from sim.view.slice import Moment, moments
 from sim.view.timeline import ASCII, Cut, Marks, timeline
@@ -76,3 +80,26 @@ def test_who_is_turned_away_is_red() -> None:
     red = [line.plain for line in lines if any(span.style == "red" for span in line.spans) or line.style == "red"]
     assert ["busy" in line or "KVM_BUG_ON" in line or "TDH.VP.ENTER" in line for line in red] == [True] * len(red)
     assert len(red) >= 3
+
+
+def test_odds_are_those_of_the_exploration() -> None:
+    """What `explore` says along a witness is what `show --odds` says before each of its steps."""
+    recipe = recipe_named("np-to-leaf-exclusive")
+    (found, *_) = explore(recipe.scenario({}), counting=Counting()).found
+    assert found.reach is not None
+    odds = chances(found.witness, found.finding, Counting())
+    assert odds == found.reach.along
+    assert odds[0] == found.reach.odds
+    assert odds[-1] == 1
+    lines, _ = drawn(ROW_2, 120, odds=odds)
+    assert any(re.match(r"^17 +93/256 ", line.plain) for line in lines)
+    assert max(len(line.plain) for line in lines) <= 120
+
+
+def test_there_are_no_odds_where_it_is_too_much_to_count() -> None:
+    recipe = recipe_named("np-to-leaf-exclusive")
+    (found, *_) = explore(recipe.scenario({})).found
+    with pytest.raises(CountError, match="more than 1,000 states"):
+        chances(found.witness, found.finding, Counting(states=1000))
+    with pytest.raises(CountError, match="nothing that is counted comes by"):
+        chances(found.witness, Finding("WARN", "nowhere"), Counting())

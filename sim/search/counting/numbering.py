@@ -59,6 +59,16 @@ class _Layer:
         return range(int(self.first[position]), int(self.first[position + 1]))
 
 
+def picks_of(product: Product, run: Run) -> Picks:
+    """The choices of a run: of several values that look alike, the first one."""
+    state, picks = 0, list[tuple[str, int]]()
+    for step in run.steps:
+        outcome = [outcome.result for outcome in product.outcomes(step.task, state)].index(step.result)
+        picks.append((step.task, outcome))
+        state += product.answer(step.task, state)[outcome][0]
+    return Picks(tuple(picks))
+
+
 class Numbering:
     """The numbers of all interleavings of a scenario, which is explored to its end first."""
 
@@ -109,18 +119,9 @@ class Numbering:
 
     def of(self, run: Run) -> tuple[int, bool]:
         """The number of a run, and whether it ends there: else it is that of the first one that begins so."""
-        picks = self.picks_of(run)
+        picks = picks_of(self._frontier.product, run)
         number = self.number(picks)
         return number, self.picks(number) == picks
-
-    def picks_of(self, run: Run) -> Picks:
-        """The choices of a run: of several values that look alike, the first one."""
-        product, state, picks = self._frontier.product, 0, list[tuple[str, int]]()
-        for step in run.steps:
-            outcome = [outcome.result for outcome in product.outcomes(step.task, state)].index(step.result)
-            picks.append((step.task, outcome))
-            state += product.answer(step.task, state)[outcome][0]
-        return Picks(tuple(picks))
 
     def _at(self, way: list[int], height: int) -> int:
         """The position in a layer that the step before leads to."""
