@@ -210,7 +210,7 @@ def page(known: dict[str, Cell]) -> str:
             *tables(known),
             "## Differs from the mail\n",
             *differences(known),
-            "\n## Where the module changes an answer\n",
+            "\n## Where the module or the order changes an answer\n",
             *(item(text) for text in sentences([c for c in known.values() if not c.flipped and c.order in ORDERS])),
             "\n## A witness per hit\n",
             *witnesses(known),

@@ -118,7 +118,7 @@ def _print(screen: Console, cells: Sequence[Cell]) -> None:
         screen.print(note, markup=False)
     said = list(sentences(cells))
     if said:
-        screen.print("\nwhere the module changes an answer:", style="bold")
+        screen.print("\nwhere the module or the order changes an answer:", style="bold")
         for text in said:
             screen.print(f"  {text}", markup=False)
     screen.print("\nassumed, where the mail leaves it open; --flip shows what each decides:", style="bold")

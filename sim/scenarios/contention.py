@@ -84,6 +84,7 @@ LEAFS = (
     Leaf("TDH.MEM.RANGE.UNBLOCK", lambda m, _, on: m.tdh_mem_range_unblock(on.gfn), 0, (S.BLOCKED,)),
     Leaf("TDH.MEM.TRACK", lambda m, _task, _on: m.tdh_mem_track()),
     Leaf("TDH.PHYMEM.PAGE.WBINVD", lambda m, _, on: m.tdh_phymem_page_wbinvd(on.pfn), page=True),
+    Leaf("TDH.PHYMEM.PAGE.RECLAIM", lambda m, _, on: m.tdh_phymem_page_reclaim(on.pfn), page=True),
     Leaf("TDH.VP.ENTER", _enter()),
     Leaf("TDH.VP.ENTER zero-step", _enter("A")),
     Leaf("TDG.MEM.PAGE.ACCEPT", lambda m, _, on: m.tdg_mem_page_accept(on.gfn), 0, (S.PENDING,)),

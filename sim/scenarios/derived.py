@@ -1,7 +1,7 @@
-"""Cells of the table by several processes, and kept: a cell depends on nothing but the model and what explores it.
+"""Cells of the table by several processes, and kept: a cell depends on the model, on what explores it, and the loop.
 
-What was derived lies in the user's cache directory, in a file named by a digest of both; a file that cannot be read is
-as good as none, and one that cannot be written is done without. A cell is kept the moment it is derived.
+What was derived lies in the user's cache directory, in a file named by a digest of all three; a file that cannot be
+read is as good as none, and one that cannot be written is done without. A cell is kept the moment it is derived.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from threading import Thread
 from typing import Any
 
+from cattrs import BaseValidationError
 from cattrs.preconf.json import make_converter
 
-from sim.scenarios.model import program_digest
+from sim.scenarios.model import table_digest
 from sim.scenarios.table import Cell, Question, derive
 from sim.search.result import WorkerError
 
@@ -35,7 +36,7 @@ class Kept:
     """The cells derived with this model so far."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / f"table-{program_digest()}.json"
+        self._path = directory / f"table-{table_digest()}.json"
         self._converter = make_converter(forbid_extra_keys=True)
         self._cells: dict[str, Any] = {}
         try:
@@ -46,9 +47,11 @@ class Kept:
 
     def get(self, question: Question) -> Cell | None:
         """A cell, if there is one and it can be read."""
+        if question.key not in self._cells:
+            return None
         try:
             return self._converter.structure(self._cells[question.key], Cell)
-        except Exception:  # noqa: BLE001 - whatever is wrong with a cache, it is derived again
+        except BaseValidationError:
             return None
 
     def keep(self, question: Question, cell: Cell) -> None:
@@ -95,16 +98,18 @@ def _derived(missing: list[Question], jobs: int) -> Iterator[tuple[Question, Cel
     if jobs == 1 or len(missing) <= 1:
         yield from ((question, derive(question)) for question in missing)
         return
-    with ProcessPoolExecutor(min(jobs, len(missing)), get_context("forkserver"), _serve) as pool:
-        longest_first = sorted(missing, key=lambda question: -len(question.row.contenders))
-        futures: dict[Future[Cell], Question] = {pool.submit(derive, question): question for question in longest_first}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool:
-            message = "a process that derived cells was killed (out of memory?); what it had derived is kept"
-            raise WorkerError(f"{message}: call again, or with --jobs 1") from None
-        except BaseException:
-            for process in list((pool._processes or {}).values()):  # noqa: SLF001 - they do not hear of Ctrl-C
-                process.kill()
-            raise
+    pool = ProcessPoolExecutor(min(jobs, len(missing)), get_context("forkserver"), _serve)
+    longest_first = sorted(missing, key=lambda question: -len(question.row.contenders))
+    futures: dict[Future[Cell], Question] = {pool.submit(derive, question): question for question in longest_first}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool:
+        message = "a process that derived cells was killed (out of memory?); what it had derived is kept"
+        raise WorkerError(f"{message}: call again, or with --jobs 1") from None
+    except BaseException:
+        for worker in active_children():  # they do not hear of Ctrl-C
+            worker.kill()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)

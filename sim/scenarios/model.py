@@ -90,6 +90,7 @@ def note_patch(source: str) -> None:
     _patch = source
     model_digest.cache_clear()
     program_digest.cache_clear()
+    table_digest.cache_clear()
 
 
 @cache
@@ -97,6 +98,12 @@ def program_digest() -> str:
     """Of the model, and of what explores it."""
     root = files("sim")
     return f"{model_digest()}-{_digest(chain(_sources(root / 'engine'), _sources(root / 'search')))}"
+
+
+@cache
+def table_digest() -> str:
+    """Of all that a derived cell depends on: the above, and the loop that derives it."""
+    return f"{program_digest()}-{_digest([files('sim') / 'scenarios' / 'table.py'])}"
 
 
 def identity(scenario: Scenario) -> dict[str, Any]:

@@ -66,11 +66,9 @@ class Cell:
     told: tuple[Told, ...]
     alone: tuple[tuple[str, tuple[str, ...]], ...]
     """Per contender, the causes with which a hit comes about when nobody else contends; `none` for nobody at all."""
-    crowds: tuple[str, ...]
     states: int
     interleavings: int | None
     classes: int | None
-    seconds: float
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -127,11 +125,9 @@ def derive(question: Question) -> Cell:
         direct.clean,
         tuple(_told([found for exploration in crowds.values() for found in exploration.found])),
         tuple((one, _causes(exploration)) for one, exploration in alone.items()),
-        tuple(crowds),
         sum(exploration.states for exploration in crowds.values()),
         _sum([None if count is None else count.interleavings for count in counts]),
         _sum([None if count is None else count.classes for count in counts]),
-        sum(exploration.seconds for exploration in (*crowds.values(), *alone.values(), direct)),
     )
 
 

@@ -40,10 +40,10 @@ def contention_lines(by_module: dict[str, list[Meeting]]) -> Iterator[str]:
     yield f"contention: what each leaf is answered because another runs beside it, module {first}."
     yield "Every interleaving of every pair, from every state in which one of them goes all the way."
     yield ""
-    yield " " * 25 + "".join(f"{number:>3}" for number in range(1, len(names) + 1))
+    yield " " * 22 + "".join(f"{number:>3}" for number in range(1, len(names) + 1))
     for number, one in enumerate(names, 1):
         cells = ("".join(known.get((one, two), {})) or "." for two in names)
-        yield f"{number:>2} {one.removeprefix('TDH.'):<22}" + "".join(f"{cell:>3}" for cell in cells)
+        yield f"{number:>2} {_short(one):<19}" + "".join(f"{cell:>3}" for cell in cells)
     yield ""
     for sign, meaning in SIGNS.values():
         yield f"  {sign}  {meaning}"
@@ -62,6 +62,11 @@ def contention_lines(by_module: dict[str, list[Meeting]]) -> Iterator[str]:
     for modules, other in alike[1:]:
         yield f"\nOn {', '.join(modules)} otherwise:"
         yield from _differences(known, other)
+
+
+def _short(leaf: str) -> str:
+    """Without what most leafs begin with."""
+    return leaf.replace(".MEM.", ".").removeprefix("TDH.")
 
 
 def _reading(meetings: list[Meeting]) -> Iterator[str]:

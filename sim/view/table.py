@@ -149,6 +149,15 @@ def sentences(cells: Sequence[Cell]) -> Iterator[str]:
         for change, modules in said.items():
             on = f"on {', '.join(modules)}, not {mine[0].module}"
             yield f"{place(mine[0])}, {order}: {change}, {on}"
+    for cell in cells:
+        known = first.get((cell.row.name, "before"), [])
+        if (
+            cell.order == "after"
+            and known
+            and cell.module == known[0].module
+            and bool(cell.hits) != bool(known[0].hits)
+        ):
+            yield f"{place(cell)}, {cell.module}: {changes(known[0], cell)[0]}, from before to after"
 
 
 def flip_lines(flip: Flip, base: dict[str, Cell], flipped: Sequence[Cell]) -> Iterator[str]:
@@ -182,6 +191,7 @@ READING = (
     "mirror: some caller makes it on a mirror root (explored; with S-EPT huge pages in `after`).",
     "valid: the setter takes the transition on a direct root, alone, without a WARN, BUG or KVM_BUG_ON.",
     "sh: mmu_lock is held for read. runs: interleavings, without retries as the classes are, where nothing is hit.",
+    "docs/transitions.md has the cells that differ from the mail, each with its schedule or its argument.",
     "before: v6.19. after: the end of the series that has patch 07/17.",
     "Every state of every interleaving was visited. Of three contenders each two were there at a time.",
     "Not covered: " + "; ".join(NOT_COVERED) + ".",
