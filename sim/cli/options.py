@@ -6,7 +6,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Literal
@@ -73,6 +74,17 @@ def console(color: str = "auto") -> Console:
     if color == "never":
         return Console(no_color=True, highlight=False)
     return Console(force_terminal=True if color == "always" else None, highlight=False)
+
+
+@contextmanager
+def paged(screen: Console, lines: int) -> Iterator[None]:
+    """What is longer than a terminal goes through the pager, as git's output does."""
+    if not screen.is_terminal or lines < screen.height or not sys.stdin.isatty():
+        yield
+        return
+    os.environ.setdefault("LESS", "FRX")
+    with screen.pager(styles=screen.color_system is not None and not screen.no_color):
+        yield
 
 
 def is_ascii(console: Console) -> bool:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from fractions import Fraction
 from typing import Annotated, Literal
 
+import attrs
 from cyclopts import Parameter
 
 from sim.cli.files import drifted, read_schedule, scenario_of
-from sim.cli.options import Color, Patch, console, is_ascii, print_json, relative
+from sim.cli.options import Color, Patch, console, is_ascii, paged, print_json, relative
 from sim.cli.replay import File, Loose
 from sim.engine.replay import Drift
 from sim.engine.world import Run
@@ -18,7 +20,7 @@ from sim.scenarios.recipe import UsageError
 from sim.search.result import Counting
 from sim.view.commit import commit
 from sim.view.perfetto import perfetto
-from sim.view.slice import moments
+from sim.view.slice import Moment, moments
 from sim.view.svg import html, svg
 from sim.view.timeline import ASCII, Cut, Marks, timeline
 
@@ -39,6 +41,10 @@ def show_command(
     task: Annotated[
         tuple[str, ...], Parameter(negative=(), show_default=False, help="Of the timeline, this task's lane")
     ] = (),
+    cell: Annotated[
+        tuple[str, ...], Parameter(negative=(), show_default=False, help="Of the timeline, steps that touch this cell")
+    ] = (),
+    fold: Annotated[bool, Parameter(help="Say once what comes three times or more in one order")] = True,
     odds: Annotated[
         bool,
         Parameter(negative=(), show_default=False, help="Before each step, the odds that a random walk finds this"),
@@ -66,11 +72,23 @@ def show_command(
         return 0
     screen = console(color)
     marks = ASCII if is_ascii(screen) else Marks()
-    cut = _cut(steps, tuple(task), run)
+    cut = attrs.evolve(_cut(steps, tuple(task), run), cells=_cells(tuple(cell), seen))
     known = _odds(run) if odds else ()
-    for line in timeline(schedule, run, seen, width or screen.width, marks=marks, cut=cut, odds=known):
-        screen.print(line, soft_wrap=True)
+    lines = timeline(schedule, run, seen, width or screen.width, marks=marks, cut=cut, odds=known, fold=fold)
+    with paged(screen, len(lines)):
+        for line in lines:
+            screen.print(line, soft_wrap=True)
     return 0
+
+
+def _cells(names: tuple[str, ...], seen: tuple[Moment, ...]) -> tuple[str, ...]:
+    """Raises UsageError for cells that no step touches."""
+    known = dict.fromkeys(cell for moment in seen for cell, _ in moment.touched)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3) or sorted(known)
+            raise UsageError(f"no step touches a cell named {name}; there are {', '.join(near)}")
+    return names
 
 
 def _odds(run: Run) -> tuple[Fraction, ...]:

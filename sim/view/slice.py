@@ -14,7 +14,7 @@ import attrs
 
 from sim.engine.automata import LocalState
 from sim.engine.cells import Cell
-from sim.engine.operations import Operation, Outcome
+from sim.engine.operations import Access, Operation, Outcome
 from sim.engine.replay import walk
 from sim.engine.scenario import Scenario
 from sim.engine.schedule import Schedule
@@ -23,14 +23,15 @@ from sim.engine.world import Run, Step, World
 
 @attrs.frozen
 class Moment:
-    """A step, the functions its task was in, outermost first, the steps of others that it noticed, by number.
+    """A step, the functions its task was in, outermost first, and the steps of others that it noticed, by number.
 
-    And the cells that it changed, with what they hold then.
+    And the cells that it touched, each in which way, and those that it changed, with what they hold then.
     """
 
     step: Step
     calls: tuple[str, ...]
     noticed: tuple[int, ...] = ()
+    touched: tuple[tuple[str, Access], ...] = ()
     changed: tuple[tuple[str, object], ...] = ()
 
 
@@ -60,7 +61,8 @@ class _Watching:
             if now != was:
                 self._changed[cell] = len(self.moments), was
                 changed.append((cell.name, now))
-        self.moments.append(Moment(step, calls, noticed, tuple(changed)))
+        touched = tuple((cell.name, access) for cell, access in zip(operation.cells, outcome.access, strict=False))
+        self.moments.append(Moment(step, calls, noticed, touched, tuple(changed)))
 
     def _noticed(self, task: str, operation: Operation[Any], outcome: Outcome) -> Iterator[int]:
         """The last changes of cells by others without which the operation would have come to something else."""

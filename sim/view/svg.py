@@ -2,6 +2,7 @@
 
 Time runs downwards, a lane a task. Bars at a lane's edge are the locks that its task holds (orange: nobody else does),
 the windows in which an SPTE is FROZEN are shaded, whoever was turned away is red, and the finding is in a box below.
+An arrow leads from a step to one of another task that hangs on it; what commutes with all that others do is grey.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from sim.engine.schedule import Schedule
 from sim.engine.world import Run
 from sim.view.commit import consequence
 from sim.view.locks import frozen, holds, slots
+from sim.view.order import free
 from sim.view.slice import Moment
 
 _ROW, _CHAR, _NUMBER, _BAR, _GAP, _TOP = 18, 7.3, 34, 5, 2, 58
 _STYLE = (
-    "text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1a1a1a}.f{fill:#666}.n{fill:#999}.b{fill:#c0143c}"
+    "text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1a1a1a}.i{fill:#666;font-style:italic}.f{fill:#888}"
+    ".e{stroke:#c0143c;fill:none;stroke-dasharray:3 3}.n{fill:#999}.b{fill:#c0143c}"
     ".h{font-weight:700}.bg{fill:#fff}.fr{fill:#d7ecff}.x{fill:#d9822b}.s{fill:#2f7ed8}.box{fill:#fff2f2;stroke:#c0143c}"
-    "@media(prefers-color-scheme:dark){text{fill:#e6e6e6}.bg{fill:#161616}.f{fill:#aaa}.fr{fill:#12324d}"
-    ".box{fill:#331416}.b{fill:#ff6b81}}"
+    "@media(prefers-color-scheme:dark){text{fill:#e6e6e6}.bg{fill:#161616}.i{fill:#aaa}.f{fill:#888}.fr{fill:#12324d}"
+    ".box{fill:#331416}.b{fill:#ff6b81}.e{stroke:#ff6b81}}"
 )
 
 
@@ -37,6 +40,7 @@ class _Row:
 
 
 def _rows(seen: tuple[Moment, ...]) -> Iterator[_Row]:
+    moved = free(seen)
     within: dict[str, tuple[str, ...]] = {}
     for number, moment in enumerate(seen):
         task = moment.step.task
@@ -46,10 +50,10 @@ def _rows(seen: tuple[Moment, ...]) -> Iterator[_Row]:
             same += 1
         within[task] = moment.calls
         if same < len(moment.calls):
-            yield _Row(task, f"{moment.calls[-1]}()", "f", number)
+            yield _Row(task, f"{moment.calls[-1]}()", "i", number)
         saw = "" if moment.step.result is None else f" -> {moment.step.saw}"
         turned_away = moment.step.finding is not None or moment.step.saw.startswith("busy")
-        yield _Row(task, f"  {moment.step.point}{saw}", "b" if turned_away else "", number)
+        yield _Row(task, f"  {moment.step.point}{saw}", "b" if turned_away else "f" if moved[number] else "", number)
 
 
 class _Layout:
@@ -75,6 +79,14 @@ class _Layout:
         """What the bars of a lane take."""
         return (_BAR + _GAP) * (1 + max((slot for slot, _ in self.locks[task]), default=-1))
 
+    def side(self, number: int, to: str) -> tuple[float, int]:
+        """Where a step's text ends that is looked at from another lane."""
+        row = self.rows[self._last[number]]
+        left = self.left[row.task] + self.bars(row.task) + 6
+        is_right = self.left[to] > self.left[row.task]
+        x = left + _CHAR * len(row.text) + 4 if is_right else left + _CHAR * 2 - 4
+        return x, _TOP + self._last[number] * _ROW + 9
+
     def span(self, begin: int, end: int) -> str:
         """The vertical place of some steps."""
         height = (self._last[end] - self._first[begin] + 1) * _ROW - 2
@@ -94,6 +106,7 @@ def svg(schedule: Schedule, run: Run, seen: tuple[Moment, ...]) -> str:
             *_shades(layout),
             *_bars(layout),
             *_texts(layout),
+            *_edges(layout, seen),
             f'<rect class="box" x="8" y="{layout.bottom + 12}" width="{width - 16:.0f}" height="30" rx="4"/>',
             _text(18, layout.bottom + 32, said, "b h" if run.findings else "h"),
             "</svg>\n",
@@ -124,9 +137,17 @@ def _texts(layout: _Layout) -> Iterator[str]:
         yield _text(layout.left[task] + layout.bars(task) + 6, _TOP - 12, task, "h")
     for i, row in enumerate(layout.rows):
         y = _TOP + i * _ROW + 13
-        if row.kind != "f":
+        if row.kind != "i":
             yield _text(4, y, str(row.number + 1), "n")
         yield _text(layout.left[row.task] + layout.bars(row.task) + 6, y, row.text, row.kind)
+
+
+def _edges(layout: _Layout, seen: tuple[Moment, ...]) -> Iterator[str]:
+    """From a step to each that hangs on it."""
+    for number, moment in enumerate(seen):
+        for source in moment.noticed:
+            (x1, y1), (x2, y2) = layout.side(source, moment.step.task), layout.side(number, seen[source].step.task)
+            yield f'<path class="e" d="M{x1:.0f} {y1}L{x2:.0f} {y2}"/>'
 
 
 def _text(x: float, y: float, text: str, kind: str) -> str:

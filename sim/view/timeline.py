@@ -1,12 +1,11 @@
 """A run as text: time downwards, a lane a task, kernel and module functions where they are entered.
 
-At a lane's edge a bar for each lock that its task holds, thin where others may hold it too, and a shade while an SPTE
-is FROZEN. Where lanes do not fit side by side, a line says whose step it is.
+Where lanes do not fit side by side, a line says whose step it is. What comes three times or more in one order is said
+once. A step that commutes with all that others do is dim, and says so; one that hangs on another's says on which.
 """
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -14,43 +13,34 @@ import attrs
 from rich.text import Text
 
 from sim.engine.schedule import Schedule
-from sim.engine.world import Run, Step
-from sim.view.locks import Hold, frozen, holds, slots
+from sim.engine.world import Run
+from sim.view.lanes import ASCII, FUNCTION, HEAD, TURNED_AWAY, Lanes, Line, Marks, said, style_of
 from sim.view.numbers import probability
+from sim.view.order import Repeat, free, repeats
 from sim.view.report import going_round_lines
 from sim.view.slice import Moment
-from sim.view.words import fitted
+from sim.view.words import wrapped
 
-_NARROWEST_LANE = 30
-_TURNED_AWAY, _FUNCTION, _HEAD = "red", "dim", "bold"
-
-
-@attrs.frozen
-class Marks:
-    """What a lock held with others, one held alone, and a frozen SPTE are drawn with."""
-
-    shared: str = "\N{BOX DRAWINGS LIGHT VERTICAL}"
-    exclusive: str = "\N{BOX DRAWINGS HEAVY VERTICAL}"
-    frozen: str = "\N{LIGHT SHADE}"
-
-
-ASCII = Marks("|", "#", ":")
+__all__ = ["ASCII", "Cut", "Marks", "timeline"]
 
 
 @attrs.frozen
 class Cut:
-    """Which part of a run to draw: steps from one to another, by number from 1 on, and of which tasks."""
+    """Which part of a run to draw: steps from one to another, by number from 1 on, of which tasks, on which cells."""
 
     first: int = 1
     last: int | None = None
     tasks: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
 
-    def has(self, number: int, task: str) -> bool:
+    def has(self, number: int, moment: Moment) -> bool:
         inside = self.first <= number and (self.last is None or number <= self.last)
-        return inside and (not self.tasks or task in self.tasks)
+        touching = not self.cells or any(cell in self.cells for cell, _ in moment.touched)
+        return inside and touching and (not self.tasks or moment.step.task in self.tasks)
 
 
 WHOLE = Cut()
+Shown = list[tuple[int, Moment]]
 
 
 def timeline(
@@ -62,28 +52,39 @@ def timeline(
     marks: Marks | None = None,
     cut: Cut = WHOLE,
     odds: tuple[Fraction, ...] = (),
+    fold: bool = True,
 ) -> list[Text]:
     """The lines, at most `width` columns where lanes fit side by side; with the `odds` before each step, if given."""
-    shown = [(number, moment) for number, moment in enumerate(seen, 1) if cut.has(number, moment.step.task)]
-    names = [task.name for task in run.scenario.tasks if any(m.step.task == task.name for _, m in shown)]
-    beside, digits = [probability(chance) for chance in odds], len(str(len(seen)))
-    longest = max(map(len, beside), default=0)
-    count = {i: f"{i:>{digits}}  {text:>{longest}}" for i, text in enumerate(beside, 1)}
-    digits += 2 + longest if beside else 0
-    lane = (width - digits - 2) // max(1, len(names))
-    lines = [Text(f"{schedule.scenario}  {schedule.model}", _HEAD), Text()]
-    if lane >= _NARROWEST_LANE:
-        lines += _Lanes(names, seen, digits, lane, marks or Marks(), count).lines(shown)
-    else:
-        lines += _list(names, shown, digits, width, count)
-    lines.append(Text())
+    shown = [(number, moment) for number, moment in enumerate(seen, 1) if cut.has(number, moment)]
+    page = _Page(run, seen, shown, width, marks or Marks(), odds)
+    lines = [*_styled(f"{schedule.scenario}  {schedule.model}", width, HEAD), Text(), *page.head()]
+    folded = repeats([_same(moment) for _, moment in shown]) if fold else ()
+    for number, moment, repeat in _unfolded(shown, folded):
+        lines += page.step(number, moment) if repeat is None else page.again(repeat, number, moment)
+    lines += [Text(), *page.legend()]
     outcome = [f"==> {finding.kind} in {finding.where}" for finding in run.findings] or ["==> clean"]
     for text in (*outcome, *going_round_lines(run)):
-        wrapped = textwrap.wrap(text, width, subsequent_indent="    ")
-        lines += [Text(line, _TURNED_AWAY if run.findings and text in outcome else "") for line in wrapped]
-    for line in lines:
-        line.rstrip()
+        lines += _styled(text, width, TURNED_AWAY if run.findings and text in outcome else "")
     return lines
+
+
+def _styled(text: str, width: int, style: str = "") -> list[Text]:
+    return [Text(line, style) for line in wrapped(text, width)]
+
+
+def _same(moment: Moment) -> tuple[str, str, str, tuple[str, ...]]:
+    """What two steps have in common that need not be said twice."""
+    return moment.step.task, moment.step.point, f"{moment.step.saw} {moment.step.finding}", moment.calls
+
+
+def _unfolded(shown: Shown, folded: tuple[Repeat, ...]) -> Iterator[tuple[int, Moment, Repeat | None]]:
+    """The steps that are said, and after each part that repeats its last one once more, with that."""
+    at = 0
+    for repeat in folded:
+        yield from ((*one, None) for one in shown[at : repeat.first + repeat.period])
+        yield (*shown[repeat.stop - 1], repeat)
+        at = repeat.stop
+    yield from ((*one, None) for one in shown[at:])
 
 
 def _entered(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
@@ -94,85 +95,79 @@ def _entered(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
     return now[same:]
 
 
-def _said(step: Step) -> str:
-    saw = "" if step.result is None else f" -> {step.saw}"
-    mark = "  <==" if step.finding else ""
-    return f"{step.point}{saw}{mark}"
-
-
-def _style(step: Step) -> str:
-    return _TURNED_AWAY if step.finding or step.saw.startswith("busy") else ""
-
-
-class _Lanes:
-    """Lanes side by side, each with the locks of its task at its edge."""
+class _Page:
+    """Line by line what is drawn, in lanes or, where they do not fit, one below the other."""
 
     def __init__(
-        self,
-        names: list[str],
-        seen: tuple[Moment, ...],
-        digits: int,
-        lane: int,
-        marks: Marks,
-        count: dict[int, str],
+        self, run: Run, seen: tuple[Moment, ...], shown: Shown, width: int, marks: Marks, odds: tuple[Fraction, ...]
     ) -> None:
-        self._names, self._digits, self._lane, self._marks, self._count = names, digits, lane, marks, count
-        self._locks = {name: list(slots(hold for hold in holds(seen) if hold.task == name)) for name in names}
-        self._frozen = [(task, begin + 1, end + 1) for task, begin, end in frozen(seen)]
-        room = max(0, lane - _NARROWEST_LANE - 2)
-        self._bars = {name: min(room, 1 + max((slot for slot, _ in self._locks[name]), default=-1)) for name in names}
+        self._width, self._marks, self._free = width, marks, free(seen)
+        self._shown = shown
+        names = [task.name for task in run.scenario.tasks if any(m.step.task == task.name for _, m in shown)]
+        digits = len(str(len(seen)))
+        chances = [probability(chance) for chance in odds]
+        longest = max(map(len, chances), default=0)
+        self._chances = {i: f"{text:>{longest}}" for i, text in enumerate(chances, 1)}
+        self._digits, self._number_digits = digits + 1 + (2 + longest + 1 if odds else 0), digits
+        self._inevitable = next((i for i in range(len(odds) + 1) if all(chance == 1 for chance in odds[i:])), None)
+        if not odds:
+            self._inevitable = None
+        self._lanes = Lanes(names, seen, self._digits, width, marks)
+        self._task = max(map(len, names), default=0)
+        self._stacks: dict[str, tuple[str, ...]] = {}
 
-    def lines(self, shown: list[tuple[int, Moment]]) -> Iterator[Text]:
-        yield self._line(None, {name: (name, _HEAD) for name in self._names}, 0)
-        yield self._line(None, {name: ("=" * len(name), "") for name in self._names}, 0)
-        stacks: dict[str, tuple[str, ...]] = {}
-        for number, moment in shown:
-            task = moment.step.task
-            for name in _entered(stacks.get(task, ()), moment.calls):
-                said_of = fitted(f"{name}()", self._lane - self._gutter(task) - 1)
-                yield self._line(None, {task: (said_of, _FUNCTION)}, number - 1)
-            stacks[task] = moment.calls
-            room = self._lane - self._gutter(task) - 3
-            said = textwrap.wrap(_said(moment.step), room, subsequent_indent="  ", break_on_hyphens=False)
-            for i, text in enumerate(said):
-                yield self._line(None if i else number, {task: (f"  {text}", _style(moment.step))}, number)
+    def head(self) -> Iterator[Text]:
+        return self._lanes.head() if self._lanes.fits else iter(())
 
-    def _gutter(self, task: str) -> int:
-        return self._bars[task] + 2 if self._bars[task] else 0
+    def _before(self, number: int) -> str:
+        """A step's number, whether it could stand elsewhere, and how likely the finding was before it."""
+        mark = self._marks.free if self._free[number - 1] else " "
+        chance = self._chances.get(number, "")
+        return f"{number:>{self._number_digits}}{mark}" + (f"  {chance} " if self._chances else "")
 
-    def _line(self, number: int | None, said: dict[str, tuple[str, str]], at: int) -> Text:
-        """One line; `at` is the step at which bars are drawn."""
-        said_before = "" if number is None else self._count.get(number, str(number))
-        line = Text(f"{said_before:>{self._digits}}  ")
-        for name in self._names:
-            text, style = said.get(name, ("", ""))
-            line.append_text(self._edge(name, at))
-            line.append(f"{text:<{self._lane - self._gutter(name)}}", style)
-        return line
+    def step(self, number: int, moment: Moment) -> Iterator[Text]:
+        if self._inevitable is not None and number > self._inevitable:
+            self._inevitable = None
+            yield self._rule("inevitable from here on")
+        step = moment.step
+        text = said(step, moment.noticed, self._marks)
+        style = style_of(step, is_free=self._free[number - 1])
+        if not self._lanes.fits:
+            yield from self._listed(number, moment, text, style)
+            return
+        for name in _entered(self._stacks.get(step.task, ()), moment.calls):
+            yield from self._lanes.line(Line(step.task, f"{name}()", FUNCTION, at=number - 1))
+        self._stacks[step.task] = moment.calls
+        yield from self._lanes.line(Line(step.task, text, style, number), self._before(number))
 
-    def _edge(self, name: str, at: int) -> Text:
-        edge = Text()
-        for slot in range(self._bars[name]):
-            edge.append(*self._bar([hold for where, hold in self._locks[name] if where == slot], at))
-        if self._bars[name]:
-            cold = any(task == name and begin <= at < end for task, begin, end in self._frozen)
-            edge.append(self._marks.frozen if cold else " ", "cyan").append(" ")
-        return edge
-
-    def _bar(self, held: list[Hold], at: int) -> tuple[str, str]:
-        for hold in held:
-            if hold.begin < at <= hold.end:
-                return (self._marks.shared, "blue") if hold.is_shared else (self._marks.exclusive, "yellow")
-        return " ", ""
-
-
-def _list(
-    names: list[str], shown: list[tuple[int, Moment]], digits: int, width: int, count: dict[int, str]
-) -> Iterator[Text]:
-    task = max(map(len, names), default=0)
-    indent = " " * (digits + task + 4)
-    for number, moment in shown:
+    def _listed(self, number: int, moment: Moment, text: str, style: str) -> Iterator[Text]:
         where = f"{moment.calls[-1]}: " if moment.calls else ""
-        text = f"{count.get(number, str(number)):>{digits}}  {moment.step.task:<{task}}  {where}{_said(moment.step)}"
-        for line in textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False):
-            yield Text(line, _style(moment.step))
+        head = f"{self._before(number):>{self._digits}} {moment.step.task:<{self._task}}  "
+        for i, line in enumerate(wrapped(where + text, self._width - len(head))):
+            yield Text(f"{' ' * len(head) if i else head}{line}", style)
+
+    def again(self, repeat: Repeat, last: int, moment: Moment) -> Iterator[Text]:
+        """That what was said last goes on so many times, up to a step."""
+        first = self._shown[repeat.first][0]
+        upto = self._shown[repeat.first + repeat.period - 1][0]
+        which = f"steps {first}-{upto}" if upto > first else f"step {first}"
+        text = f"x{repeat.times}: {which}, again and again up to {last}"
+        tasks = {shown.step.task for _, shown in self._shown[repeat.first : repeat.stop]}
+        if len(tasks) == 1 and self._lanes.fits:
+            yield from self._lanes.line(Line(moment.step.task, text, HEAD, at=last))
+        else:
+            yield self._rule(text)
+
+    def _rule(self, text: str) -> Text:
+        side = self._marks.rule * 2
+        return Text(f"{'':>{self._digits}} {side} {text} {side}", HEAD)
+
+    def legend(self) -> Iterator[Text]:
+        """What the marks mean that are there."""
+        marks, parts = self._marks, list[str]()
+        if any(self._free[number - 1] for number, _ in self._shown):
+            parts.append(f"{marks.free} commutes with all that others do")
+        if any(moment.noticed for _, moment in self._shown):
+            parts.append(f"{marks.hangs_on}N hangs on step N")
+        if parts:
+            yield from _styled("; ".join(parts), self._width, FUNCTION)

@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sim.engine.operations import HALTED, Access
+from sim.engine.dependence import Touch, dependent
 from sim.engine.product import WORD
 from sim.engine.scheduler import Picks
 from sim.engine.visited import U32, U64, Batch, Index, Mask, Visited
@@ -31,18 +31,6 @@ from sim.search.counting.passing import Passing
 from sim.search.result import CountError
 
 _CHUNK = 1 << 16
-
-Touch = tuple[tuple[str, Access], ...]
-"""The cells that a step touches, and how."""
-
-
-def dependent(one: Touch, other: Touch) -> bool:
-    """Whether steps of two tasks depend on each other."""
-    if any(cell == HALTED.name for cell, _ in (*one, *other)):
-        return True
-    theirs = dict(other)
-    commute = {(Access.READ, Access.READ), (Access.ADD, Access.ADD)}
-    return any(cell in theirs and (access, theirs[cell]) not in commute for cell, access in one)
 
 
 class Classes:
