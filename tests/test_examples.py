@@ -22,6 +22,17 @@ SHOWN = {
         "without zero-step mitigation: tdcall",
         "with nobody beside it: clean",
     ],
+    "out_of_a_mail.py": [
+        "63 steps, and then: lockdep tdx_sept_remove_leaf_spte, lockdep tdh_do_no_vcpus, TDX_BUG_ON",
+        "    (G) KVM_BUG_ON()",
+        "nonleaf-to-np-shared, model series+1.5.01 ",
+    ],
+    "what_a_guard_guards.py": [
+        "as it is: clean",
+        "  TDX_BUG_ON tdx_mem_page_aug, 43 steps",
+        "  divergence mirror-is-sept, 30 steps",
+        "  livelock v2, 42 steps",
+    ],
     "your_own_question.py": ["divergence one-at-a-time after 6 steps:", "  p  taken.load no", "  q  taken.load no"],
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim.scenarios import references
 from sim.scenarios.library import LIBRARY
 from sim.scenarios.recipe import Recipe
 from sim.scenarios.switches import GUARDS
@@ -69,13 +70,22 @@ def _said(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
+def _see(text: str, where: str) -> str:
+    return f"{_said(text)}\nSee {where}."
+
+
 def _params(recipe: Recipe) -> str:
     return "\n".join(f"{p.name}={'|'.join(p.values)} (default {p.default}): {p.doc}" for p in recipe.params)
 
 
 def _scenarios() -> dict[str, str]:
     guards = ", ".join(guard.name for guard in GUARDS)
-    return {name: f"{recipe.doc}\n{_params(recipe)}\nguards: {guards}" for name, recipe in LIBRARY.items()}
+
+    def said(recipe: Recipe) -> str:
+        see = _see(recipe.doc, references.CALLERS.get(recipe.name, references.SETTERS))
+        return f"{see}\n{_params(recipe)}\nguards: {guards}"
+
+    return {name: said(recipe) for name, recipe in LIBRARY.items()}
 
 
 PARAMS = {param.name: param for recipe in LIBRARY.values() for param in recipe.params}
@@ -88,12 +98,15 @@ def _orders() -> dict[str, str]:
 GLOSSARY: dict[str, dict[str, str]] = {
     "scenarios": _scenarios(),
     "parameters": {p.name: f"{p.doc}. One of {', '.join(p.values)}; {p.default} by default." for p in PARAMS.values()},
-    "guards": {guard.name: f"{guard.doc}. Taken out by --without {guard.name}." for guard in GUARDS},
+    "guards": {
+        guard.name: _see(f"{guard.doc}. Taken out by --without {guard.name}.", references.GUARDS[guard.name])
+        for guard in GUARDS
+    },
     "orders": _orders(),
     "modules": {release.VERSION: _said(release.__doc__) for release in RELEASES},
-    "properties": {name: _said(text) for name, text in PROPERTIES.items()},
-    "findings": {name: _said(text) for name, text in FINDINGS.items()},
-    "causes": {name: _said(text) for name, text in CAUSES.items()},
+    "properties": {name: _see(text, references.PROPERTIES[name]) for name, text in PROPERTIES.items()},
+    "findings": {name: _see(text, references.FINDINGS[name]) for name, text in FINDINGS.items()},
+    "causes": {name: _see(text, references.CAUSES[name]) for name, text in CAUSES.items()},
     "numbers": {name: _said(text) for name, text in NUMBERS.items()},
     "measured": {"contention": "Which leafs of the module answer BUSY because of which, by running each pair."},
 }

@@ -27,6 +27,7 @@ _BESIDE = (
     "model.py",
     "patch.py",
     "recipe.py",
+    "references.py",
     "table.py",
     "witnesses.py",
 )
