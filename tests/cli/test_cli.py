@@ -299,7 +299,7 @@ def test_replay_and_show_every_schedule(tdpsim: Any, name: str) -> None:
     shown = tdpsim("show", SCHEDULES / name, "--width", "80")
     assert shown.status == 0
     assert max(map(len, shown.out.splitlines())) <= 80
-    numbers = [int(match[1]) for line in shown.out.splitlines() if (match := re.match(r" {0,2}(\d+)  ", line))]
+    numbers = [int(match[1]) for line in shown.out.splitlines() if (match := re.match(r" {0,2}(\d+)[ ·] ", line))]
     recorded = (SCHEDULES / name).read_text(encoding="utf-8").partition("saw\n")[2].splitlines()[:-1]
     assert numbers == list(range(1, len(recorded) + 1))
 
@@ -320,6 +320,8 @@ def test_show_cuts_and_says_what_it_cannot_cut(tdpsim: Any) -> None:
     assert "mmu_lock" not in tdpsim("show", ROW_2, "--task", "v1", "--width", "100").out
     assert "no task is named v9; there are v0, v1, v2" in tdpsim("show", ROW_2, "--task", "v9").complaint
     assert "--steps takes A:B" in tdpsim("show", ROW_2, "--steps", "7").complaint
+    assert "sept.tree" not in tdpsim("show", ROW_2, "--cell", "spte[A]", "--width", "60").out
+    assert "named septtree; there are sept.tree" in tdpsim("show", ROW_2, "--cell", "septtree").complaint
 
 
 @pytest.mark.parametrize("format", ["commit", "svg", "html", "perfetto"])
