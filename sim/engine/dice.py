@@ -21,7 +21,8 @@ _A = 0xBF58476D1CE4E5B9
 _B = 0x94D049BB133111EB
 
 
-def _mix(x: int) -> int:
+def mixed(x: int) -> int:
+    """SplitMix64's finaliser, of 64 bits."""
     x = (x ^ (x >> 30)) * _A & _MASK
     x = (x ^ (x >> 27)) * _B & _MASK
     return x ^ (x >> 31)
@@ -29,9 +30,9 @@ def _mix(x: int) -> int:
 
 def bits(seed: int, step: int, draw: int) -> int:
     """64 random bits for one coordinate; all three are taken modulo 2**64."""
-    x = _mix(seed + _GOLDEN & _MASK)
-    x = _mix((x ^ step) + _GOLDEN & _MASK)
-    return _mix((x ^ draw) + _GOLDEN & _MASK)
+    x = mixed(seed + _GOLDEN & _MASK)
+    x = mixed((x ^ step) + _GOLDEN & _MASK)
+    return mixed((x ^ draw) + _GOLDEN & _MASK)
 
 
 def below(n: int, seed: int, step: int, draw: int) -> int:

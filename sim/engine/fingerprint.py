@@ -1,0 +1,67 @@
+"""Numbers that stand for steps, values and runs: the same in every process, on every machine, under every Python.
+
+A run's number is folded from its steps as a schedule spells them, so two runs with one number are, but for a chance of
+one in 2**64, one schedule. A state's is the sum of what its cells and its tasks' local states are worth, modulo 2**64
+(Zobrist, "A new hashing method with application for game playing", 1970), so that a step changes it by a difference.
+They tell whether two machines did the same, and how many states were seen. No verdict rests on them.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import attrs
+
+from sim.engine.automata import LocalState, Returned, Seen
+from sim.engine.cells import Cell
+from sim.engine.dice import mixed
+from sim.engine.routines import Call
+from sim.engine.values import spell
+
+MASK = (1 << 64) - 1
+
+
+def of_text(text: str) -> int:
+    """64 bits for a text."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def of_step(task: str, point: str, saw: str) -> int:
+    """What a step is worth, as a schedule spells it."""
+    return of_text(f"{task} {point} -> {saw}")
+
+
+def of_value(cell: Cell[object], value: object) -> int:
+    """What a cell's value adds to a state: 0 for the first one."""
+    return 0 if value == cell.initial else of_text(f"{cell.name} = {spell(value)}")
+
+
+def of_local(task: str, local: LocalState) -> int:
+    """What it adds to a state that a task stands there."""
+    frames = (f"{_call(frame.node.call)}: {' '.join(map(_seen, frame.node.seen))}" for frame in local.frames)
+    return of_text(f"{task} {local.gave_up} {' / '.join(frames)}")
+
+
+def _call(call: Call[object]) -> str:
+    """A call by name and by those arguments that are values; what is compared by identity is the model's own."""
+    return f"{call.body.__qualname__}({', '.join(spell(arg) for arg in call.args if _is_value(arg))})"
+
+
+def _is_value(arg: object) -> bool:
+    return not (attrs.has(type(arg)) and type(arg).__hash__ is object.__hash__)
+
+
+def _seen(seen: Seen) -> str:
+    if isinstance(seen, Returned):
+        return spell(seen.value) if _is_value(seen.value) else type(seen.value).__name__
+    return f"{seen.type.__name__}({', '.join(map(spell, seen.args))})"
+
+
+def begun(seed: int) -> int:
+    """A run's number before its first step."""
+    return mixed(seed & MASK)
+
+
+def gone_on(run: int, step: int) -> int:
+    """A run's number after one more step."""
+    return mixed(run ^ step)
