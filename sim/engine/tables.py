@@ -44,7 +44,7 @@ def numbers_of(field: Field, words: list[U64]) -> U64:
     return (words[field.shift // WORD] >> np.uint64(field.shift % WORD)) & np.uint64(field.mask)
 
 
-def _room(array: npt.NDArray[Any], size: int, fill: int = 0) -> npt.NDArray[Any]:
+def room(array: npt.NDArray[Any], size: int, fill: int = 0) -> npt.NDArray[Any]:
     """The array itself where it is long enough, else one that is twice as long."""
     if size <= len(array):
         return array
@@ -103,8 +103,8 @@ class Table:
 
     def meet(self) -> None:
         """Learn what every local state so far asks about."""
-        self.shape = _room(self.shape, len(self.field.values), ASK)
-        self.base = _room(self.base, len(self.field.values))
+        self.shape = room(self.shape, len(self.field.values), ASK)
+        self.base = room(self.base, len(self.field.values))
         for local in range(self._met, len(self.field.values)):
             self._meet(local)
         self._met = len(self.field.values)
@@ -120,7 +120,7 @@ class Table:
         self.shape[local], self.base[local] = number, self._questions
         if not is_wide(fields):
             self._questions += 1 << sum(field.bits for field in fields)
-            self.answer = _room(self.answer, self._questions, ASK)
+            self.answer = room(self.answer, self._questions, ASK)
 
     def questions(self, local: Index, values: list[U64], fields: tuple[Field, ...]) -> Index:
         """The question that each state asks, from its local state and the values of that one's footprint.
@@ -142,7 +142,7 @@ class Table:
         question = asked if isinstance(asked, int) else self._wide.setdefault(asked, self._questions)
         if question == self._questions:
             self._questions += 1
-            self.answer = _room(self.answer, self._questions, ASK)
+            self.answer = room(self.answer, self._questions, ASK)
         if self.answer[question] != ASK:
             return
         answer = self.product.answer(self.task, state)
@@ -160,7 +160,7 @@ class Table:
         for asked, question, rows in news:
             if not isinstance(asked, int):
                 self._wide[asked] = question
-            self.answer = _room(self.answer, question + 1, ASK)
+            self.answer = room(self.answer, question + 1, ASK)
             self._enter(question, rows)
 
     def _enter(self, question: int, rows: list[Row]) -> None:
@@ -168,7 +168,7 @@ class Table:
             self.answer[question] = 0
             return
         number, self._answers = self._answers, self._answers + 1
-        self.first, self.outcomes = _room(self.first, number + 1), _room(self.outcomes, number + 1)
+        self.first, self.outcomes = room(self.first, number + 1), room(self.outcomes, number + 1)
         self.first[number], self.outcomes[number] = len(self.findings), len(rows)
         self.choices += len(rows) > 1
         for outcome, (delta, finding) in enumerate(rows):
@@ -177,9 +177,9 @@ class Table:
             self.which.append((outcome, len(rows)))
             if finding is not None:
                 self.showing.setdefault(finding, []).append(row)
-            self.flagged = _room(self.flagged, row + 1)
+            self.flagged = room(self.flagged, row + 1)
             self.flagged[row] = finding is not None
-            self.deltas = [_room(column, row + 1) for column in self.deltas]
+            self.deltas = [room(column, row + 1) for column in self.deltas]
             for column, part in zip(self.deltas, delta, strict=True):
                 column[row] = part
         self.answer[question] = number

@@ -1,21 +1,25 @@
 """A range of seeds, and what came of running them.
 
 A batch is a function of the scenario, the strategy, its seeds and what an adaptive strategy had learned by then, so
-whoever runs it, wherever and however often, it comes to the same.
+whoever runs it, wherever and however often, comes to the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 import numpy as np
 
-from sim.engine import fingerprint, stepper
-from sim.engine.automata import Automata
+from sim.engine.answers import Answers
+from sim.engine.fingerprint import MASK
+from sim.engine.herd import WIDTH, Herd
 from sim.engine.operations import Finding
 from sim.engine.scenario import Scenario
-from sim.engine.scheduler import Picks, Walk
-from sim.engine.world import Offer
-from sim.search.sketch import Sketch
+from sim.engine.scheduler import Picks
+from sim.engine.visited import U64, Index, Mask
+from sim.search.sketch import Gatherer, Sketch
+from sim.search.strategies.walk import Walk
 
 MOST = 10_000
 """Steps after which a run is cut, unless something else is asked for."""
@@ -54,6 +58,79 @@ class Batch:
     lesson: bytes = b""
 
 
+class _Tally:
+    """What the runs of a batch come to."""
+
+    def __init__(self, slots: int) -> None:
+        self.steps = self.cut = self.digest = 0
+        self.sketch = Gatherer()
+        self._seen: list[Mask] = []
+        self._first: dict[Finding, tuple[int, int]] = {}
+        self._count: dict[Finding, int] = {}
+        self._slots = slots
+
+    def begun(self, _herd: Herd, slots: Index) -> None:
+        for seen in self._seen:
+            seen[slots] = False
+
+    def stepped(self, herd: Herd, row: Index) -> None:
+        del row
+        self.sketch.add(herd.state.take(herd.slots), herd.seed.take(herd.slots))
+
+    def shown(self, herd: Herd, slots: Index, finding: Index) -> None:
+        for number in np.flatnonzero(np.bincount(finding)).tolist():
+            while len(self._seen) < number:
+                self._seen.append(np.zeros(self._slots, np.bool_))
+            of, seen = slots[finding == number], self._seen[number - 1]
+            of = of[~seen.take(of)]
+            seen[of] = True
+            self._note(herd, of, herd.answers.findings[number - 1])
+
+    def _note(self, herd: Herd, slots: Index, finding: Finding) -> None:
+        """That runs show a finding for the first time."""
+        if not len(slots):
+            return
+        seeds = herd.seed.take(slots)
+        least = int(np.argmin(seeds))
+        one = int(seeds[least]), int(herd.step[slots[least]])
+        self._first[finding] = min(self._first.get(finding, one), one)
+        self._count[finding] = self._count.get(finding, 0) + len(slots)
+
+    def ended(self, herd: Herd, slots: Index) -> None:
+        steps = herd.step.take(slots)
+        self.steps += int(steps.sum())
+        self.cut += int(np.count_nonzero(herd.able.take(slots)))
+        self.digest += int(herd.run.take(slots).sum(dtype=np.uint64))
+        for slot, finding in herd.deadlocked(slots):
+            self._note(herd, np.array([slot]), finding)
+
+    def batch(self, first: int, stop: int, lesson: bytes) -> Batch:
+        found = sorted(self._first, key=lambda finding: (self._first[finding], str(finding), finding.causes))
+        sightings = tuple(Sighting(finding, *self._first[finding], self._count[finding]) for finding in found)
+        sketch = self.sketch.sketch()
+        return Batch(first, stop, self.steps, self.cut, self.digest & MASK, sightings, sketch, lesson)
+
+
+class _Picking:
+    """A watcher that writes down the choices of one run."""
+
+    def __init__(self) -> None:
+        self.picks: list[tuple[str, int]] = []
+
+    def begun(self, herd: Herd, slots: Index) -> None:
+        pass
+
+    def stepped(self, herd: Herd, row: Index) -> None:
+        answers, (one,) = herd.answers, row.tolist()
+        self.picks.append((answers.tasks[answers.rows[one].task].name, int(answers.nth.of[one])))
+
+    def shown(self, herd: Herd, slots: Index, finding: Index) -> None:
+        pass
+
+    def ended(self, herd: Herd, slots: Index) -> None:
+        pass
+
+
 class Runner:
     """Runs seeds of one scenario under one strategy. It learns, so keep it: the first batch is the slowest.
 
@@ -64,7 +141,7 @@ class Runner:
         if strategy != "walk":
             raise StrategyError(f"no strategy is named {strategy!r}; there is walk")
         self.scenario, self.strategy, self.most = scenario, strategy, most
-        self._automata = Automata()
+        self._answers = Answers(scenario)
 
     @property
     def epoch(self) -> int | None:
@@ -73,49 +150,27 @@ class Runner:
 
     def learned(self, guidance: bytes, lessons: tuple[bytes, ...]) -> bytes:
         """What it goes by after the batches of one more epoch, in the order of their seeds; b"" at first."""
+        del lessons
         return guidance
 
     def batch(self, first: int, stop: int, guidance: bytes = b"") -> Batch:
         """Run the seeds from `first` up to `stop`."""
-        steps, cut, digest = 0, 0, 0
-        seen: dict[Finding, Sighting] = {}
-        prints: list[int] = []
-        for seed in range(first, stop):
-            at: dict[Finding, int] = {}
-            run = stepper.run(self.scenario, Walk(seed), automata=self._automata, longest=self.most)
-            number = fingerprint.begun(seed)
-            for step in run.steps:
-                number = fingerprint.gone_on(number, fingerprint.of_step(step.task, step.point, step.saw))
-                prints.append(number)
-                if step.finding is not None:
-                    at.setdefault(step.finding, len(at))
-            for finding in run.findings:
-                one = seen.get(finding)
-                where = len(run.steps)
-                seen[finding] = (
-                    Sighting(finding, seed, where, 1) if one is None else attrs.evolve(one, seeds=one.seeds + 1)
-                )
-            steps, cut, digest = steps + len(run.steps), cut + (len(run.steps) == self.most), digest + number
-        return Batch(
-            first,
-            stop,
-            steps,
-            cut,
-            digest & fingerprint.MASK,
-            tuple(seen.values()),
-            Sketch.of(np.array(prints, np.uint64)),
-        )
+        del guidance
+        herd = Herd(self._answers, self.most, min(WIDTH, stop - first))
+        tally = _Tally(herd.width)
+        herd.runs(_pieces(first, stop), Walk(), tally)
+        return tally.batch(first, stop, b"")
 
     def picks(self, seed: int, guidance: bytes = b"") -> Picks:
         """The very choices that a batch takes for this seed."""
-        picked: list[tuple[str, int]] = []
-        walk = Walk(seed)
+        del guidance
+        picking = _Picking()
+        Herd(self._answers, self.most, 1).runs(_pieces(seed, seed + 1), Walk(), picking)
+        return Picks(tuple(picking.picks))
 
-        class _Noting:
-            def pick(self, step: int, offers: tuple[Offer, ...]) -> tuple[int, int] | None:
-                offer, outcome = walk.pick(step, offers)
-                picked.append((offers[offer].task, outcome))
-                return offer, outcome
 
-        stepper.run(self.scenario, _Noting(), automata=self._automata, longest=self.most)
-        return Picks(tuple(picked))
+def _pieces(first: int, stop: int) -> Iterator[U64]:
+    """The seeds, some thousands at a time."""
+    for at in range(first, stop, WIDTH):
+        begin = np.uint64(at & MASK)
+        yield begin + np.arange(min(WIDTH, stop - at), dtype=np.uint64)

@@ -18,6 +18,8 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from sim.engine.fingerprint import MASK
+
 U64 = npt.NDArray[np.uint64]
 
 ROOM = 4096
@@ -40,7 +42,7 @@ class Sketch:
     def of(cls, fingerprints: U64, zeros: int = 0) -> Sketch:
         """From all fingerprints with so many zeros, each as often as seeds have passed it."""
         kept, times = np.unique(fingerprints, return_counts=True)
-        return cls(zeros, kept[times == 1], kept[times > 1])._fitted()
+        return cls(zeros, kept[times == 1], kept[times > 1]).fitted()
 
     def united(self, other: Sketch) -> Sketch:
         """Of the seeds of both."""
@@ -48,14 +50,15 @@ class Sketch:
         one, two = self._with(zeros), other._with(zeros)
         once, times = np.unique(np.concatenate([one.once, two.once]), return_counts=True)
         more = np.unique(np.concatenate([one.more, two.more, once[times > 1]]))
-        return Sketch(zeros, np.setdiff1d(once[times == 1], more, assume_unique=True), more)._fitted()
+        return Sketch(zeros, np.setdiff1d(once[times == 1], more, assume_unique=True), more).fitted()
 
     def _with(self, zeros: int) -> Sketch:
         if zeros == self.zeros:
             return self
         return Sketch(zeros, *(part[begin_with(part, zeros)] for part in (self.once, self.more)))
 
-    def _fitted(self) -> Sketch:
+    def fitted(self) -> Sketch:
+        """With as many more zeros as it takes to keep no more than there is room for."""
         sketch = self
         while len(sketch.once) + len(sketch.more) > ROOM:
             sketch = sketch._with(sketch.zeros + 1)
@@ -94,6 +97,47 @@ class Sketch:
     __hash__ = None  # type: ignore[assignment] # compared by content, and arrays can change
 
 
+class Gatherer:
+    """Makes a sketch of what many seeds pass, state by state, in no order."""
+
+    _MOST = 1 << 18
+
+    def __init__(self) -> None:
+        self._zeros, self._limit = 0, np.uint64(MASK)
+        self._states, self._seeds, self._gathered = list[U64](), list[U64](), 0
+
+    def add(self, states: U64, seeds: U64) -> None:
+        """States that are passed now, each with the seed that passes it."""
+        kept = np.flatnonzero(states <= self._limit)
+        if len(kept):
+            self._states.append(states.take(kept))
+            self._seeds.append(seeds.take(kept))
+            self._gathered += len(kept)
+            if self._gathered > self._MOST:
+                self._thin()
+
+    def _thin(self) -> None:
+        """Keep each state once, or twice if two seeds have passed it; and ask for more zeros if these are too many."""
+        states, seeds = np.concatenate(self._states), np.concatenate(self._seeds)
+        order = np.lexsort((seeds, states))
+        states, seeds = states[order], seeds[order]
+        new = np.append(True, states[1:] != states[:-1])
+        last = np.append(new[1:], True)
+        kept = new | (last & (seeds != seeds[np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))]))
+        while np.count_nonzero(new & begin_with(states, self._zeros)) > ROOM:
+            self._zeros += 1
+        self._limit = np.uint64(MASK >> self._zeros)
+        kept &= states <= self._limit
+        self._states, self._seeds, self._gathered = [states[kept]], [seeds[kept]], int(np.count_nonzero(kept))
+
+    def sketch(self) -> Sketch:
+        """What has been gathered."""
+        if not self._states:
+            return Sketch()
+        self._thin()
+        return Sketch.of(self._states[0], self._zeros)
+
+
 def begin_with(fingerprints: U64, zeros: int) -> npt.NDArray[np.bool_]:
     """Which fingerprints begin with so many zero bits."""
-    return fingerprints <= np.uint64(((1 << 64) - 1) >> zeros)
+    return fingerprints <= np.uint64(MASK >> zeros)

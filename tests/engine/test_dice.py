@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine.dice import below, below_many, bits
+from sim.engine import dice_many
+from sim.engine.dice import below, bits
 
 _u64 = st.integers(0, 2**64 - 1)
 
@@ -15,7 +16,8 @@ _u64 = st.integers(0, 2**64 - 1)
 @given(st.lists(st.tuples(_u64, st.integers(1, 2**32)), min_size=1), st.integers(0, 10**6), st.integers(0, 3))
 def test_bulk_draws_are_the_single_draws(seeds: list[tuple[int, int]], step: int, draw: int) -> None:
     n = np.array([n for _, n in seeds], dtype=np.uint64)
-    many = below_many(n, np.array([seed for seed, _ in seeds], dtype=np.uint64), step, draw)
+    drawing = dice_many.seeded(np.array([seed for seed, _ in seeds], dtype=np.uint64))
+    many = dice_many.below(n, drawing, np.uint64(step), draw)
     assert many.tolist() == [below(n, seed, step, draw) for seed, n in seeds]
 
 

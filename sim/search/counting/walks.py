@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sim.engine.dice import below_many
+from sim.engine.dice_many import below, seeded
 from sim.engine.visited import U64, Index, Mask
 from sim.search.counting.interleavings import Interleavings
 from sim.search.counting.passing import Passing
@@ -22,10 +22,10 @@ def walks(runs: Interleavings, seeds: U64) -> Iterator[tuple[Index, Index]]:
         every, node = every[going], node[going]
         if not len(every):
             return
-        drawing, begin = seeds.take(every), first.take(node)
-        offer = begin + below_many((first.take(node + 1) - begin).astype(np.uint64), drawing, step, 0).astype(np.int64)
+        drawing, begin, at = seeded(seeds.take(every)), first.take(node), np.uint64(step)
+        offer = begin + below((first.take(node + 1) - begin).astype(np.uint64), drawing, at, 0).astype(np.int64)
         begin = edges.take(offer)
-        edge = begin + below_many((edges.take(offer + 1) - begin).astype(np.uint64), drawing, step, 1).astype(np.int64)
+        edge = begin + below((edges.take(offer + 1) - begin).astype(np.uint64), drawing, at, 1).astype(np.int64)
         yield every, edge
         node, step = runs.dag.target.take(edge).astype(np.int64), step + 1
 

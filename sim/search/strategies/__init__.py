@@ -1,0 +1,1 @@
+"""Strategies: whose turn it is, for thousands of runs at once. One file each."""

@@ -1,0 +1,28 @@
+"""The random walk: uniform among the tasks that can step, then among the values of a choice.
+
+The run of a seed is that of `sim.engine.scheduler.Walk`.
+"""
+
+from __future__ import annotations
+
+from sim.engine.herd import Herd
+from sim.engine.visited import Index
+
+
+class Walk:
+    """Knows nothing but the dice. What the others do not decide, they leave to it."""
+
+    def begin(self, herd: Herd, slots: Index) -> None:
+        """Nothing is kept."""
+
+    def choose(self, herd: Herd) -> Index:
+        """Any task, each as likely as any other."""
+        able = herd.able.take(herd.slots)
+        return herd.member(able, herd.below(herd.size_of(able), herd.slots, 0))
+
+    def outcome(self, herd: Herd, slots: Index, count: Index) -> Index:
+        """Any outcome."""
+        return herd.below(count, slots, 1)
+
+    def moved(self, herd: Herd, task: Index, row: Index) -> None:
+        """Nothing is learned."""
