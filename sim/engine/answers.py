@@ -21,7 +21,7 @@ import numpy.typing as npt
 from sim.engine import fingerprint
 from sim.engine.automata import Automata, LocalState
 from sim.engine.cells import Cell
-from sim.engine.operations import HALTED, Finding, Outcome
+from sim.engine.operations import HALTED, Access, Finding, Operation, Outcome
 from sim.engine.scenario import Property, Scenario
 from sim.engine.tables import room
 from sim.engine.values import spell
@@ -71,7 +71,8 @@ class Answers:
     them. A row leads to the local state `to`, and changes `changes` cells: the j-th of them is `cell[j]`, and becomes
     `value[j]`. `shows` is its finding's number from 1 on, or 0; `worth` what it adds to the state's fingerprint,
     `print` what its step is worth in a run's; `halts` that nobody goes on, `retry` that its task begins the same turn
-    of a loop once more, `watched` that it changes what a property reads.
+    of a loop once more, `watched` that it changes what a property reads. `touch` has, for each 64 cells, the sets of
+    those that it touches in each way.
     """
 
     def __init__(self, scenario: Scenario, automata: Automata | None = None) -> None:
@@ -102,6 +103,7 @@ class Answers:
         self.value: list[Column] = []
         self.shows, self.halts, self.retry = Column(np.int64), Column(np.bool_), Column(np.bool_)
         self.worth, self.print, self.watched = Column(np.uint64), Column(np.uint64), Column(np.bool_)
+        self.touch: list[dict[Access, Column]] = []
         self.findings: list[Finding] = []
         self._finding: dict[Finding, int] = {}
         self._watched: dict[int, None] = {}
@@ -234,11 +236,24 @@ class Answers:
             changed, watched = changed + 1, watched or of in self._watched
         self.watched[at] = watched
         self.halts[at] = HALTED in operation.cells
+        self._touch(at, operation, row.outcome)
         self.changes[at], self.worth[at] = changed, worth & fingerprint.MASK
         self.to[at] = self.local(row.task, row.after)
         self.print[at] = fingerprint.of_step(name, operation.point, spell(row.outcome.result))
         self.shows[at] = self.finding(row.outcome.finding) if row.outcome.finding else 0
         self.retry[at] = _is_retry(row.local, row.after)
+
+    def _touch(self, at: int, operation: Operation[Any], outcome: Outcome) -> None:
+        """Note how a step touches cells, as sets of bits; whoever steps finds that nobody has called BUG()."""
+        sets = dict.fromkeys(Access, 0)
+        sets[Access.READ] = 1 << self._cell[HALTED]
+        for cell, access in zip(operation.cells, outcome.access, strict=False):
+            sets[access] |= 1 << self._cell[cell]
+        while len(self.touch) * 64 < len(self.cells):
+            self.touch.append({access: Column(np.uint64) for access in Access})
+        for word, columns in enumerate(self.touch):
+            for access, column in columns.items():
+                column[at] = (sets[access] >> 64 * word) & fingerprint.MASK
 
     def look(self, prop: Asked, held: list[int]) -> None:
         """Learn whether a property holds where cells, in order of number, hold these values."""
@@ -301,7 +316,10 @@ class Asked:
 
 def _is_retry(before: LocalState, after: LocalState) -> bool:
     """Whether a loop that the task was in begins once more, with a call that says the same as before."""
-    for level, (was, now) in enumerate(zip(before.frames, after.frames, strict=False)):
-        if was.loop and now.loop and was.node.call == now.node.call:
-            return not any(frame.node.seen for frame in after.frames[level:])
-    return False
+    return any(
+        was.loop
+        and now.loop
+        and was.node.call == now.node.call
+        and not any(frame.node.seen for frame in after.frames[level:])
+        for level, (was, now) in enumerate(zip(before.frames, after.frames, strict=False))
+    )

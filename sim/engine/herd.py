@@ -81,7 +81,7 @@ class Herd:
             raise EngineError(f"{answers.scenario.name} has {tasks} tasks; {WIDEST} can be run side by side")
         self.answers, self.most, self.width = answers, most, width
         self.slots = np.arange(0)
-        self.seed, self.run, self.state, self._drawing = (np.zeros(width, np.uint64) for _ in range(4))
+        self.seed, self.run, self.state, self.drawing = (np.zeros(width, np.uint64) for _ in range(4))
         self.step, self.able = np.zeros(width, np.int64), np.zeros(width, np.int64)
         self.local, self.answer = (np.zeros(tasks * width, np.int64) for _ in range(2))
         self.held, self._looking = (np.zeros(width, np.int64) for _ in range(2))
@@ -98,32 +98,36 @@ class Herd:
     def below(self, n: Index, slots: Index, draw: int) -> Index:
         """`dice.below` for the seeds and steps of some slots."""
         step = self.step.take(slots).view(np.uint64)
-        drawn: Index = dice_many.below(n.view(np.uint64), self._drawing.take(slots), step, draw).view(np.int64)
+        drawn: Index = dice_many.below(n.view(np.uint64), self.drawing.take(slots), step, draw).view(np.int64)
         return drawn
 
-    def runs(self, seeds: Iterator[U64], chooser: Chooser, watcher: Watcher) -> None:
-        """Run all seeds, which come in pieces of any size."""
-        self._waiting = np.zeros(0, np.uint64)
-        idle = np.arange(self.width)
-        self.slots = idle[: self._fill(idle, seeds, chooser, watcher)]
+    def bits(self, slots: Index, draw: int) -> Index:
+        """63 random bits for the seeds and steps of some slots."""
+        step = self.step.take(slots).view(np.uint64)
+        drawn: Index = (dice_many.bits(self.drawing.take(slots), step, draw) >> np.uint64(1)).view(np.int64)
+        return drawn
+
+    def runs(self, seeds: U64, chooser: Chooser, watcher: Watcher) -> None:
+        """Run all seeds."""
+        self.slots = np.arange(min(self.width, len(seeds)))
+        begun = self._fill(self.slots, seeds, chooser, watcher)
         while len(self.slots):
             over = self._step(chooser, watcher)
-            if len(over):
-                watcher.ended(self, over)
-                idle = over[self._fill(over, seeds, chooser, watcher) :]
-                if len(idle):
-                    gone = np.zeros(self.width, np.bool_)
-                    gone[idle] = True
-                    self.slots = self.slots[~gone.take(self.slots)]
+            if not len(over):
+                continue
+            watcher.ended(self, over)
+            again = self._fill(over, seeds[begun:], chooser, watcher)
+            begun += again
+            if again < len(over):
+                gone = np.zeros(self.width, np.bool_)
+                gone[over[again:]] = True
+                self.slots = self.slots[~gone.take(self.slots)]
 
-    def _fill(self, slots: Index, seeds: Iterator[U64], chooser: Chooser, watcher: Watcher) -> int:
+    def _fill(self, slots: Index, seeds: U64, chooser: Chooser, watcher: Watcher) -> int:
         """Begin runs in slots, as many as there are seeds for."""
-        while len(self._waiting) < len(slots) and (more := next(seeds, None)) is not None:
-            self._waiting = np.concatenate([self._waiting, more])
-        taken = slots[: len(self._waiting)]
-        begun, self._waiting = self._waiting[: len(taken)], self._waiting[len(taken) :]
+        taken = slots[: len(seeds)]
         if len(taken):
-            self._begin(taken, begun, watcher)
+            self._begin(taken, seeds[: len(taken)], watcher)
             chooser.begin(self, taken)
         return len(taken)
 
@@ -132,7 +136,7 @@ class Herd:
         self._make_room()
         self.seed[slots], self.step[slots], self.run[slots] = seeds, 0, dice_many.mixed(seeds)
         watcher.begun(self, slots)
-        self._drawing[slots], self.state[slots], self.able[slots] = dice_many.seeded(seeds), answers.first_state, 0
+        self.drawing[slots], self.state[slots], self.able[slots] = dice_many.seeded(seeds), answers.first_state, 0
         for cells in (self.held, self._looking):
             cells.reshape(-1, width)[:, slots] = 0
         for task, local in enumerate(answers.start):

@@ -6,12 +6,9 @@ whoever runs it, wherever and however often, comes to the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import attrs
 import numpy as np
 
-from sim.engine.answers import Answers
 from sim.engine.fingerprint import MASK
 from sim.engine.herd import WIDTH, Herd
 from sim.engine.operations import Finding
@@ -19,14 +16,14 @@ from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks
 from sim.engine.visited import U64, Index, Mask
 from sim.search.sketch import Gatherer, Sketch
-from sim.search.strategies.walk import Walk
+from sim.search.strategies import StrategyError, strategy_named
+from sim.search.strategies.ground import Ground
+from sim.search.strategies.novelty import Firsts
+
+__all__ = ["MOST", "Batch", "Runner", "Sighting", "StrategyError"]
 
 MOST = 10_000
 """Steps after which a run is cut, unless something else is asked for."""
-
-
-class StrategyError(Exception):
-    """A strategy that does not exist, or cannot do what is asked of it; the message says which can."""
 
 
 @attrs.frozen
@@ -134,43 +131,38 @@ class _Picking:
 class Runner:
     """Runs seeds of one scenario under one strategy. It learns, so keep it: the first batch is the slowest.
 
-    Raises StrategyError for a strategy that does not exist.
+    Raises StrategyError for a strategy that does not exist, CountError for one that the scenario is too large for.
     """
 
     def __init__(self, scenario: Scenario, strategy: str, most: int = MOST) -> None:
-        if strategy != "walk":
-            raise StrategyError(f"no strategy is named {strategy!r}; there is walk")
         self.scenario, self.strategy, self.most = scenario, strategy, most
-        self._answers = Answers(scenario)
+        self._ground = Ground(scenario, most)
+        self._strategy = strategy_named(strategy, self._ground)
 
     @property
     def epoch(self) -> int | None:
         """How many seeds lie between two points at which it adapts; None: it does not."""
-        return None
+        return self._strategy.epoch
 
     def learned(self, guidance: bytes, lessons: tuple[bytes, ...]) -> bytes:
         """What it goes by after the batches of one more epoch, in the order of their seeds; b"" at first."""
-        del lessons
-        return guidance
+        return self._strategy.learned(guidance, [Firsts.from_bytes(lesson) for lesson in lessons])
 
     def batch(self, first: int, stop: int, guidance: bytes = b"") -> Batch:
         """Run the seeds from `first` up to `stop`."""
-        del guidance
-        herd = Herd(self._answers, self.most, min(WIDTH, stop - first))
-        tally = _Tally(herd.width)
-        herd.runs(_pieces(first, stop), Walk(), tally)
-        return tally.batch(first, stop, b"")
+        tally = _Tally(WIDTH)
+        for chooser, seeds in self._strategy.parts(_seeds(first, stop), guidance):
+            Herd(self._ground.answers, self.most, min(WIDTH, len(seeds))).runs(seeds, chooser, tally)
+        lesson = b"" if self.epoch is None else Firsts(*tally.sketch.firsts()).to_bytes()
+        return tally.batch(first, stop, lesson)
 
     def picks(self, seed: int, guidance: bytes = b"") -> Picks:
         """The very choices that a batch takes for this seed."""
-        del guidance
         picking = _Picking()
-        Herd(self._answers, self.most, 1).runs(_pieces(seed, seed + 1), Walk(), picking)
+        for chooser, seeds in self._strategy.parts(_seeds(seed, seed + 1), guidance):
+            Herd(self._ground.answers, self.most, 1).runs(seeds, chooser, picking)
         return Picks(tuple(picking.picks))
 
 
-def _pieces(first: int, stop: int) -> Iterator[U64]:
-    """The seeds, some thousands at a time."""
-    for at in range(first, stop, WIDTH):
-        begin = np.uint64(at & MASK)
-        yield begin + np.arange(min(WIDTH, stop - at), dtype=np.uint64)
+def _seeds(first: int, stop: int) -> U64:
+    return np.uint64(first & MASK) + np.arange(stop - first, dtype=np.uint64)

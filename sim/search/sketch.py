@@ -130,6 +130,14 @@ class Gatherer:
         kept &= states <= self._limit
         self._states, self._seeds, self._gathered = [states[kept]], [seeds[kept]], int(np.count_nonzero(kept))
 
+    def firsts(self) -> tuple[int, U64, U64]:
+        """So many zeros, the states that begin with them, and the least seed that has passed each."""
+        if not self._states:
+            return 0, np.zeros(0, np.uint64), np.zeros(0, np.uint64)
+        self._thin()
+        states, first = np.unique(self._states[0], return_index=True)
+        return self._zeros, states, self._seeds[0][first]
+
     def sketch(self) -> Sketch:
         """What has been gathered."""
         if not self._states:

@@ -14,15 +14,22 @@ from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks
 from sim.search.counting.classes import Classes
 from sim.search.counting.interleavings import Interleavings
+from sim.search.result import CountError
 
 INTERLEAVINGS, CLASSES = "uniform", "uniform-classes"
 
 
-def interleavings(scenario: Scenario, retries: int) -> Interleavings:
-    """All runs in which each loop is retried so often at most."""
-    frontier = Frontier(Product(scenario, Automata(retries=retries)), want_tops=False)
+def interleavings(scenario: Scenario, retries: int, most: int | None = None) -> Interleavings:
+    """All runs in which each loop is retried so often at most. Raises CountError where they have too many states."""
+
+    def stop(_bytes: int) -> bool:
+        return most is not None and frontier.visited.count > most
+
+    frontier = Frontier(Product(scenario, Automata(retries=retries)), stop, want_tops=False)
     for _ in frontier.levels():
         pass
+    if frontier.unexpanded:
+        raise CountError(f"{scenario.name} has more than {most:,} states: its runs cannot be drawn uniformly")
     return Interleavings(frontier)
 
 

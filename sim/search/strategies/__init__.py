@@ -1,1 +1,104 @@
-"""Strategies: whose turn it is, for thousands of runs at once. One file each."""
+"""Strategies: whose turn it is, for thousands of runs at once. One file each.
+
+A strategy takes its chances from `sim.engine.dice` alone, so a seed's run is the same alone and in company. An adaptive
+one also goes by *guidance*, which changes between epochs and is a function of all earlier seeds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+import attrs
+
+from sim.engine.herd import Chooser
+from sim.engine.visited import U64
+from sim.search.strategies.fest import Fest
+from sim.search.strategies.ground import Ground
+from sim.search.strategies.novelty import Firsts
+from sim.search.strategies.pct import Pct
+from sim.search.strategies.portfolio import Portfolio
+from sim.search.strategies.pos import Pos
+from sim.search.strategies.surw import Surw
+from sim.search.strategies.uniform import Uniform
+from sim.search.strategies.walk import Walk
+
+NAMES = {
+    "walk": "uniform at each step among the tasks that can take it",
+    "pct:D": "priorities that change at D - 1 places (ASPLOS 2010)",
+    "pos": "a priority for every step, drawn anew where steps race (CAV 2018)",
+    "surw": "uniform over the orders in which tasks get at one cell, another one in each run (ASPLOS 2025)",
+    "uniform": "every interleaving as likely as any other; where the graph is small enough",
+    "fest": "choice tapes that reached new states, mutated; adapts",
+    "portfolio": "all of them, and more seeds for those that find something new; adapts",
+}
+
+EPOCH = 1 << 15
+"""Seeds between two points at which an adaptive strategy changes what it goes by."""
+
+
+class StrategyError(Exception):
+    """A strategy that does not exist, or cannot do what is asked of it; the message says which can."""
+
+
+class Strategy(Protocol):
+    """How seeds are run. One that does not adapt has no `epoch`."""
+
+    @property
+    def epoch(self) -> int | None:
+        """Seeds between two points at which it adapts."""
+
+    def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
+        """Who runs which of the seeds."""
+
+    def learned(self, guidance: bytes, firsts: list[Firsts]) -> bytes:
+        """What to go by after one more epoch: b"" at first."""
+
+
+@attrs.frozen
+class _Fixed:
+    """Always the same."""
+
+    chooser: Chooser
+    epoch: int | None = None
+
+    def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
+        del guidance
+        yield self.chooser, seeds
+
+    def learned(self, guidance: bytes, firsts: list[Firsts]) -> bytes:
+        del firsts
+        return guidance
+
+
+class _Fest(Fest):
+    epoch = EPOCH
+
+    def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
+        yield self.chooser(guidance), seeds
+
+
+class _Portfolio(Portfolio):
+    epoch = EPOCH
+
+
+def strategy_named(name: str, ground: Ground) -> Strategy:
+    """Raises StrategyError for one that does not exist, CountError for one that the scenario is too large for."""
+    match = re.fullmatch(r"pct:([1-9]\d?)", name)
+    if match is not None:
+        return _Fixed(Pct(ground, int(match[1])))
+    match name:
+        case "walk":
+            return _Fixed(Walk())
+        case "pos":
+            return _Fixed(Pos(ground))
+        case "surw":
+            return _Fixed(Surw(ground))
+        case "uniform":
+            return _Fixed(Uniform(ground))
+        case "fest":
+            return _Fest(ground)
+        case "portfolio":
+            return _Portfolio(ground)
+    raise StrategyError(f"no strategy is named {name!r}; there are {', '.join(NAMES)} (D from 1 to 99, such as pct:3)")

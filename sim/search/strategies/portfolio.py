@@ -1,0 +1,91 @@
+"""Several strategies at once, and more seeds for those that still find something new.
+
+No strategy is the best at everything, and which is best where nobody knows beforehand. Half of the seeds are shared out
+as fixed below. The other half goes by what each has brought in the epoch before: states that nobody had passed, per
+seed that it was given. Which of them runs a seed is drawn by the seed, so a run is a function of it and of the epochs
+before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import attrs
+import numpy as np
+
+from sim.engine import dice_many
+from sim.engine.herd import Chooser
+from sim.engine.visited import U64, Index
+from sim.search.strategies.fest import Fest
+from sim.search.strategies.ground import Ground
+from sim.search.strategies.novelty import Firsts
+from sim.search.strategies.pct import Pct
+from sim.search.strategies.pos import Pos
+from sim.search.strategies.surw import Surw
+from sim.search.strategies.walk import Walk
+
+SHARES = {"walk": 50, "pct:2": 70, "pct:3": 70, "pct:5": 60, "pos": 200, "surw": 400, "fest": 150}
+"""Of a thousand seeds."""
+
+_WHOLE, _MEMBER = 1000, 7
+
+
+class Portfolio:
+    """The members in order, and how the next epoch is shared out between them."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._fest = Fest(ground)
+        self._fixed: dict[str, Chooser] = {
+            "walk": Walk(),
+            **{f"pct:{depth}": Pct(ground, depth) for depth in (2, 3, 5)},
+            "pos": Pos(ground),
+            "surw": Surw(ground),
+        }
+
+    def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
+        """Each member with its seeds."""
+        said = _Said.of(guidance)
+        member = said.member(seeds)
+        for i, name in enumerate(SHARES):
+            mine = seeds[member == i]
+            if len(mine):
+                yield self._fixed.get(name) or self._fest.chooser(said.fest), mine
+
+    def learned(self, guidance: bytes, firsts: list[Firsts]) -> bytes:
+        """With shares by what each member has brought."""
+        said, members = _Said.of(guidance), list(SHARES)
+        _, new = Firsts.from_bytes(bytes.fromhex(said.known)).and_then(firsts)
+        brought = np.bincount(said.member(new.seeds), minlength=len(members)).tolist()
+        worth = [_WHOLE * new_ // share for new_, share in zip(brought, said.shares, strict=True)]
+        total = sum(worth)
+        shares = [
+            (fixed + (_WHOLE * one // total if total else fixed)) // 2
+            for fixed, one in zip(SHARES.values(), worth, strict=True)
+        ]
+        shares[0] += _WHOLE - sum(shares)
+        played = [members.index(name) for name in ("walk", "fest")]
+        fest = self._fest.learned(said.fest, firsts, lambda seeds: np.isin(said.member(seeds), played))
+        known = json.loads(fest)["known"]
+        return json.dumps({"shares": shares, "known": known, "fest": fest.decode()}).encode()
+
+
+@attrs.frozen
+class _Said:
+    """What a portfolio goes by."""
+
+    shares: list[int]
+    known: str
+    fest: bytes
+
+    @classmethod
+    def of(cls, guidance: bytes) -> _Said:
+        if not guidance:
+            return cls(list(SHARES.values()), "", b"")
+        said = json.loads(guidance)
+        return cls(said["shares"], said["known"], said["fest"].encode())
+
+    def member(self, seeds: U64) -> Index:
+        """Which member runs each seed."""
+        drawn = dice_many.below(np.uint64(_WHOLE), dice_many.seeded(seeds), np.uint64(0), _MEMBER)
+        return np.searchsorted(np.cumsum(self.shares), drawn.astype(np.int64), side="right")

@@ -1,0 +1,64 @@
+"""POS: a priority for every step that is about to be taken, drawn again where steps race.
+
+Yuan, Yang, Gu, "Partial order aware concurrency sampling" (CAV 2018). The highest priority steps; the task's next step
+gets a new one, and so does every step that others are about to take and that does not commute with the one just taken.
+Without the latter, what had lost a race once would lose to the same rival again and again; with it, orders that differ
+only in how independent steps lie are not what the sampling is spent on.
+
+What a step will do is what it would do now: the first outcome of its answer. A step that has to wait keeps what it
+drew. As in PCT, a retry that has got nowhere falls behind all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.engine.answers import Answers
+from sim.engine.herd import Herd
+from sim.engine.operations import Access
+from sim.engine.visited import Index, Mask
+from sim.search.strategies.ground import Ground
+from sim.search.strategies.pct import demote, highest
+from sim.search.strategies.walk import Walk
+
+_NEXT = 2
+"""The first draw; each task has its own."""
+
+
+class Pos(Walk):
+    """Nothing is to be set."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._tasks = len(ground.scenario.tasks)
+        self._priority = np.zeros((self._tasks, 0), np.int64)
+
+    def begin(self, herd: Herd, slots: Index) -> None:
+        if self._priority.shape[1] < herd.width:
+            self._priority = np.zeros((self._tasks, herd.width), np.int64)
+        for task in range(self._tasks):
+            self._priority[task, slots] = herd.bits(slots, _NEXT + task)
+
+    def choose(self, herd: Herd) -> Index:
+        return highest(herd, self._priority)
+
+    def moved(self, herd: Herd, task: Index, row: Index) -> None:
+        answers, slots = herd.answers, herd.slots
+        for other in range(self._tasks):
+            answer = herd.answer.take(other * herd.width + slots)
+            racing = racing_with(answers, row, answers.first.of.take(answer)) & (answer > 0)
+            at = slots[racing | (task == other)]
+            self._priority[other, at] = herd.bits(at, _NEXT + other)
+        demote(herd, self._priority, task, row)
+
+
+def racing_with(answers: Answers, one: Index, other: Index) -> Mask:
+    """Which rows of two lists touch a common cell, and neither both look nor both add."""
+    racing = np.zeros(len(one), np.bool_)
+    for columns in answers.touch:
+        mine, theirs = ({access: of.of.take(rows) for access, of in columns.items()} for rows in (one, other))
+        read, add, write = Access.READ, Access.ADD, Access.WRITE
+        clash = mine[write] & (theirs[read] | theirs[add] | theirs[write])
+        clash |= mine[read] & (theirs[add] | theirs[write])
+        clash |= mine[add] & (theirs[read] | theirs[write])
+        racing |= clash != 0
+    return racing

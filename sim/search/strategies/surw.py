@@ -1,0 +1,136 @@
+"""SURW: uniform over the orders in which tasks get at one thing, and careless about all else.
+
+Zhao, Wolff, Mathur, Roychoudhury, "Selectively uniform concurrency testing" (ASPLOS 2025). For every run a cell is
+drawn from those that tasks contend for; a step that touches it is *interesting*. A walk that goes by who has how many
+of those left, in place of who can step, takes every order of the interesting steps with the same probability. So a task
+is drawn by its weight, the interesting steps that it is expected to have left, and is to take the next of them: the
+others walk at random up to theirs, and wait there until that has happened. If nobody is left who may go on, because the
+one that was drawn waits for another, or if it retries and gets nowhere, the draw is made anew.
+
+The weights are from the profile. What a task does before it has begun is credited to the one that has to begin it, or
+the first tasks to begin would seem to be alone. A retry makes the counts wrong; they do not fall below one while a task
+can step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sim.engine.herd import Herd
+from sim.engine.visited import Index, Mask
+from sim.search.strategies.ground import Ground
+from sim.search.strategies.walk import Walk
+
+_CELL, _INTENDED, _CANDIDATE = 2, 3, 4
+"""Draws; there is a candidate for each turn of the search for one."""
+
+_NOBODY = -1
+
+
+class Surw(Walk):
+    """Where tasks contend for nothing it is a walk."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground, self._tasks = ground, len(ground.scenario.tasks)
+        profile = ground.profile
+        self._names = [name for name, _ in profile.cells]
+        self._expected = np.array([of for _, of in profile.cells], np.int64).reshape(-1, self._tasks)
+        self._parent = profile.parent
+        self._width = self._known = 0
+
+    def begin(self, herd: Herd, slots: Index) -> None:
+        if self._width < herd.width:
+            self._width = herd.width
+            self._left = np.zeros((self._tasks, self._width), np.int64)
+            self._cell, self._intended = np.zeros(self._width, np.int64), np.full(self._width, _NOBODY)
+            self._waiting, self._begun = np.zeros(self._width, np.int64), np.zeros(self._width, np.int64)
+        if not self._names:
+            return
+        self._cell[slots] = herd.below(np.full(len(slots), len(self._names)), slots, _CELL)
+        self._left[:, slots] = self._expected[self._cell[slots]].T
+        self._intended[slots], self._waiting[slots], self._begun[slots] = _NOBODY, 0, herd.able.take(slots)
+
+    def choose(self, herd: Herd) -> Index:
+        if not self._names:
+            return super().choose(herd)
+        slots = herd.slots
+        self._begun[slots] |= herd.able.take(slots)
+        chosen, open_ = np.zeros(len(slots), np.int64), np.arange(len(slots))
+        turn = _CANDIDATE
+        while len(open_):
+            at = slots.take(open_)
+            turn += 2
+            self._intend(herd, at[self._intended.take(at) == _NOBODY], turn + 1)
+            free = herd.able.take(at) & ~self._waiting.take(at)
+            stuck = free == 0
+            self._waiting[at[stuck]], self._intended[at[stuck]] = 0, _NOBODY
+            going, free = np.flatnonzero(~stuck), free[~stuck]
+            task = herd.member(free, herd.below(herd.size_of(free), at.take(going), turn))
+            held = self._is_interesting(herd, task, at.take(going)) & (task != self._intended.take(at.take(going)))
+            self._waiting[at.take(going[held])] |= 1 << task[held]
+            chosen[open_.take(going[~held])] = task[~held]
+            still = stuck.copy()
+            still[going[held]] = True
+            open_ = open_[still]
+        self._taken(herd, chosen)
+        return chosen
+
+    def _taken(self, herd: Herd, task: Index) -> None:
+        """Count down what has been waited for, and let the next be drawn."""
+        slots = herd.slots
+        which = np.flatnonzero(self._is_interesting(herd, task, slots))
+        of, at = task.take(which), slots.take(which)
+        self._left[of, at] = np.maximum(1, self._left[of, at] - 1)
+        self._waiting[at], self._intended[at] = 0, _NOBODY
+
+    def _intend(self, herd: Herd, slots: Index, draw: int) -> None:
+        """Draw who is to take the next interesting step, by what each is expected to have left."""
+        if not len(slots):
+            return
+        able, begun = herd.able.take(slots), self._begun.take(slots)
+        weights = [self._left[task].take(slots) for task in range(self._tasks)]
+        for child, parent in enumerate(self._parent):
+            if parent >= 0:
+                late = (begun >> child) & 1 == 0
+                weights[parent] = weights[parent] + np.where(late, weights[child], 0)
+        weights = [np.where((able >> task) & 1 == 1, weight, 0) for task, weight in enumerate(weights)]
+        self._at_least_one(herd, slots, weights)
+        total = np.sum(weights, axis=0)
+        drawn = herd.below(np.maximum(total, 1), slots, draw)
+        intended, upto = np.full(len(slots), self._tasks), np.zeros(len(slots), np.int64)
+        for task, weight in enumerate(weights):
+            upto = upto + weight
+            intended = np.where((intended == self._tasks) & (drawn < upto), task, intended)
+        self._intended[slots] = intended
+
+    def _at_least_one(self, herd: Herd, slots: Index, weights: list[Index]) -> None:
+        """Where nobody is expected to have anything left, whoever stands before an interesting step has that."""
+        which = np.flatnonzero(np.sum(weights, axis=0) == 0)
+        able = herd.able.take(slots.take(which))
+        for task in range(self._tasks if len(which) else 0):
+            of = np.full(len(which), task)
+            weights[task][which] = self._is_interesting(herd, of, slots.take(which)) & ((able >> task) & 1 == 1)
+
+    def moved(self, herd: Herd, task: Index, row: Index) -> None:
+        del task
+        if self._names:
+            slots = herd.slots[herd.answers.retry.of.take(row)]
+            self._waiting[slots], self._intended[slots] = 0, _NOBODY
+
+    def _is_interesting(self, herd: Herd, task: Index, slots: Index) -> Mask:
+        """Whether tasks stand before a step that touches the cell of their run."""
+        answers = herd.answers
+        if self._known < len(answers.cells):
+            numbers = {cell.name: number for number, cell in enumerate(answers.cells)}
+            self._numbers = np.array([numbers.get(name, -1) for name in self._names])
+            self._known = len(answers.cells)
+        cell = self._numbers.take(self._cell.take(slots))
+        local = herd.local.take(task * herd.width + slots)
+        size = answers.size.of.take(local)
+        found: Mask = answers.foot[0].of.take(local) == cell
+        for level, foot in enumerate(answers.foot[1:], 1):
+            deep = np.flatnonzero(size > level)
+            if not len(deep):
+                break
+            found[deep] |= foot.of.take(local.take(deep)) == cell.take(deep)
+        return found
