@@ -1,10 +1,14 @@
 """What each task may do, learned once and then looked up for thousands of runs at a time.
 
 `sim.engine.tables` serves a search, which has states by the million and asks of all of them, shape by shape. Runs are
-asked differently: one task of each is looked up per step, each before another operation. So here all local states of
-all tasks share one numbering, and an answer is found by following a footprint through a trie, a level per cell, with
-the value's number as the branch. A trie needs room for what has been met only, so a footprint may be as wide as it
-likes, and a step costs as many look-ups as its operation has cells.
+asked differently: one task of each is looked up per step, each before another operation. So here all operations of all
+tasks share one numbering, and an answer is found by following a footprint through a trie, a level per cell, with the
+value's number as the branch. A trie needs room for what has been met only, so a footprint may be as wide as it likes,
+and a step costs as many look-ups as its operation has cells.
+
+What an operation does to its cells depends on who performs it, and not on where that task stands; where the task goes
+depends on the result alone. So the one is learned per operation, the other per local state and result. A lock that many
+hold in many ways has thousands of values, and is asked for in thousands of local states, but by few operations.
 
 Numbers are given in the order in which things are met, which depends on the runs that were made. Nothing that leaves
 this file may: what a run does is told by places in the scenario's order, and by fingerprints.
@@ -45,9 +49,8 @@ class Row:
     """One outcome of an answer, as it was learned: of whom, and what."""
 
     task: int
-    local: LocalState
+    operation: Operation[Any]
     outcome: Outcome
-    after: LocalState
 
 
 class Column:
@@ -65,54 +68,74 @@ class Column:
 class Answers:
     """The tables of one scenario.
 
-    Per local state: `size` and `foot` are its operation's footprint (a cell number per level, cell 0 where there is
-    none), `node` where its questions begin in `child`. Following the values leads to the number of an answer; 0 is that
-    it can do nothing. An answer has `count` outcomes, the rows from `first` on; `nth` is a row's place among
-    them. A row leads to the local state `to`, and changes `changes` cells: the j-th of them is `cell[j]`, and becomes
-    `value[j]`. `shows` is its finding's number from 1 on, or 0; `worth` what it adds to the state's fingerprint,
-    `print` what its step is worth in a run's; `halts` that nobody goes on, `retry` that its task begins the same turn
-    of a loop once more, `watched` that it changes what a property reads. `touch` has, for each 64 cells, the sets of
-    those that it touches in each way.
+    Per operation: `size` and `foot` are its footprint (a cell number per level, cell 0 where there is none), `node`
+    where its questions begin in `child`. Following the values leads to the number of an answer; 0 is that nothing can
+    be done. An answer has `count` outcomes, the rows from `first` on; `nth` is a row's place among them.
+
+    A row changes `changes` cells: the j-th of them is `cell[j]`, and becomes `value[j]`; `touch` has, for each 64
+    cells, the sets of those that it touches in each way. `shows` is its finding's number from 1 on, or 0, `halts` that
+    nobody goes on, `watched` that it changes what a property reads, `print` what the step is worth in a run's number,
+    `worth` what it adds to the state's, and `result` the number of its result among those of its operation.
+
+    Per local state: `op` is its operation, `done` that there is none. `base` plus the number of a result is the place
+    in `after` of an edge, which leads to the local state `to`, adds `moving` to the state's number, and may begin the
+    same turn of a loop once more (`retry`).
     """
 
     def __init__(self, scenario: Scenario, automata: Automata | None = None) -> None:
-        self.scenario = scenario
+        self.scenario, self.tasks = scenario, scenario.tasks
         self._automata = automata or Automata()
-        self.tasks = scenario.tasks
         self.cells: list[Cell[Any]] = []
         self._cell: dict[Cell[Any], int] = {}
         self._values: list[list[object]] = []
         self._number: list[dict[object, int]] = []
         self._worth: list[list[int]] = []
         self._room: list[int] = []
-        self.locals: list[tuple[int, LocalState]] = []
-        self._local: dict[tuple[int, LocalState], int] = {}
+        self.findings: list[Finding] = []
+        self._finding: dict[Finding, int] = {}
+        self._watched: dict[int, None] = {}
+        self._new_operations()
+        self._new_rows()
+        self._new_locals()
+        self.number_of(_NOTHING)
+        self.number_of(HALTED)
+        self._operation(0, None)
+        self.properties = [Asked(prop, self.finding(prop.finding())) for prop in scenario.properties]
+        self.start = [self.local(i, self._automata.start(task.name, task.call)) for i, task in enumerate(self.tasks)]
+        begun = (fingerprint.of_local(self.tasks[i].name, local) for i, local in self.locals)
+        self.first_state = np.uint64(sum(begun) & fingerprint.MASK)
+
+    def _new_operations(self) -> None:
+        self._operations: list[tuple[int, Operation[Any] | None]] = []
+        self._op: dict[tuple[int, Operation[Any] | None], int] = {}
+        self._footprint: list[Numbers] = []
         self.size, self.node = Column(np.int64), Column(np.int64)
         self.foot: list[Column] = []
-        self.done = Column(np.bool_)
-        self._footprint: list[Numbers] = []
         self.child = np.full(1 << 12, ASK, np.int64)
         self._top = 0
         self._known: dict[tuple[int, Numbers], int] = {}
         self.count, self.first = Column(np.int64), Column(np.int64)
         self._answers = 1
+        self._results: list[dict[object, int]] = []
+        self._rooms: list[int] = []
+
+    def _new_rows(self) -> None:
         self.rows: list[Row] = []
-        self.nth = Column(np.int64)
-        self.to, self.changes = Column(np.int64), Column(np.int64)
+        self.nth, self.result, self.changes, self.shows = (Column(np.int64) for _ in range(4))
         self.cell: list[Column] = []
         self.value: list[Column] = []
-        self.shows, self.halts, self.retry = Column(np.int64), Column(np.bool_), Column(np.bool_)
-        self.worth, self.print, self.watched = Column(np.uint64), Column(np.uint64), Column(np.bool_)
         self.touch: list[dict[Access, Column]] = []
-        self.findings: list[Finding] = []
-        self._finding: dict[Finding, int] = {}
-        self._watched: dict[int, None] = {}
-        self.properties = [Asked(prop, self.finding(prop.finding())) for prop in scenario.properties]
-        self.number_of(_NOTHING)
-        self.number_of(HALTED)
-        self.start = [self.local(i, self._automata.start(task.name, task.call)) for i, task in enumerate(self.tasks)]
-        begun = (fingerprint.of_local(self.tasks[i].name, local) for i, local in self.locals)
-        self.first_state = np.uint64(sum(begun) & fingerprint.MASK)
+        self.halts, self.watched = Column(np.bool_), Column(np.bool_)
+        self.worth, self.print = Column(np.uint64), Column(np.uint64)
+
+    def _new_locals(self) -> None:
+        self.locals: list[tuple[int, LocalState]] = []
+        self._local: dict[tuple[int, LocalState], int] = {}
+        self.op, self.base, self.done = Column(np.int64), Column(np.int64), Column(np.bool_)
+        self.after = np.full(1 << 10, ASK, np.int64)
+        self._end = self._edges = 0
+        self.to, self.retry, self.moving = Column(np.int64), Column(np.bool_), Column(np.uint64)
+        self._edge: dict[tuple[int, int], int] = {}
 
     def number_of(self, cell: Cell[Any]) -> int:
         """A cell's number."""
@@ -147,16 +170,28 @@ class Answers:
         return number
 
     def local(self, task: int, local: LocalState) -> int:
-        """A local state's number. One that has finished, and an operation without a footprint, ask of cell 0."""
+        """A local state's number."""
         number = self._local.get((task, local))
         if number is None:
             number = self._local[task, local] = len(self.locals)
             self.locals.append((task, local))
-            operation = local.operation
-            cells = operation.cells if operation is not None else ()
-            footprint = tuple(map(self.number_of, cells)) or (0,)
+            op = self._operation(task, local.operation)
+            self.op[number], self.done[number] = op, op == 0
+            self.base[number] = self._edges_of(op)
+        return number
+
+    def _operation(self, task: int, operation: Operation[Any] | None) -> int:
+        """The number of an operation of a task; 0 is none, which asks of cell 0."""
+        of = (task, operation) if operation is not None else (0, None)
+        number = self._op.get(of)
+        if number is None:
+            number = self._op[of] = len(self._operations)
+            self._operations.append(of)
+            footprint = tuple(map(self.number_of, operation.cells if operation is not None else ())) or (0,)
             self._footprint.append(footprint)
-            self.size[number], self.done[number] = len(footprint), operation is None
+            self._results.append({})
+            self._rooms.append(2)
+            self.size[number] = len(footprint)
             while len(self.foot) < len(footprint):
                 self.foot.append(Column(np.int64))
             for level, cell in enumerate(footprint):
@@ -164,19 +199,40 @@ class Answers:
             self.node[number] = self.block(footprint[0])
         return number
 
+    def _edges_of(self, op: int) -> int:
+        """A place for every result that an operation may come to have, for the time being."""
+        at, self._end = self._end, self._end + self._rooms[op]
+        self.after = room(self.after, self._end, ASK)
+        return at
+
+    def go(self, local: int, row: int) -> None:
+        """Learn where a task goes from a local state by a row."""
+        result = int(self.result.of[row])
+        edge = self._edge.get((local, result))
+        if edge is None:
+            edge = self._edge[local, result] = self._edges
+            self._edges += 1
+            task, before = self.locals[local]
+            name = self.tasks[task].name
+            after = self._automata.step(name, before, self.rows[row].outcome.result)
+            self.to[edge], self.retry[edge] = self.local(task, after), _is_retry(before, after)
+            moving = fingerprint.of_local(name, after) - fingerprint.of_local(name, before)
+            self.moving[edge] = moving & fingerprint.MASK
+        self.after[int(self.base.of[local]) + result] = edge
+
     def block(self, cell: int) -> int:
         """A place in the trie for every value that a cell may come to have, for the time being."""
         at, self._top = self._top, self._top + self._room[cell]
         self.child = room(self.child, self._top, ASK)
         return at
 
-    def follow(self, local: int, numbers: Numbers) -> None:
-        """Learn the answer where a footprint holds these values, and lay the way there."""
-        answer = self._known.get((local, numbers))
+    def follow(self, op: int, numbers: Numbers) -> None:
+        """Learn the answer where an operation's footprint holds these values, and lay the way there."""
+        answer = self._known.get((op, numbers))
         if answer is None:
-            answer = self._known[local, numbers] = self._ask(local, numbers)
+            answer = self._known[op, numbers] = self._ask(op, numbers)
             self._make_room()
-        self._lay(int(self.node.of[local]), self._footprint[local], numbers, answer)
+        self._lay(int(self.node.of[op]), self._footprint[op], numbers, answer)
 
     def _lay(self, node: int, cells: Numbers, numbers: Numbers, leaf: int) -> None:
         for level, number in enumerate(numbers[:-1], 1):
@@ -187,42 +243,41 @@ class Answers:
         self.child[node + numbers[-1]] = leaf
 
     def _make_room(self) -> None:
-        """Begin all tries anew where a cell has more values than they have room for."""
-        if all(len(values) <= most for values, most in zip(self._values, self._room, strict=True)):
-            return
-        for cell, values in enumerate(self._values):
-            while self._room[cell] < len(values):
-                self._room[cell] *= 2
-        self.child[: self._top], self._top = ASK, 0
-        for local, footprint in enumerate(self._footprint):
-            self.node[local] = self.block(footprint[0])
-        for prop in self.properties:
-            prop.forget()
+        """Begin tries anew where a cell has more values, or an operation more results, than they have room for."""
+        if any(len(values) > most for values, most in zip(self._values, self._room, strict=True)):
+            self._room = [max(most, _power(len(values))) for values, most in zip(self._values, self._room, strict=True)]
+            self.child[: self._top], self._top = ASK, 0
+            for op, footprint in enumerate(self._footprint):
+                self.node[op] = self.block(footprint[0])
+            for prop in self.properties:
+                prop.forget()
+        if any(len(results) > most for results, most in zip(self._results, self._rooms, strict=True)):
+            self._rooms = [max(most, _power(len(of))) for of, most in zip(self._results, self._rooms, strict=True)]
+            self.after[: self._end], self._end = ASK, 0
+            for local in range(len(self.locals)):
+                self.base[local] = self._edges_of(int(self.op.of[local]))
 
-    def _ask(self, local: int, numbers: Numbers) -> int:
-        task, state = self.locals[local]
-        operation = state.operation
+    def _ask(self, op: int, numbers: Numbers) -> int:
+        task, operation = self._operations[op]
         if operation is None:
             return 0
-        name = self.tasks[task].name
         values = tuple(self._values[self._cell[cell]][n] for cell, n in zip(operation.cells, numbers, strict=False))
-        outcomes = operation.outcomes(name, values)
+        outcomes = operation.outcomes(self.tasks[task].name, values)
         if not outcomes:
             return 0
         answer, self._answers = self._answers, self._answers + 1
         self.first[answer], self.count[answer] = len(self.rows), len(outcomes)
         for nth, outcome in enumerate(outcomes):
             self.nth[len(self.rows)] = nth
-            self._add(Row(task, state, outcome, self._automata.step(name, state, outcome.result)), numbers)
+            results = self._results[op]
+            self.result[len(self.rows)] = results.setdefault(outcome.result, len(results))
+            self._add(Row(task, operation, outcome), numbers)
         return answer
 
     def _add(self, row: Row, numbers: Numbers) -> None:
-        at, name = len(self.rows), self.tasks[row.task].name
+        at, name, operation = len(self.rows), self.tasks[row.task].name, row.operation
         self.rows.append(row)
-        operation = row.local.operation
-        assert operation is not None  # noqa: S101 - a finished task has no outcomes
-        worth = fingerprint.of_local(name, row.after) - fingerprint.of_local(name, row.local)
-        changed, watched = 0, False
+        worth, changed, watched = 0, 0, False
         for cell, value, before in zip(operation.cells, row.outcome.values, numbers, strict=False):
             after = self._count(cell, value)
             if after == before:
@@ -234,14 +289,11 @@ class Answers:
                 self.value.append(Column(np.int64))
             self.cell[changed][at], self.value[changed][at] = of, after
             changed, watched = changed + 1, watched or of in self._watched
-        self.watched[at] = watched
+        self.changes[at], self.watched[at], self.worth[at] = changed, watched, worth & fingerprint.MASK
         self.halts[at] = HALTED in operation.cells
-        self._touch(at, operation, row.outcome)
-        self.changes[at], self.worth[at] = changed, worth & fingerprint.MASK
-        self.to[at] = self.local(row.task, row.after)
         self.print[at] = fingerprint.of_step(name, operation.point, spell(row.outcome.result))
         self.shows[at] = self.finding(row.outcome.finding) if row.outcome.finding else 0
-        self.retry[at] = _is_retry(row.local, row.after)
+        self._touch(at, operation, row.outcome)
 
     def _touch(self, at: int, operation: Operation[Any], outcome: Outcome) -> None:
         """Note how a step touches cells, as sets of bits; whoever steps finds that nobody has called BUG()."""
@@ -314,12 +366,17 @@ class Asked:
         return node
 
 
+def _power(least: int) -> int:
+    return 1 << (least - 1).bit_length()
+
+
 def _is_retry(before: LocalState, after: LocalState) -> bool:
     """Whether a loop that the task was in begins once more, with a call that says the same as before."""
     return any(
         was.loop
         and now.loop
         and was.node.call == now.node.call
-        and not any(frame.node.seen for frame in after.frames[level:])
+        and not now.node.seen
+        and (bool(was.node.seen) or not any(frame.node.seen for frame in after.frames[level:]))
         for level, (was, now) in enumerate(zip(before.frames, after.frames, strict=False))
     )

@@ -48,8 +48,8 @@ class Chooser(Protocol):
     def outcome(self, herd: Herd, slots: Index, count: Index) -> Index:
         """For some of them, which outcome of so many."""
 
-    def moved(self, herd: Herd, task: Index, row: Index) -> None:
-        """They have taken their steps."""
+    def moved(self, herd: Herd, task: Index, row: Index, retry: Mask) -> None:
+        """They have taken their steps, and some have only begun the same turn of a loop again."""
 
 
 class Watcher(Protocol):
@@ -83,7 +83,7 @@ class Herd:
         self.slots = np.arange(0)
         self.seed, self.run, self.state, self.drawing = (np.zeros(width, np.uint64) for _ in range(4))
         self.step, self.able = np.zeros(width, np.int64), np.zeros(width, np.int64)
-        self.local, self.answer = (np.zeros(tasks * width, np.int64) for _ in range(2))
+        self.local, self.op, self.answer = (np.zeros(tasks * width, np.int64) for _ in range(3))
         self.held, self._looking = (np.zeros(width, np.int64) for _ in range(2))
         self._size, self._nth = _members(tasks)
 
@@ -140,9 +140,10 @@ class Herd:
         for cells in (self.held, self._looking):
             cells.reshape(-1, width)[:, slots] = 0
         for task, local in enumerate(answers.start):
-            self.local[task * width + slots] = local
-            for level in range(int(answers.size.of[local])):
-                self._looking[int(answers.foot[level].of[local]) * width + slots] |= 1 << task
+            op = int(answers.op.of[local])
+            self.local[task * width + slots], self.op[task * width + slots] = local, op
+            for level in range(int(answers.size.of[op])):
+                self._looking[int(answers.foot[level].of[op]) * width + slots] |= 1 << task
         for task in range(len(answers.start)):
             self._ask(np.full(len(slots), task), slots)
         self._evaluate(slots, watcher)
@@ -158,20 +159,35 @@ class Herd:
         many = np.flatnonzero(count > 1)
         if len(many):
             row[many] += chooser.outcome(self, slots.take(many), count.take(many))
-        before = self.local.take(at)
-        self.local[at] = answers.to.of.take(row)
+        edge, before = self._go(at, row), self.op.take(at)
+        local = answers.to.of.take(edge)
+        op = answers.op.of.take(local)
+        self.local[at], self.op[at] = local, op
         woken = self._change(row)
-        self._look_elsewhere(before, self.local.take(at), task)
+        self._look_elsewhere(before, op, task)
         self.step[slots] += 1
         self.run[slots] = dice_many.mixed(self.run.take(slots) ^ answers.print.of.take(row))
-        self.state[slots] += answers.worth.of.take(row)
+        self.state[slots] += answers.worth.of.take(row) + answers.moving.of.take(edge)
         self._ask(task, slots)
         self._ask_others(woken & ~(1 << task), slots)
-        chooser.moved(self, task, row)
+        chooser.moved(self, task, row, answers.retry.of.take(edge))
         self._show(row, watcher)
         watcher.stepped(self, row)
         over: Index = slots[(self.able.take(slots) == 0) | (self.step.take(slots) >= self.most)]
         return over
+
+    def _go(self, at: Index, row: Index) -> Index:
+        """The edges by which tasks leave their local states."""
+        answers = self.answers
+        local, result = self.local.take(at), answers.result.of.take(row)
+        edge: Index = answers.after.take(answers.base.of.take(local) + result)
+        while len(missing := np.flatnonzero(edge == ASK)):
+            pairs = zip(local.take(missing).tolist(), row.take(missing).tolist(), strict=True)
+            for one, by in dict.fromkeys(pairs):
+                answers.go(one, by)
+            self._make_room()
+            edge = answers.after.take(answers.base.of.take(local) + result)
+        return edge
 
     def _change(self, row: Index) -> Index:
         """Write what rows change; the tasks that were looking at it."""
@@ -188,15 +204,15 @@ class Herd:
         return woken
 
     def _look_elsewhere(self, before: Index, after: Index, task: Index) -> None:
-        """Note at which cells tasks look no more, and at which they do now."""
+        """Note at which cells tasks look no more, and at which they do now: those of their operations."""
         answers, bit = self.answers, 1 << task
-        for local, begins in ((before, False), (after, True)):
-            size = answers.size.of.take(local)
+        for op, begins in ((before, False), (after, True)):
+            size = answers.size.of.take(op)
             for level, foot in enumerate(answers.foot):
                 which = None if level == 0 else np.flatnonzero(size > level)
                 if which is not None and not len(which):
                     break
-                of, slots = (local, self.slots) if which is None else (local.take(which), self.slots.take(which))
+                of, slots = (op, self.slots) if which is None else (op.take(which), self.slots.take(which))
                 own = bit if which is None else bit.take(which)
                 at = foot.of.take(of) * self.width + slots
                 self._looking[at] = self._looking.take(at) | own if begins else self._looking.take(at) & ~own
@@ -212,39 +228,36 @@ class Herd:
     def _ask(self, task: Index, slots: Index) -> None:
         """Look up what tasks could do now, and note whether that is anything."""
         at = task * self.width + slots
-        local = self.local.take(at)
-        answer = self._follow(local, slots)
-        while True:
-            missing = np.flatnonzero(answer == ASK)
-            if not len(missing):
-                break
-            self._learn(local.take(missing), slots.take(missing))
-            answer = self._follow(local, slots)
+        op = self.op.take(at)
+        answer = self._follow(op, slots)
+        while len(missing := np.flatnonzero(answer == ASK)):
+            self._learn(op.take(missing), slots.take(missing))
+            answer = self._follow(op, slots)
         self.answer[at] = answer
         able = self.able.take(slots) & ~(1 << task)
         self.able[slots] = able | ((answer > 0).astype(np.int64) << task)
 
-    def _follow(self, local: Index, slots: Index) -> Index:
-        """The answers to what local states ask, or ASK."""
+    def _follow(self, op: Index, slots: Index) -> Index:
+        """The answers to what operations ask, or ASK."""
         answers, width = self.answers, self.width
-        value = self.held.take(answers.foot[0].of.take(local) * width + slots)
-        answer = answers.child.take(answers.node.of.take(local) + value)
-        deep = np.flatnonzero(answers.size.of.take(local) > 1)
+        value = self.held.take(answers.foot[0].of.take(op) * width + slots)
+        answer = answers.child.take(answers.node.of.take(op) + value)
+        deep = np.flatnonzero(answers.size.of.take(op) > 1)
         level = 1
         while len(deep):
             deep = deep[answer.take(deep) != ASK]
-            of = local.take(deep)
+            of = op.take(deep)
             value = self.held.take(answers.foot[level].of.take(of) * width + slots.take(deep))
             answer[deep] = answers.child.take(answer.take(deep) + value)
             level += 1
             deep = deep[answers.size.of.take(of) > level]
         return answer
 
-    def _learn(self, local: Index, slots: Index) -> None:
+    def _learn(self, op: Index, slots: Index) -> None:
         """Learn what nobody has asked before."""
         answers, width = self.answers, self.width
         known: dict[tuple[int, tuple[int, ...]], None] = {}
-        for one, slot in zip(local.tolist(), slots.tolist(), strict=True):
+        for one, slot in zip(op.tolist(), slots.tolist(), strict=True):
             foot = (int(answers.foot[level].of[one]) for level in range(int(answers.size.of[one])))
             known[one, tuple(int(self.held[cell * width + slot]) for cell in foot)] = None
         for one, numbers in known:

@@ -93,8 +93,7 @@ class Ground:
                 continue
             row = self.answers.rows[number]
             steps[row.task] += times
-            operation = row.local.operation
-            for cell, access in zip(operation.cells if operation else (), row.outcome.access, strict=False):
+            for cell, access in zip(row.operation.cells, row.outcome.access, strict=False):
                 cells[cell.name][row.task] += times
                 if access is not Access.READ:
                     changed[cell.name] = None

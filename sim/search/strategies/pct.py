@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim.engine.herd import Herd
-from sim.engine.visited import Index
+from sim.engine.visited import Index, Mask
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.walk import Walk
 
@@ -44,13 +44,14 @@ class Pct(Walk):
     def choose(self, herd: Herd) -> Index:
         return highest(herd, self._priority)
 
-    def moved(self, herd: Herd, task: Index, row: Index) -> None:
+    def moved(self, herd: Herd, task: Index, row: Index, retry: Mask) -> None:
+        del row
         slots = herd.slots
         steps = herd.step.take(slots)
         for i, change in enumerate(self._change):
             at = np.flatnonzero(change.take(slots) == steps)
             self._priority[task.take(at), slots.take(at)] = i
-        demote(herd, self._priority, task, row)
+        demote(herd, self._priority, task, retry)
 
 
 def highest(herd: Herd, priority: Index) -> Index:
@@ -65,8 +66,8 @@ def highest(herd: Herd, priority: Index) -> Index:
     return chosen
 
 
-def demote(herd: Herd, priority: Index, task: Index, row: Index) -> None:
+def demote(herd: Herd, priority: Index, task: Index, retry: Mask) -> None:
     """Put tasks that have retried and got nowhere behind all others, the last of them furthest."""
-    at = np.flatnonzero(herd.answers.retry.of.take(row))
+    at = np.flatnonzero(retry)
     slots = herd.slots.take(at)
     priority[task.take(at), slots] = -herd.step.take(slots)

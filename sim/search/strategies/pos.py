@@ -41,14 +41,14 @@ class Pos(Walk):
     def choose(self, herd: Herd) -> Index:
         return highest(herd, self._priority)
 
-    def moved(self, herd: Herd, task: Index, row: Index) -> None:
+    def moved(self, herd: Herd, task: Index, row: Index, retry: Mask) -> None:
         answers, slots = herd.answers, herd.slots
         for other in range(self._tasks):
             answer = herd.answer.take(other * herd.width + slots)
             racing = racing_with(answers, row, answers.first.of.take(answer)) & (answer > 0)
             at = slots[racing | (task == other)]
             self._priority[other, at] = herd.bits(at, _NEXT + other)
-        demote(herd, self._priority, task, row)
+        demote(herd, self._priority, task, retry)
 
 
 def racing_with(answers: Answers, one: Index, other: Index) -> Mask:

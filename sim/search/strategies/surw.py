@@ -111,10 +111,10 @@ class Surw(Walk):
             of = np.full(len(which), task)
             weights[task][which] = self._is_interesting(herd, of, slots.take(which)) & ((able >> task) & 1 == 1)
 
-    def moved(self, herd: Herd, task: Index, row: Index) -> None:
-        del task
+    def moved(self, herd: Herd, task: Index, row: Index, retry: Mask) -> None:
+        del task, row
         if self._names:
-            slots = herd.slots[herd.answers.retry.of.take(row)]
+            slots = herd.slots[retry]
             self._waiting[slots], self._intended[slots] = 0, _NOBODY
 
     def _is_interesting(self, herd: Herd, task: Index, slots: Index) -> Mask:
@@ -125,12 +125,12 @@ class Surw(Walk):
             self._numbers = np.array([numbers.get(name, -1) for name in self._names])
             self._known = len(answers.cells)
         cell = self._numbers.take(self._cell.take(slots))
-        local = herd.local.take(task * herd.width + slots)
-        size = answers.size.of.take(local)
-        found: Mask = answers.foot[0].of.take(local) == cell
+        op = herd.op.take(task * herd.width + slots)
+        size = answers.size.of.take(op)
+        found: Mask = answers.foot[0].of.take(op) == cell
         for level, foot in enumerate(answers.foot[1:], 1):
             deep = np.flatnonzero(size > level)
             if not len(deep):
                 break
-            found[deep] |= foot.of.take(local.take(deep)) == cell.take(deep)
+            found[deep] |= foot.of.take(op.take(deep)) == cell.take(deep)
         return found

@@ -6,7 +6,7 @@ The run of a seed is that of `sim.engine.scheduler.Walk`.
 from __future__ import annotations
 
 from sim.engine.herd import Herd
-from sim.engine.visited import Index
+from sim.engine.visited import Index, Mask
 
 
 class Walk:
@@ -24,5 +24,5 @@ class Walk:
         """Any outcome."""
         return herd.below(count, slots, 1)
 
-    def moved(self, herd: Herd, task: Index, row: Index) -> None:
+    def moved(self, herd: Herd, task: Index, row: Index, retry: Mask) -> None:
         """Nothing is learned."""
