@@ -16,6 +16,7 @@ this file may: what a run does is told by places in the scenario's order, and by
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -29,6 +30,7 @@ from sim.engine.operations import HALTED, Access, Finding, Operation, Outcome
 from sim.engine.scenario import Property, Scenario
 from sim.engine.tables import room
 from sim.engine.values import spell
+from sim.engine.visited import Index
 
 V = TypeVar("V")
 
@@ -85,6 +87,7 @@ class Answers:
     def __init__(self, scenario: Scenario, automata: Automata | None = None) -> None:
         self.scenario, self.tasks = scenario, scenario.tasks
         self._automata = automata or Automata()
+        self._is_full = False
         self.cells: list[Cell[Any]] = []
         self._cell: dict[Cell[Any], int] = {}
         self._values: list[list[object]] = []
@@ -94,6 +97,7 @@ class Answers:
         self.findings: list[Finding] = []
         self._finding: dict[Finding, int] = {}
         self._watched: dict[int, None] = {}
+        self._stands = fingerprint.Locals()
         self._new_operations()
         self._new_rows()
         self._new_locals()
@@ -102,8 +106,7 @@ class Answers:
         self._operation(0, None)
         self.properties = [Asked(prop, self.finding(prop.finding())) for prop in scenario.properties]
         self.start = [self.local(i, self._automata.start(task.name, task.call)) for i, task in enumerate(self.tasks)]
-        begun = (fingerprint.of_local(self.tasks[i].name, local) for i, local in self.locals)
-        self.first_state = np.uint64(sum(begun) & fingerprint.MASK)
+        self.first_state = np.uint64(sum(self._stands.of(*one) for one in self.locals) & fingerprint.MASK)
 
     def _new_operations(self) -> None:
         self._operations: list[tuple[int, Operation[Any] | None]] = []
@@ -158,6 +161,7 @@ class Answers:
             cell.check(value)
             number = self._number[of][value] = len(self._values[of])
             self._values[of].append(value)
+            self._is_full |= number >= self._room[of]
             self._worth[of].append(fingerprint.of_value(cell, value))
         return number
 
@@ -190,7 +194,7 @@ class Answers:
             footprint = tuple(map(self.number_of, operation.cells if operation is not None else ())) or (0,)
             self._footprint.append(footprint)
             self._results.append({})
-            self._rooms.append(2)
+            self._rooms.append(4)
             self.size[number] = len(footprint)
             while len(self.foot) < len(footprint):
                 self.foot.append(Column(np.int64))
@@ -216,7 +220,7 @@ class Answers:
             name = self.tasks[task].name
             after = self._automata.step(name, before, self.rows[row].outcome.result)
             self.to[edge], self.retry[edge] = self.local(task, after), _is_retry(before, after)
-            moving = fingerprint.of_local(name, after) - fingerprint.of_local(name, before)
+            moving = self._stands.of(task, after) - self._stands.of(task, before)
             self.moving[edge] = moving & fingerprint.MASK
         self.after[int(self.base.of[local]) + result] = edge
 
@@ -231,7 +235,8 @@ class Answers:
         answer = self._known.get((op, numbers))
         if answer is None:
             answer = self._known[op, numbers] = self._ask(op, numbers)
-            self._make_room()
+            if self._is_full:
+                self._make_room()
         self._lay(int(self.node.of[op]), self._footprint[op], numbers, answer)
 
     def _lay(self, node: int, cells: Numbers, numbers: Numbers, leaf: int) -> None:
@@ -243,19 +248,29 @@ class Answers:
         self.child[node + numbers[-1]] = leaf
 
     def _make_room(self) -> None:
-        """Begin tries anew where a cell has more values, or an operation more results, than they have room for."""
+        """Lay out anew what has no room for a cell's values, or for an operation's results."""
+        self._is_full = False
         if any(len(values) > most for values, most in zip(self._values, self._room, strict=True)):
-            self._room = [max(most, _power(len(values))) for values, most in zip(self._values, self._room, strict=True)]
+            self._room = _with_room(self._room, self._values)
             self.child[: self._top], self._top = ASK, 0
             for op, footprint in enumerate(self._footprint):
                 self.node[op] = self.block(footprint[0])
             for prop in self.properties:
                 prop.forget()
         if any(len(results) > most for results, most in zip(self._results, self._rooms, strict=True)):
-            self._rooms = [max(most, _power(len(of))) for of, most in zip(self._results, self._rooms, strict=True)]
-            self.after[: self._end], self._end = ASK, 0
-            for local in range(len(self.locals)):
-                self.base[local] = self._edges_of(int(self.op.of[local]))
+            before, self._rooms = np.array(self._rooms), _with_room(self._rooms, self._results)
+            self._move(before, np.array(self._rooms))
+
+    def _move(self, before: Index, rooms: Index) -> None:
+        """Give every local state's edges the room that its operation has now."""
+        ops = self.op.of[: len(self.locals)]
+        had, has = before.take(ops), rooms.take(ops)
+        base, edges = self.base.of[: len(ops)].copy(), self.after
+        self.base.of[: len(ops)] = np.cumsum(has) - has
+        self._end = int(has.sum())
+        self.after = np.full(2 * self._end, ASK)
+        place = np.arange(had.sum()) - np.repeat(np.cumsum(had) - had, had)
+        self.after[np.repeat(self.base.of[: len(ops)], had) + place] = edges.take(np.repeat(base, had) + place)
 
     def _ask(self, op: int, numbers: Numbers) -> int:
         task, operation = self._operations[op]
@@ -271,6 +286,7 @@ class Answers:
             self.nth[len(self.rows)] = nth
             results = self._results[op]
             self.result[len(self.rows)] = results.setdefault(outcome.result, len(results))
+            self._is_full |= len(results) > self._rooms[op]
             self._add(Row(task, operation, outcome), numbers)
         return answer
 
@@ -366,8 +382,9 @@ class Asked:
         return node
 
 
-def _power(least: int) -> int:
-    return 1 << (least - 1).bit_length()
+def _with_room(now: list[int], sized: Sequence[Sized]) -> list[int]:
+    """Room for each, and for some more where it has run out."""
+    return [most if len(of) <= most else 4 << (len(of) - 1).bit_length() for most, of in zip(now, sized, strict=True)]
 
 
 def _is_retry(before: LocalState, after: LocalState) -> bool:

@@ -241,7 +241,7 @@ class Frame:
     turns: Turns | None = None
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class LocalState:
     """Where a task stands: its stack of frames, outermost first; empty once it has finished, or given up."""
 

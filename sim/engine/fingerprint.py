@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 import attrs
 
-from sim.engine.automata import LocalState, Returned, Seen
+from sim.engine.automata import LocalState, Node, Returned, Seen
 from sim.engine.cells import Cell
 from sim.engine.dice import mixed
 from sim.engine.routines import Call
@@ -36,10 +36,28 @@ def of_value(cell: Cell[object], value: object) -> int:
     return 0 if value == cell.initial else of_text(f"{cell.name} = {spell(value)}")
 
 
-def of_local(task: str, local: LocalState) -> int:
-    """What it adds to a state that a task stands there."""
-    frames = (f"{_call(frame.node.call)}: {' '.join(map(_seen, frame.node.seen))}" for frame in local.frames)
-    return of_text(f"{task} {local.gave_up} {' / '.join(frames)}")
+class Locals:
+    """What local states are worth: a frame's number is folded from its call and what it has seen, once per node."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[Node, int] = {}
+
+    def of(self, task: int, local: LocalState) -> int:
+        """What it adds to a state that a task, by its place in the scenario, stands there."""
+        number = mixed(task + 1)
+        for frame in local.frames:
+            number = mixed(number ^ self._of_node(frame.node))
+        return number
+
+    def _of_node(self, node: Node) -> int:
+        number = self._nodes.get(node)
+        if number is None:
+            if node.before is None:
+                number = of_text(_call(node.call))
+            else:
+                number = mixed(self._of_node(node.before) ^ of_text(_seen(node.seen[-1])))
+            self._nodes[node] = number
+        return number
 
 
 def _call(call: Call[object]) -> str:

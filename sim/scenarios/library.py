@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 
-from sim.scenarios import callers, transitions
+from sim.scenarios import callers, storms, transitions
 from sim.scenarios.recipe import Recipe, UsageError
 
-LIBRARY = {recipe.name: recipe for recipe in (*transitions.RECIPES, *callers.RECIPES)}
+LIBRARY = {recipe.name: recipe for recipe in (*transitions.RECIPES, *callers.RECIPES, storms.STORM)}
 
 
 def recipe_named(name: str) -> Recipe:

@@ -47,9 +47,14 @@ class Memory:
     ranges: tuple[tuple[SeptState, tuple[tuple[str, SeptState], ...]], ...]
 
     @classmethod
-    def of(cls, sept: dict[str, SeptState], above: dict[str, SeptState] | None = None) -> Memory:
+    def of(
+        cls,
+        sept: dict[str, SeptState],
+        above: dict[str, SeptState] | None = None,
+        shape: tuple[tuple[str, ...], ...] = RANGES,
+    ) -> Memory:
         """These gfns at 4K, in 2M ranges that have a page table unless `above`, by first gfn, says otherwise."""
-        ranges = (tuple((gfn, sept[gfn]) for gfn in gfns if gfn in sept) for gfns in RANGES)
+        ranges = (tuple((gfn, sept[gfn]) for gfn in gfns if gfn in sept) for gfns in shape)
         states = above or {}
         return cls(tuple((states.get(found[0][0], SeptState.NL_MAPPED), found) for found in ranges if found))
 
@@ -97,14 +102,15 @@ def machine(
     unfair: bool = False,
     without: tuple[str, ...] = (),
     given: tuple[str, ...] = (),
+    shape: tuple[tuple[str, ...], ...] = RANGES,
 ) -> Kvm:
     """A TD whose S-EPT and mirror agree on `sept`, with a vCPU per program and other tasks beside them.
 
     `spares` names tasks that have a page table in their cache, for the range of A; `frees` the ranges, by first
     gfn, whose page table may be freed; so many `holes` may be punched into guest_memfd. A root that is no mirror
-    has the same SPTEs, and the S-EPT is nobody's.
+    has the same SPTEs, and the S-EPT is nobody's. `shape` is which gfns lie in one 2M range.
     """
-    memory, tasks = Memory.of(sept, above), (*others, *programs)
+    memory, tasks = Memory.of(sept, above, shape), (*others, *programs)
     handled = [below[0][0] for state, below in memory.ranges if state is SeptState.NL_MAPPED and below[0][0] in frees]
     pfns, first_table = memory.pfns, len(memory.pfns) + 1
     tables = {gfn: first_table + i for i, gfn in enumerate(handled)}

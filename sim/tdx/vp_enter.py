@@ -4,10 +4,10 @@ td_transitions/tdh_vp_enter.c, td_exit.c. TDR and TDVPR stay locked (shared) whi
 epoch lock and, where zero-step took it, the tree are released before. Left out: the association with a logical
 processor (each vCPU has its own here) and the single-step defence, which touches no S-EPT lock.
 
-The guest is a fixed program. TOUCH is an access to a private page (a hardware walk: no lock stops it), ACCEPT and the
-others TDCALLs, with the guest's own loop around a BUSY answer; HLT (a TDVMCALL) ends it. Guests run with
-SEPT_VE_DISABLE: a touch of a PENDING page is an EPT violation, not a #VE. Between two instructions a pending interrupt
-makes the guest exit.
+The guest is a fixed program, or decides at each instruction what it is and what it is on. TOUCH is an access to a
+private page (a hardware walk: no lock stops it), ACCEPT and the others TDCALLs, with the guest's own loop around a BUSY
+answer; HLT (a TDVMCALL) ends it. Guests run with SEPT_VE_DISABLE: a touch of a PENDING page is an EPT violation, not a
+#VE. Between two instructions a pending interrupt makes the guest exit.
 
 A guest that host priority keeps turning away is taken out after a time (a second, unless the host sets another):
 td_dispatcher/tdx_td_dispatcher.c:td_call. There are no seconds here, so from the second time on it may happen or not.
@@ -50,9 +50,15 @@ class Guest:
     name: str
     program: tuple[tuple[Instruction, str], ...]
     lp: Cell[Irq]
+    menu: tuple[Instruction, ...] = ()
+    """What it decides between, `length` times, and on which of these `gfns`; empty for one that has a program."""
+    gfns: tuple[str, ...] = ()
+    length: int = 0
 
-    def at(self, rip: int) -> tuple[Instruction, str]:
-        return self.program[rip] if rip < len(self.program) else (Instruction.HLT, "")
+    def at(self, tdvps: Tdvps) -> tuple[Instruction, str]:
+        if tdvps.fetched:
+            return Instruction(tdvps.fetched[0]), tdvps.fetched[1]
+        return self.program[tdvps.rip] if tdvps.rip < len(self.program) else (Instruction.HLT, "")
 
 
 class ExitReason(Enum):
@@ -135,7 +141,9 @@ class VpEnter(TdgMem):
         """One guest instruction, with the interrupt window before it."""
         if await interrupt_pending(guest.lp):
             return Done((Exit(ExitReason.EXTERNAL_INTERRUPT), tdvps.vmexit_stepping_filter()))
-        instruction, gfn = guest.at(tdvps.rip)
+        if tdvps.rip < guest.length and not tdvps.fetched:
+            tdvps = attrs.evolve(tdvps, fetched=await self._decide(guest))
+        instruction, gfn = guest.at(tdvps)
         match instruction:
             case Instruction.TOUCH:
                 return await self._touch(guest, tdvps, gfn)
@@ -152,20 +160,26 @@ class VpEnter(TdgMem):
         return await self._tdcall(guest, tdvps.vmexit_stepping_filter(), said)
 
     @routine
+    async def _decide(self, guest: Guest) -> tuple[str, str]:
+        """What the guest does next."""
+        instruction = await choose(f"{guest.name}.instruction", tuple(one.value for one in guest.menu))
+        return instruction, await choose(f"{guest.name}.gfn", guest.gfns)
+
+    @routine
     async def _touch(self, guest: Guest, tdvps: Tdvps, gfn: str) -> Again | Done[tuple[Exit, Tdvps]]:
         """A hardware walk: one read a level."""
         state = (await load(self.td.entry(gfn, 1))).state
         if state is SeptState.NL_MAPPED:
             state = (await load(self.td.entry(gfn))).state
         if state is SeptState.MAPPED:
-            return Again(guest, attrs.evolve(tdvps, rip=tdvps.rip + 1))
+            return Again(guest, tdvps.retired())
         pending = state is SeptState.PENDING
         return Done((Exit(ExitReason.EPT_VIOLATION, gfn, pending), tdvps.td_exit_epf_stepping_log(gfn)))
 
     @routine
     async def _tdcall(self, guest: Guest, tdvps: Tdvps, said: Accepted) -> Again | Done[tuple[Exit, Tdvps]]:
         """What becomes of it, and what the guest does then: what was too large for 4K, it tries at 4K next."""
-        instruction, gfn = guest.at(tdvps.rip)
+        instruction, gfn = guest.at(tdvps)
         if said is Accepted.SIZE_MISMATCH:
             said = Accepted.SUCCESS if instruction is Instruction.ACCEPT_2M else Accepted.BUSY
         match said:
@@ -175,7 +189,7 @@ class VpEnter(TdgMem):
             case Accepted.BUSY | Accepted.SIZE_MISMATCH:
                 return Again(guest, attrs.evolve(tdvps, hp_lock_busy=False))
             case Accepted.SUCCESS | Accepted.ALREADY_ACCEPTED:
-                return Again(guest, attrs.evolve(tdvps, hp_lock_busy=False, rip=tdvps.rip + 1))
+                return Again(guest, attrs.evolve(tdvps, hp_lock_busy=False).retired())
             case Accepted.BUSY_HOST_PRIORITY:
                 if tdvps.hp_lock_busy and await self._hp_lock_timeout():
                     timeout = Exit(status=Status(Code.TDX_HOST_PRIORITY_BUSY_TIMEOUT))

@@ -50,6 +50,12 @@ class Tdvps:
     last_epf_gpa_list: tuple[str, ...] = ()
     hp_lock_busy: bool = False
     """The last TDCALL was turned away by host priority."""
+    fetched: tuple[str, str] | None = None
+    """What a guest that decides as it goes is at: an instruction, and its gfn."""
+
+    def retired(self) -> Tdvps:
+        """After an instruction that is done."""
+        return attrs.evolve(self, rip=self.rip + 1, fetched=None)
 
     def vmexit_stepping_filter(self) -> Tdvps:
         if self.rip == self.rip_on_entry:

@@ -1,0 +1,167 @@
+"""Storms: as many vCPUs, pages and zappers as one likes, and each decides as it goes what it does.
+
+What cannot be explored is fuzzed. The tasks run the functions that the what-ifs run; only what they are asked to do is
+left to choice: a guest's next instruction and the page that it is on, what a zapper takes away, whom an interrupt
+hits. With `inject`, when a walk yields and a fault is stale is left to chance as well.
+
+Every 2M range has a page table from the start. With `levels=2M`, the first one has none, and may be mapped at 2M,
+split, and mapped anew. A vCPU has one page table in its cache, so it can link it in one range only, and that is that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from sim.engine.operations import choose, progress
+from sim.engine.routines import Again, Done, repeat, routine
+from sim.engine.scenario import Scenario, Task
+from sim.kvm.kvm_main import Vcpu
+from sim.kvm.x86 import Kvm
+from sim.scenarios.callers import KERNELS, NOT_COVERED
+from sim.scenarios.machine import AtRest, machine, rcu_tasks
+from sim.scenarios.patch import PATCH, patched
+from sim.scenarios.recipe import Param, Recipe, Settings
+from sim.scenarios.switches import GUARDS, INJECT, injected
+from sim.tdx.lp import send_ipi
+from sim.tdx.releases import RELEASES, release_named
+from sim.tdx.sept import SeptState
+from sim.tdx.vp_enter import Instruction
+from sim.tdx.zero_step import Tdvps
+
+_IN_A_RANGE = 4
+"""Gfns in a 2M range, as far as there are that many."""
+
+_MENU = (Instruction.TOUCH, Instruction.ACCEPT, Instruction.ATTR_RD, Instruction.ATTR_WR)
+
+PUNCH, UNMAP, ZAP_ALL = "punch hole", "unmap range", "zap all"
+"""What a zapper may do: guest_memfd gives a page up; a memory attribute changes; a memslot goes."""
+
+
+@routine
+async def zapper(kvm: Kvm, task: str, left: int) -> Again | Done[None]:
+    """One thing after another that takes pages away."""
+    if not left:
+        return Done(None)
+    await _zap(kvm, task)
+    await progress(f"{task}.done")
+    return Again(kvm, task, left - 1)
+
+
+@routine
+async def _zap(kvm: Kvm, task: str) -> None:
+    deed = await choose(f"{task}.deed", (PUNCH, UNMAP, ZAP_ALL))
+    if deed == ZAP_ALL:
+        await kvm.kvm_mmu_zap_all_fast()
+        return
+    gfn = await choose(f"{task}.gfn", tuple(gfn for gfn, _ in kvm.pfns))
+    if deed == PUNCH:
+        await kvm.kvm_gmem_punch_hole((gfn,), task)
+        return
+    await kvm.mmu_lock.write_lock()
+    await kvm.kvm_tdp_mmu_unmap_gfn_range((gfn,), True)
+    await kvm.mmu_lock.write_unlock()
+
+
+@routine
+async def interrupts(kvm: Kvm, left: int) -> Again | Done[None]:
+    """Host interrupts, each for a vCPU's processor: a guest that runs there exits."""
+    if not left:
+        return Done(None)
+    name = await choose("irq.lp", tuple(vcpu.name for vcpu in kvm.vcpus))
+    await send_ipi(next(vcpu.lp for vcpu in kvm.vcpus if vcpu.name == name))
+    return Again(kvm, left - 1)
+
+
+@routine
+async def zapping(kvm: Kvm, task: str, times: int) -> None:
+    await repeat(zapper, kvm, task, times)
+
+
+@routine
+async def interrupting(kvm: Kvm, times: int) -> None:
+    await repeat(interrupts, kvm, times)
+
+
+def _deciding(vcpu: Vcpu, gfns: tuple[str, ...], length: int) -> Vcpu:
+    """A vCPU whose guest decides as it goes."""
+    return attrs.evolve(vcpu, guest=attrs.evolve(vcpu.guest, menu=_MENU, gfns=gfns, length=length))
+
+
+def _tasks(kvm: Kvm, settings: Settings, zappers: tuple[str, ...]) -> Iterator[Task]:
+    for name in zappers:
+        yield Task(name, zapping(kvm, name, int(settings["zaps"])))
+    for vcpu in kvm.vcpus:
+        yield Task(vcpu.name, kvm.vcpu_run(vcpu, Tdvps()))
+    if settings["irqs"] != "0":
+        yield Task("irq", interrupting(kvm, int(settings["irqs"])))
+    yield from rcu_tasks(kvm)
+
+
+def build(recipe: Recipe, settings: Settings) -> Scenario:
+    """A storm."""
+    gfns = tuple(f"p{number}" for number in range(int(settings["pages"])))
+    shape = tuple(gfns[at : at + _IN_A_RANGE] for at in range(0, len(gfns), _IN_A_RANGE))
+    vcpus = tuple(f"v{number}" for number in range(int(settings["vcpus"])))
+    zappers = tuple(f"z{number}" for number in range(int(settings["zappers"])))
+    large = settings["levels"] == "2M"
+    kernel = patched() if settings["order"] == PATCH else KERNELS[settings["order"]]
+    given = {"huge": large, "4k": not large, **dict.fromkeys(injected(settings["inject"]), True)}
+    kvm = machine(
+        kernel,
+        release_named(settings["module"]),
+        sept=dict.fromkeys(gfns, SeptState.FREE),
+        above={gfns[0]: SeptState.FREE} if large else {},
+        programs=dict.fromkeys(vcpus, ()),
+        others=(*zappers, *(("irq",) if settings["irqs"] != "0" else ())),
+        spares=vcpus if large else (),
+        holes=len(zappers) * int(settings["zaps"]),
+        unfair=settings["mmu_lock"] == "unfair",
+        without=settings.without,
+        given=tuple(name for name, is_given in given.items() if is_given),
+        shape=shape,
+    )
+    kvm = attrs.evolve(kvm, vcpus=tuple(_deciding(vcpu, gfns, int(settings["guest_ops"])) for vcpu in kvm.vcpus))
+    return Scenario(
+        recipe.name,
+        tuple(_tasks(kvm, settings, zappers)),
+        AtRest(kvm).properties(),
+        model=f"{kernel.VERSION}+{settings['module']}",
+        params=tuple(settings.values.items()),
+        without=settings.without,
+        not_covered=NOT_COVERED,
+    )
+
+
+def _numbers(*numbers: int) -> tuple[str, ...]:
+    return tuple(map(str, numbers))
+
+
+PARAMS = (
+    Param(
+        "order",
+        (*KERNELS, PATCH),
+        "after",
+        "the kernel: `before` is v6.19, `after` the series with S-EPT huge pages, `patch` what --patch FILE says",
+    ),
+    Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module"),
+    Param("vcpus", _numbers(*range(1, 9)), "4", "how many vCPUs run"),
+    Param("pages", _numbers(1, 2, 4, 8, 16, 32), "4", "how many gfns there are, four in a 2M range"),
+    Param("levels", ("4K", "2M"), "4K", "whether the first range may be mapped at 2M"),
+    Param("guest_ops", _numbers(1, 2, 3, 4, 6, 8, 12, 16), "2", "how many instructions each guest decides on"),
+    Param("zappers", _numbers(0, 1, 2, 3), "1", "how many host threads take pages away"),
+    Param("zaps", _numbers(1, 2, 3, 4, 6, 8), "1", "how often each of them does"),
+    Param("irqs", _numbers(0, 1, 2, 4, 8), "0", "how many host interrupts hit somebody"),
+    INJECT,
+    Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock"),
+    Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own"),
+)
+
+STORM = Recipe(
+    "storm",
+    "Guests that touch, accept and change pages as they decide, beside host threads that take them away. For fuzzing.",
+    PARAMS,
+    GUARDS,
+    build,
+)
