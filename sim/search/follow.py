@@ -29,7 +29,7 @@ Values = Mapping[str, Sequence[int]]
 
 @attrs.frozen(order=True)
 class Size:
-    """How much there is to read in a run, what counts most first: no two runs of different size are equally good.
+    """How much there is to read in a run, what counts most first.
 
     Tasks that step, steps, preemptions, and how far down their lists the values of its choices stand.
     """

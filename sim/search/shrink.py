@@ -11,15 +11,15 @@ proposes, and a proposal is taken if it is smaller. What is asked of a pass is t
 at hand alone. Then
 
 * the result is never larger than what it was made from, and the same on every machine;
-* it ends, since sizes are well-founded, and within `most` steps of proposals, since each is counted;
+* it ends, since sizes are well-founded, and within `most` steps of proposals and the one under way: each is counted;
 * it is a fixpoint: no pass has anything smaller to propose for the result, so shrinking it again changes nothing.
 
 **The passes**, each one sentence of what it hopes for:
 
 * `tasks`: the finding needs no such task at all.
 * `turns`: between two visits of a task to the same local state it went round, and need not have.
-* `pieces`: a stretch of the run, or of one task's steps, does not matter. Halves first, then halves of halves (ddmin
-  of Zeller and Hildebrandt, without its complements, which the stretches of a fixpoint make superfluous).
+* `pieces`: a stretch of the run, or of one task's steps, does not matter. Halves first, then halves of halves: ddmin
+  (Zeller and Hildebrandt, 2002) as far as it takes pieces out; one piece alone is seldom a run.
 * `values`: another value of a choice is a shorter way, or a plainer one.
 * `switches`: a task could have taken its next steps earlier, or its last ones later, without being interrupted. Steps
   that do not depend on each other may change places (Mazurkiewicz), and this tries whether these do.
@@ -135,10 +135,12 @@ class _Shrinker:
                 proof = self._smaller(self._follower.names, room)
             if proof.way is None:
                 return Certainty.SHORTEST if proof.whole else Certainty.LOCAL
-            self._take(proof.way)
 
     def _smaller(self, names: tuple[str, ...], room: int) -> Proof:
+        """Take what going through all that some tasks can do comes to, if that is smaller."""
         proof = smaller(self._follower, names, self.best.size, room, self._over)
+        if proof.way is not None:
+            self._take(proof.way)
         if self._over():
             raise _Enough
         return proof

@@ -9,10 +9,12 @@ from hypothesis import example, given
 
 from sim.engine import stepper
 from sim.engine.automata import Automata
-from sim.engine.operations import Finding
+from sim.engine.cells import Cell
+from sim.engine.operations import Finding, load, report, store
 from sim.engine.product import Product
 from sim.engine.replay import replay, walk
-from sim.engine.scenario import Scenario
+from sim.engine.routines import routine
+from sim.engine.scenario import Scenario, Task
 from sim.engine.schedule import FoundBy, Schedule, parse, record
 from sim.engine.scheduler import Picks, Walk
 from sim.engine.world import Run
@@ -180,6 +182,30 @@ def test_no_shipped_schedule_grows(name: str) -> None:
     assert shrunk.after <= shrunk.before
     assert shrunk.after.steps == len(run.steps) or shrunk.after.tasks < shrunk.before.tasks
     assert run.findings[-1] in stepper.run(this, shrunk.picks).findings
+
+
+@routine
+async def wind(cell: Cell[int]) -> None:
+    for value in range(1, 30):
+        await store(cell, value)
+
+
+@routine
+async def look(cell: Cell[int]) -> None:
+    if await load(cell) == 20:
+        await report("WARN", "there")
+
+
+def test_a_storm_is_shrunk_without_its_states() -> None:
+    """Ten tasks that nobody needs and two that race: more states than anybody could go through, and the shortest."""
+    cells = tuple(Cell(f"c{i}", 0, range(30)) for i in range(11))
+    tasks = tuple(Task(f"t{i}", wind(cell)) for i, cell in enumerate(cells))
+    this = Scenario("storm", (*tasks, Task("reader", look(cells[0]))))
+    turns = [task.name for _ in range(20) for task in tasks]
+    run = stepper.run(this, Picks(tuple((task, 0) for task in (*turns, "reader", *turns[:90], "reader"))))
+    shrunk = check(run, Finding("WARN", "there"))
+    assert (shrunk.before.steps, shrunk.certainty) == (312, Certainty.SHORTEST)
+    assert shrunk.picks == Picks((*[("t0", 0)] * 20, ("reader", 0), ("reader", 0)))
 
 
 def test_a_way_round_is_refused() -> None:
