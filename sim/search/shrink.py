@@ -16,10 +16,10 @@ at hand alone. Then
 
 **The passes**, each one sentence of what it hopes for:
 
-* `tasks`: the finding needs no such task at all.
 * `turns`: between two visits of a task to the same local state it went round, and need not have.
-* `pieces`: a stretch of the run, or of one task's steps, does not matter. Halves first, then halves of halves: ddmin
-  (Zeller and Hildebrandt, 2002) as far as it takes pieces out; one piece alone is seldom a run.
+* `pieces`: a stretch of one task's steps, or of the run, does not matter. All of them first, since the finding may not
+  need the task at all; then halves, then halves of halves: ddmin (Zeller and Hildebrandt, 2002) as far as it takes
+  pieces out; one piece alone is seldom a run.
 * `values`: another value of a choice is a shorter way, or a plainer one.
 * `switches`: a task could have taken its next steps earlier, or its last ones later, without being interrupted. Steps
   that do not depend on each other may change places (Mazurkiewicz), and this tries whether these do.
@@ -149,7 +149,6 @@ class _Shrinker:
         before = None
         while before != self.best:
             before = self.best
-            self._tasks()
             self._turns()
             self._pieces()
             self._values()
@@ -185,10 +184,6 @@ class _Shrinker:
         """The numbers of a task's steps, or of all."""
         return [i for i, by in enumerate(self.best.order) if task in {None, by}]
 
-    def _tasks(self) -> None:
-        for task in self.best.tasks:
-            self._without(self._steps(task))
-
     def _turns(self) -> None:
         for task in self.best.tasks:
             begin = 0
@@ -200,8 +195,7 @@ class _Shrinker:
                     begin += 1
 
     def _pieces(self) -> None:
-        self._stretches(None)
-        for task in self.best.tasks:
+        for task in (*self.best.tasks, None):
             self._stretches(task)
 
     def _stretches(self, task: str | None) -> None:

@@ -161,6 +161,17 @@ def test_a_random_walk_shrinks_to_the_shortest_witness(
     assert (shrunk.after.tasks, shrunk.after.steps, shrunk.after.preemptions) == size
 
 
+@pytest.mark.parametrize(("this", "seed", "outcome", "size"), WALKS[1:4])
+def test_passes_alone_come_as_far_where_there_is_no_room(
+    this: Scenario, seed: int, outcome: str, size: tuple[int, int, int]
+) -> None:
+    run = stepper.run(this, Walk(seed))
+    (finding,) = (finding for finding in run.findings if str(finding) == outcome)
+    shrunk = check(run, finding, room=0)
+    assert shrunk.certainty is Certainty.LOCAL
+    assert (shrunk.after.tasks, shrunk.after.steps, shrunk.after.preemptions) == size
+
+
 def test_a_cause_is_not_traded_for_another() -> None:
     """A TDCALL's BUSY takes 51 steps where zero-step's takes 39, and stays a TDCALL's."""
     run = stepper.run(KICK, Walk(28))
