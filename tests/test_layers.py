@@ -57,7 +57,7 @@ def test_the_command_line_starts_light() -> None:
     assert loaded("import sim.cli", "trio", "numpy", "textual", "rich", "cattrs") == "[]"
 
 
-@pytest.mark.parametrize("command", ["run", "replay", "show", "list", "explain"])
+@pytest.mark.parametrize("command", ["run", "replay", "shrink", "show", "list", "explain"])
 def test_only_exploring_needs_numpy(command: str) -> None:
     assert loaded(f"import sim.cli.{command}", "numpy") == "[]"
     assert loaded("import sim.cli.explore", "numpy") == "['numpy']"

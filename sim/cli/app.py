@@ -29,6 +29,7 @@ for _name, _help in (
     ("explore", "Every state of every interleaving of a scenario."),
     ("run", "One seeded run under trio."),
     ("replay", "A recorded schedule again, under both executors."),
+    ("shrink", "The smallest schedule with the same finding."),
     ("show", "A recorded schedule as a timeline."),
 ):
     app.command(f"sim.cli.{_name}:{_name}_command", name=_name, help=_help)

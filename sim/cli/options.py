@@ -101,24 +101,33 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
-def progress(what: str) -> Callable[[Progress], None]:
+def telling() -> Callable[..., None]:
     """Tell how far it is, on stderr: a line that is rewritten on a terminal, a line a minute elsewhere."""
     terminal = sys.stderr.isatty()
     pause = 0.2 if terminal else 60.0
     last = monotonic()
 
-    def tick(now: Progress) -> None:
+    def tell(line: str, *, over: bool) -> None:
         nonlocal last
-        if monotonic() - last < pause and now.frontier:
+        if monotonic() - last < pause and not over:
             return
         last = monotonic()
-        stage = f", {now.stage}" if now.stage else ""
-        level = "" if now.depth is None else f" depth {now.depth}, {now.frontier:,} to go,"
-        line = f"{what}{stage}: {now.states:,} states,{level} {now.seconds:.0f} s"
         if terminal:
             line = line[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
-            print("\r\x1b[K" + (line if now.frontier else ""), end="", file=sys.stderr, flush=True)
-        elif now.frontier:
+            print("\r\x1b[K" + ("" if over else line), end="", file=sys.stderr, flush=True)
+        elif not over:
             print(line, file=sys.stderr, flush=True)
+
+    return tell
+
+
+def progress(what: str) -> Callable[[Progress], None]:
+    """Tell how far an exploration is."""
+    tell = telling()
+
+    def tick(now: Progress) -> None:
+        stage = f", {now.stage}" if now.stage else ""
+        level = "" if now.depth is None else f" depth {now.depth}, {now.frontier:,} to go,"
+        tell(f"{what}{stage}: {now.states:,} states,{level} {now.seconds:.0f} s", over=not now.frontier)
 
     return tick

@@ -12,7 +12,9 @@ from sim.engine.operations import Finding
 from sim.engine.schedule import Schedule, write
 from sim.engine.world import Blocked, Run
 from sim.scenarios.witnesses import full_model, shipped, witness
+from sim.search.follow import Size
 from sim.search.result import Counts, Exploration, Found, Reach
+from sim.search.shrink import Shrunk
 from sim.view.report import not_covered
 
 if TYPE_CHECKING:
@@ -131,6 +133,23 @@ def of_cell(cell: Cell, made: tuple[Change, ...]) -> Json:
         "interleavings": _decimal(cell.interleavings),
         "classes": _decimal(cell.classes),
         "witnesses": [str(known[told.name]) for told in cell.told if told.name in known],
+    }
+
+
+def of_size(size: Size) -> Json:
+    return {"tasks": size.tasks, "steps": size.steps, "preemptions": size.preemptions}
+
+
+def of_shrunk(shrunk: Shrunk, finding: Finding, schedule: Schedule) -> Json:
+    return {
+        "scenario": schedule.scenario,
+        "params": {**schedule.params, "without": list(schedule.without)},
+        "model": schedule.model,
+        "finding": of_finding(finding),
+        "before": of_size(shrunk.before),
+        "after": of_size(shrunk.after),
+        "certainty": shrunk.certainty.value,
+        "schedule": write(schedule),
     }
 
 

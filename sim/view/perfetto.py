@@ -16,6 +16,8 @@ STEP = 1000
 """How long a step is, in microseconds."""
 
 _TASKS, _LOCKS = 1, 2
+_FIRST = 10
+"""The first track's number: Perfetto takes thread 0 for the main thread, whose number is that of its process."""
 
 Event = dict[str, Any]
 
@@ -26,14 +28,13 @@ def perfetto(schedule: Schedule, seen: tuple[Moment, ...]) -> dict[str, Any]:
     held = list(holds(seen))
     tracks = list(dict.fromkeys((hold.lock, hold.task) for hold in held))
     events = [_named("process_name", _TASKS, 0, "tasks"), _named("process_name", _LOCKS, 0, "locks")]
-    events += [_named("thread_name", _TASKS, number, name) for number, name in enumerate(names)]
-    events += [_named("thread_name", _LOCKS, number, f"{lock} {task}") for number, (lock, task) in enumerate(tracks)]
-    for number, name in enumerate(names):
+    events += [_named("thread_name", _TASKS, number, name) for number, name in enumerate(names, _FIRST)]
+    events += [_named("thread_name", _LOCKS, n, f"{lock} {task}") for n, (lock, task) in enumerate(tracks, _FIRST)]
+    for number, name in enumerate(names, _FIRST):
         events += _of_task(number, [(i, moment) for i, moment in enumerate(seen) if moment.step.task == name])
     for hold in held:
-        events.append(
-            _span(hold.how, _LOCKS, tracks.index((hold.lock, hold.task)), hold.begin, min(hold.end + 1, len(seen)))
-        )
+        track = tracks.index((hold.lock, hold.task)) + _FIRST
+        events.append(_span(hold.how, _LOCKS, track, hold.begin, min(hold.end + 1, len(seen))))
     return {"traceEvents": events, "otherData": {"scenario": schedule.scenario, "model": schedule.model}}
 
 

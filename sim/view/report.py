@@ -12,7 +12,9 @@ from sim.scenarios.library import recipe_named
 from sim.scenarios.model import model_digest
 from sim.scenarios.patch import PATCH
 from sim.scenarios.witnesses import full_model, witness
+from sim.search.follow import Size
 from sim.search.result import Counts, Exploration, Found
+from sim.search.shrink import Certainty, Shrunk
 from sim.view.numbers import number, probability
 
 ORDER = "order"
@@ -41,6 +43,26 @@ def settings_line(params: Iterable[tuple[str, str]], without: tuple[str, ...]) -
 def finding_line(finding: Finding) -> str:
     causes = f", cause: {', '.join(finding.causes)}" if finding.causes else ""
     return f"{finding.kind} in {finding.where}{causes}"
+
+
+_CERTAIN = {
+    Certainty.SHORTEST: "the shortest there is",
+    Certainty.LOCAL: "a local minimum",
+    Certainty.CUT: "cut off, and more may be possible",
+}
+
+
+def size_words(size: Size) -> str:
+    """How much a run is, as one would say it."""
+    of = ((size.tasks, "task"), (size.steps, "step"), (size.preemptions, "preemption"))
+    return ", ".join(f"{count:,} {what}{'' if count == 1 else 's'}" for count, what in of)
+
+
+def shrunk_line(shrunk: Shrunk) -> str:
+    """From how much to how much, and what is known of that."""
+    if shrunk.after == shrunk.before:
+        return f"{size_words(shrunk.after)}, as it was: {_CERTAIN[shrunk.certainty]}"
+    return f"{size_words(shrunk.before)} -> {size_words(shrunk.after)}: {_CERTAIN[shrunk.certainty]}"
 
 
 def _retries(bound: int | None) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from itertools import combinations
+from typing import Literal
 
+import attrs
+import cattrs
 import pytest
 
 from sim.engine.schedule import parse
@@ -22,6 +25,73 @@ def events(name: str) -> tuple[list[Event], int]:
     _, seen = moments(schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without))
     written = json.dumps(perfetto(schedule, seen))
     return json.loads(written)["traceEvents"], len(seen)
+
+
+@attrs.frozen
+class Name:
+    name: str
+
+
+@attrs.frozen
+class Metadata:
+    """Names a process or a thread."""
+
+    ph: Literal["M"]
+    name: Literal["process_name", "thread_name"]
+    pid: int
+    tid: int
+    args: Name
+
+
+@attrs.frozen
+class Complete:
+    """A span: its begin and how long it is, in microseconds."""
+
+    ph: Literal["X"]
+    name: str
+    pid: int
+    tid: int
+    ts: int
+    dur: int = attrs.field(validator=attrs.validators.gt(0))
+    args: dict[str, str]
+
+
+@attrs.frozen
+class Instant:
+    """A moment, of everything (g), a process or a thread."""
+
+    ph: Literal["i"]
+    s: Literal["g", "p", "t"]
+    name: str
+    pid: int
+    tid: int
+    ts: int
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES)[::8])
+def test_events_have_the_fields_that_their_phase_has(name: str) -> None:
+    """As the Trace Event Format has them: what it lets out, we do, and what it does not name, we do not write."""
+    converter = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=True)
+    converter.register_structure_hook(int, strictly)
+    converter.register_structure_hook(str, strictly)
+    kinds: dict[str, type] = {"M": Metadata, "X": Complete, "i": Instant}
+    for event in events(name)[0]:
+        converter.structure(event, kinds[event["ph"]])
+
+
+def strictly(value: object, kind: type) -> object:
+    assert type(value) is kind
+    return value
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULES)[::8])
+def test_each_track_is_one_to_perfetto(name: str) -> None:
+    """Which takes thread 0 of a process for its main thread, that with the number of the process."""
+    found, _ = events(name)
+    named = [(e["pid"], e["tid"] or e["pid"]) for e in found if e["name"] == "thread_name"]
+    assert len(dict.fromkeys(named)) == len(named)
+    assert {key for key in tracks(found) if key not in named} == set()
+    assert all(tid != pid for pid, tid in named)
 
 
 def tracks(found: list[Event]) -> dict[tuple[int, int], list[Event]]:

@@ -10,7 +10,7 @@ from sim.engine.product import Product
 from sim.engine.world import Run
 from sim.search.counting.count import narrowed
 from sim.search.counting.interleavings import Interleavings
-from sim.search.counting.numbering import picks_of
+from sim.search.follow import picks_of
 from sim.search.result import UNBOUNDED, CountError, Counting
 
 

@@ -23,6 +23,7 @@ from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks
 from sim.engine.visited import Index, Mask
 from sim.engine.world import Run
+from sim.search.follow import picks_of
 from sim.search.result import CountError
 
 _MOST = 1 << 24
@@ -57,16 +58,6 @@ class _Layer:
 
     def steps(self, position: int) -> range:
         return range(int(self.first[position]), int(self.first[position + 1]))
-
-
-def picks_of(product: Product, run: Run) -> Picks:
-    """The choices of a run: of several values that look alike, the first one."""
-    state, picks = 0, list[tuple[str, int]]()
-    for step in run.steps:
-        outcome = [outcome.result for outcome in product.outcomes(step.task, state)].index(step.result)
-        picks.append((step.task, outcome))
-        state += product.answer(step.task, state)[outcome][0]
-    return Picks(tuple(picks))
 
 
 class Numbering:

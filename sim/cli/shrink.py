@@ -1,0 +1,113 @@
+"""tdpsim shrink."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from sim.cli.files import drifted, read_schedule, scenario_of, write_schedule
+from sim.cli.options import Force, Json, Patch, amount, print_json, telling
+from sim.cli.status import Status
+from sim.engine.errors import EngineError
+from sim.engine.operations import Finding
+from sim.engine.product import Product
+from sim.engine.replay import Drift, replay
+from sim.engine.scenario import Scenario
+from sim.engine.schedule import FoundBy, Schedule, record, write
+from sim.engine.stepper import run as run_over_automata
+from sim.engine.world import Run
+from sim.scenarios.patch import load_patch
+from sim.scenarios.recipe import UsageError
+from sim.scenarios.witnesses import full_model
+from sim.search.follow import picks_of
+from sim.search.result import Budget
+from sim.search.shrink import Certainty, ShrinkError, Shrunk, shrink
+from sim.view import contract
+from sim.view.report import finding_line, patch_option, shrunk_line, size_words
+
+File = Annotated[str, Parameter(allow_leading_hyphen=True, help="A schedule file, or - to find one in a mail on stdin")]
+
+
+def shrink_command(
+    file: File,
+    /,
+    *,
+    output: Annotated[
+        Path | None, Parameter(name=("--output", "-o"), show_default=False, help="Write the schedule to this file")
+    ] = None,
+    finding: Annotated[
+        str | None,
+        Parameter(show_default=False, help="Of several findings not the last, but this: KIND, WHERE or 'KIND WHERE'"),
+    ] = None,
+    for_: Annotated[
+        str | None, Parameter(name="--for", show_default=False, help="The best there is after so long: 60s, 10m")
+    ] = None,
+    patch: Patch = None,
+    force: Force = False,
+    json: Json = False,
+) -> int:
+    """The smallest schedule with the same finding: fewer tasks, then fewer steps, then fewer preemptions.
+
+    Exit status 4 if --for ended it: what it has come to by then is written all the same.
+    """
+    budget = Budget(None if for_ is None else amount(for_, "smhd", "--for"))
+    if patch is not None:
+        load_patch(patch)
+    schedule = read_schedule(file)
+    scenario = scenario_of(file, schedule, loose=False)
+    try:
+        run = replay(schedule, scenario)
+    except Drift as drift:
+        raise drifted(file, drift) from None
+    wanted = _wanted(file, run, finding)
+    shrunk = _shrunk(file, run, wanted, budget)
+    smaller = _checked(scenario, shrunk, wanted, schedule.found_by)
+    if output is not None:
+        write_schedule(output, smaller, force=force)
+    if json:
+        print_json(contract.of_shrunk(shrunk, wanted, smaller))
+    else:
+        print(f"{smaller.scenario}  {smaller.model}: {finding_line(wanted)}")
+        print(shrunk_line(shrunk))
+        if output is not None:
+            print(f"tdpsim replay {output}{patch_option(scenario)}")
+        else:
+            print(f"\nPipe this into `tdpsim replay -{patch_option(scenario)}`:\n\n{write(smaller)}", end="")
+    return Status.UNDECIDED if shrunk.certainty is Certainty.CUT else Status.CLEAN
+
+
+def _wanted(file: str, run: Run, named: str | None) -> Finding:
+    """The last finding of a run, or of those that are so named. Raises UsageError where there is none."""
+    if not run.findings:
+        raise UsageError(f"{file} shows no finding, so there is nothing to shrink it to")
+    so_named = [one for one in run.findings if named in {None, one.kind, one.where, str(one)}]
+    if not so_named:
+        raise UsageError(f"{file} does not show {named}; it shows {', '.join(run.outcomes)}")
+    return so_named[-1]
+
+
+def _shrunk(file: str, run: Run, wanted: Finding, budget: Budget) -> Shrunk:
+    tell = telling()
+    try:
+        return shrink(
+            run.scenario,
+            picks_of(Product(run.scenario), run),
+            wanted,
+            budget=budget,
+            tick=lambda size: tell(f"{run.scenario.name}: {size_words(size)}", over=False),
+        )
+    except ShrinkError as error:
+        raise UsageError(f"{file}: {error}") from None
+    finally:
+        tell("", over=True)
+
+
+def _checked(scenario: Scenario, shrunk: Shrunk, wanted: Finding, found_by: FoundBy) -> Schedule:
+    """The schedule of what has come of it, which both executors agree on."""
+    run = run_over_automata(scenario, shrunk.picks)
+    smaller = record(run, full_model(scenario), found_by)
+    if wanted not in replay(smaller, scenario).findings:
+        raise EngineError(f"the smaller schedule does not show {wanted}; this is a bug of tdpsim")
+    return smaller

@@ -1,0 +1,63 @@
+"""Following choices: what is left of a run can be followed, and what was found out of a state stays true of it."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+
+from sim.engine import stepper
+from sim.engine.automata import Automata
+from sim.engine.cells import Cell
+from sim.engine.operations import Finding, store
+from sim.engine.product import Product
+from sim.engine.routines import routine
+from sim.engine.scenario import Look, Property, Scenario, Task
+from sim.engine.scheduler import Picks, Walk
+from sim.search.counting.preemptions import preempted
+from sim.search.follow import Follower, picks_of
+from tests.engine.mini import programs, scenario
+from tests.engine.test_laws import ABBA, SPIN, Programs, laws
+
+
+@laws
+@given(programs)
+@example(SPIN)
+@example(ABBA)
+def test_a_run_is_followed_to_the_first_step_that_shows_its_finding(program: Programs) -> None:
+    this = scenario(program)
+    for seed in range(3):
+        run = stepper.run(this, Walk(seed), longest=100)
+        picks = picks_of(Product(this), run)
+        assert stepper.run(this, picks) == run
+        for finding in run.findings:
+            follower = Follower(this, finding)
+            way = follower.along(picks.picks)
+            assert way is not None
+            assert way.picks == picks.picks[: len(way.picks)]
+            assert finding not in stepper.run(this, Picks(way.picks[:-1])).findings or not way.picks
+            assert way.preemptions == preempted(this, Picks(way.picks), Automata())
+            assert follower.size(picks.picks).preemptions == preempted(this, picks, Automata())
+            assert follower.follow(way.order, way.values) == way
+
+
+COUNT, FLAG = Cell("count", 0, range(20)), Cell("flag", 0, range(2))
+
+
+@routine
+async def put(cell: Cell[int], *values: int) -> None:
+    for value in values:
+        await store(cell, value)
+
+
+def holds(look: Look) -> bool:
+    return (look(COUNT), look(FLAG)) != (8, 0)
+
+
+def test_what_was_found_out_before_fields_were_laid_out_anew_is_forgotten() -> None:
+    """The ninth value of the one, where its field has become wider, is numbered as the second of the other was."""
+    tasks = Task("p", put(COUNT, *range(1, 9))), Task("q", put(FLAG, 1, 0))
+    this = Scenario("two", tasks, (Property("not yet", "divergence", holds),))
+    picks = Picks((("q", 0), ("q", 0), *(("p", 0) for _ in range(8))))
+    assert stepper.run(this, picks).findings == (Finding("divergence", "not yet"),)
+    way = Follower(this, Finding("divergence", "not yet")).follow("qqpppppppp", {})
+    assert way is not None
+    assert way.picks == picks.picks
