@@ -14,15 +14,15 @@ import attrs
 from rich.text import Text
 
 from sim.engine.schedule import Schedule
-from sim.engine.world import Run, Step
+from sim.engine.world import Run
 from sim.view.locks import Hold, frozen, holds, slots
 from sim.view.numbers import probability
 from sim.view.report import going_round_lines
 from sim.view.slice import Moment
-from sim.view.words import fitted
+from sim.view.words import TURNED_AWAY, fitted, step_said, step_style
 
 _NARROWEST_LANE = 30
-_TURNED_AWAY, _FUNCTION, _HEAD = "red", "dim", "bold"
+_FUNCTION, _HEAD = "dim", "bold"
 
 
 @attrs.frozen
@@ -80,7 +80,7 @@ def timeline(
     outcome = [f"==> {finding.kind} in {finding.where}" for finding in run.findings] or ["==> clean"]
     for text in (*outcome, *going_round_lines(run)):
         wrapped = textwrap.wrap(text, width, subsequent_indent="    ")
-        lines += [Text(line, _TURNED_AWAY if run.findings and text in outcome else "") for line in wrapped]
+        lines += [Text(line, TURNED_AWAY if run.findings and text in outcome else "") for line in wrapped]
     for line in lines:
         line.rstrip()
     return lines
@@ -92,16 +92,6 @@ def _entered(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
     while same < min(len(before), len(now)) and before[same] == now[same]:
         same += 1
     return now[same:]
-
-
-def _said(step: Step) -> str:
-    saw = "" if step.result is None else f" -> {step.saw}"
-    mark = "  <==" if step.finding else ""
-    return f"{step.point}{saw}{mark}"
-
-
-def _style(step: Step) -> str:
-    return _TURNED_AWAY if step.finding or step.saw.startswith("busy") else ""
 
 
 class _Lanes:
@@ -133,9 +123,9 @@ class _Lanes:
                 yield self._line(None, {task: (said_of, _FUNCTION)}, number - 1)
             stacks[task] = moment.calls
             room = self._lane - self._gutter(task) - 3
-            said = textwrap.wrap(_said(moment.step), room, subsequent_indent="  ", break_on_hyphens=False)
+            said = textwrap.wrap(step_said(moment.step), room, subsequent_indent="  ", break_on_hyphens=False)
             for i, text in enumerate(said):
-                yield self._line(None if i else number, {task: (f"  {text}", _style(moment.step))}, number)
+                yield self._line(None if i else number, {task: (f"  {text}", step_style(moment.step))}, number)
 
     def _gutter(self, task: str) -> int:
         return self._bars[task] + 2 if self._bars[task] else 0
@@ -173,6 +163,8 @@ def _list(
     indent = " " * (digits + task + 4)
     for number, moment in shown:
         where = f"{moment.calls[-1]}: " if moment.calls else ""
-        text = f"{count.get(number, str(number)):>{digits}}  {moment.step.task:<{task}}  {where}{_said(moment.step)}"
+        text = (
+            f"{count.get(number, str(number)):>{digits}}  {moment.step.task:<{task}}  {where}{step_said(moment.step)}"
+        )
         for line in textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False):
-            yield Text(line, _style(moment.step))
+            yield Text(line, step_style(moment.step))
