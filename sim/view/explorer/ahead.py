@@ -38,10 +38,11 @@ class Since:
 
 @attrs.frozen
 class Inevitable:
-    """It was after so many steps."""
+    """It was after so many of all the steps."""
 
     finding: Finding
     at: int
+    steps: int
 
 
 @attrs.frozen
@@ -101,4 +102,5 @@ def _answer(odds: Odds, question: At | Since) -> Answer:
         case At():
             return odds.behind(question.node)
         case Since():
-            return Inevitable(question.finding, odds.inevitable_at(question.picks, question.finding))
+            at = odds.inevitable_at(question.picks, question.finding)
+            return Inevitable(question.finding, at, len(question.picks))

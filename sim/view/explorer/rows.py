@@ -16,14 +16,16 @@ from sim.view.words import fitted, step_said, step_style
 
 _NARROWEST_LANE = 24
 _ROOM = 30
-"""What a nested step keeps of its lane: deeper ones are not moved further to the right."""
+"""What a nested step keeps of its lane at least: deeper ones are not moved further to the right."""
 
 
 class Rows:
     """The rows of an explorer's line, `width` columns wide."""
 
     def __init__(self, explorer: Explorer, width: int) -> None:
-        self._explorer, self._tasks = explorer, [task.name for task in explorer.scenario.tasks]
+        stepping = explorer.line[-1].tasks if explorer.line else ()
+        self._explorer = explorer
+        self._tasks = [task.name for task in explorer.scenario.tasks if task.name in stepping]
         self._number = max(3, len(str(len(explorer.line))))
         left = width - self._number - 2
         self._lane = left // max(1, len(self._tasks))
@@ -66,14 +68,15 @@ class Rows:
 
     def _placed(self, number: int, move: Move, count: str, text: str, depth: int, how: str) -> Text:
         at, is_step = self._explorer.at, bool(count)
-        indent = " " * min(depth, max(0, self._lane - _ROOM))
-        told = fitted(indent + text, self._lane - 1)
+        room = self._lane - 1
+        indent = max(0, min(depth, self._lane - _ROOM, room - len(text)))
+        told = fitted(" " * indent + text, room)
         row = Text(f"{count:>{self._number}}{self._mark(number) if is_step else ' '} ")
         if self._are_lanes:
             row.append(" " * self._lane * self._tasks.index(move.task))
         else:
             row.append(f"{move.task if is_step else '':<{self._task}}")
-        row.append(f"{told:<{self._lane - 1}}", how)
+        row.append(f"{told:<{room}}", how)
         if number == at - 1 and is_step:
             row.stylize("bold reverse")
         elif number >= at:

@@ -52,6 +52,8 @@ class Move:
     previous: int
     entered: int
     """Of the moment's calls, those from this one on were entered since that step."""
+    tasks: tuple[str, ...]
+    """Who has taken a step so far, in the order of their first ones."""
     row: int
     """Where it begins, if each step and each function that is entered takes a row."""
 
@@ -218,10 +220,11 @@ class Explorer:
         self.standing[task] = after = self._automata.step(task, before, outcomes[number].result)
         broken = violations(self.scenario.properties, self.world)
         entered = _same(self.line[previous].moment.calls, said.calls) if previous >= 0 else 0
-        row = self.line[-1].ends if self.line else 0
+        tasks, row = (self.line[-1].tasks, self.line[-1].ends) if self.line else ((), 0)
+        tasks = tasks if previous >= 0 else (*tasks, task)
         shows = (said.step.finding, *(one for one in broken if one not in was_broken), self._deadlock())
         new = tuple(one for one in shows if one is not None)
-        move = Move(pick, said, before, after, taken[2], broken, new, previous, entered, row)
+        move = Move(pick, said, before, after, taken[2], broken, new, previous, entered, tasks, row)
         self.line.append(move)
         self._arrive(move)
 
