@@ -68,10 +68,14 @@ class Ahead(Thread):
     def ask(self, question: At | Since) -> None:
         self._questions.put(question)
 
+    def ask_no_more(self) -> None:
+        """Let it end once all has been answered."""
+        self._questions.put(None)
+
     def dismiss(self) -> None:
         """Nobody listens any more."""
         self._over.set()
-        self._questions.put(None)
+        self.ask_no_more()
 
     def run(self) -> None:
         try:
