@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -15,7 +16,6 @@ from sim.cli.options import Inject, Patch, Settings, Without, scenario_from
 from sim.cli.replay import Loose
 from sim.engine.replay import Drift, walk
 from sim.engine.world import Run
-from sim.scenarios.library import LIBRARY
 from sim.scenarios.patch import load_patch
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import full_model, recording
@@ -30,7 +30,12 @@ _EXTRA = "tdpsim tui needs textual, which is not there: pip install 'tdpsim[expl
 
 
 def tui_command(
-    what: Annotated[str, Parameter(name="FILE|SCENARIO", help="A schedule file, or a scenario from its start")],
+    what: Annotated[
+        str,
+        Parameter(
+            name="FILE|SCENARIO", allow_leading_hyphen=True, help="A schedule file, or a scenario from its start"
+        ),
+    ],
     /,
     *,
     set: Settings = (),
@@ -47,15 +52,17 @@ def tui_command(
     """
     if what == "-":
         raise UsageError("tdpsim tui needs the keyboard, and cannot read a mail from stdin as well; save it to a file")
-    if what in LIBRARY and not Path(what).exists():
-        explorer = Explorer(scenario_from(what, set, without, patch, inject))
-    elif set or without or inject:
+    is_file = what.startswith("-") or what.endswith(".toml") or os.sep in what or Path(what).exists()
+    if is_file and (set or without or inject):
         raise UsageError("--set, --without and --inject go with a scenario; a schedule names its own")
-    else:
+    if is_file:
         explorer = _recorded(what, patch, loose=loose)
+    else:
+        explorer = Explorer(scenario_from(what, set, without, patch, inject))
+    app = _app(explorer, Counting() if odds else None, seed)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("tdpsim tui needs a terminal; `tdpsim show FILE` draws a schedule without one")
-    return _played(explorer, Counting() if odds else None, seed)
+    return _run(app)
 
 
 def _recorded(name: str, patch: Path | None, *, loose: bool) -> Explorer:
@@ -69,8 +76,8 @@ def _recorded(name: str, patch: Path | None, *, loose: bool) -> Explorer:
         raise drifted(name, drift) from None
 
 
-def _played(explorer: Explorer, counting: Counting | None, seed: int) -> int:
-    app = _app(explorer, counting, seed)
+def _run(app: ExplorerApp) -> int:
+    """Run it, say how what was saved is replayed, and end as it was ended: a signal is passed on."""
     app.run()
     for command in app.saved:
         print(command)
@@ -110,4 +117,4 @@ def _save(name: str, run: Run) -> str:
         write_schedule(path, recording(run, "tui"))
     except FileTrouble as error:
         raise NotSaved(str(error)) from None
-    return f"tdpsim replay {path}{patch_option(run.scenario)}"
+    return f"tdpsim replay {shlex.quote(str(path))}{patch_option(run.scenario)}"

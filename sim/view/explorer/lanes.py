@@ -39,10 +39,10 @@ class Lanes(ScrollView, can_focus=False):
         self.virtual_size = Size(width, self._rows.count)
         first, last = self._rows.span(self._explorer.at - 1) if self._explorer.at else (0, 0)
         top, height = self.scroll_offset.y, self.scrollable_content_region.height
-        if first - _MARGIN < top:
-            self.scroll_to(y=max(0, first - _MARGIN), animate=False, immediate=True)
-        elif last + _MARGIN > top + height:
-            self.scroll_to(y=last + _MARGIN - height, animate=False, immediate=True)
+        margin = min(_MARGIN, (height - 1) // 2)
+        wanted = max(0, min(top, first - margin), last + margin - height)
+        if wanted != top:
+            self.scroll_to(y=wanted, animate=False, immediate=True)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
