@@ -62,7 +62,7 @@ class ExplorerApp(App[None]):
     def __init__(self, explorer: Explorer, setting: Setting) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
-        self.error_console = Console(file=io.StringIO())
+        self.error_console = Console(file=io.StringIO())  # a traceback is not for the screen: see `error`
         self.explorer, self._setting, self._seed = explorer, setting, setting.seed
         self.signal: signal.Signals | None = None
         self.saved: list[str] = []
@@ -103,10 +103,6 @@ class ExplorerApp(App[None]):
     def _end(self, number: signal.Signals) -> None:
         self.signal = number
         self.exit()
-
-    def _fatal_error(self) -> None:
-        """A traceback is not for the screen; `error` is said by whoever ran this."""
-        self._close_messages_no_wait()
 
     def _tell(self, answer: Answer) -> None:
         self.post_message(Told(answer))

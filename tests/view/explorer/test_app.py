@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from threading import Event
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from sim.view.explorer.app import Choices, ExplorerApp, Setting
 from sim.view.explorer.asking import Help, NotSaved
 from sim.view.explorer.coming import choices
 from sim.view.explorer.lanes import Lanes
+from sim.view.explorer.odds import Odds
 from sim.view.explorer.rows import Rows
 from sim.view.explorer.stepping import LONGEST_WALK, Explorer
 from sim.view.noticing import Noticing
@@ -146,9 +148,26 @@ def test_the_odds_and_the_point_of_no_return_come_once_they_are_counted() -> Non
         await until(pilot, lambda: explorer.at == 21)
         assert "cause: zero-step: inevitable after step 21" in screen(app)
         await until(pilot, lambda: "a 1  b 0" in screen(app))
-        await pilot.press("i", "home", "2")
-        await pilot.pause(0.5)
-        assert explorer.at == 1, "what was asked about a line that is no more leads nowhere"
+
+    drive(explorer, script, counting=Counting())
+
+
+def test_what_was_asked_about_a_line_that_is_no_more_leads_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    explorer, gone_on, answered = recorded(), Event(), Event()
+
+    def late(*_args: object) -> int:
+        gone_on.wait(60)
+        answered.set()
+        return 3
+
+    monkeypatch.setattr(Odds, "inevitable_at", late)
+
+    async def script(pilot: Pilot[None]) -> None:
+        await pilot.press("i", *["down"] * 13, "tab", "enter")
+        assert not explorer.is_recorded
+        gone_on.set()
+        await until(pilot, lambda: answered.is_set() and "a 0" in screen(pilot.app))
+        assert explorer.at == 14
 
     drive(explorer, script, counting=Counting())
 
