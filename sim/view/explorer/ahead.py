@@ -17,8 +17,8 @@ from sim.engine.errors import EngineError
 from sim.engine.operations import Finding
 from sim.engine.scenario import Scenario
 from sim.search.result import CountError, Counting
+from sim.view.explorer.moves import Pick
 from sim.view.explorer.odds import Behind, Odds
-from sim.view.explorer.stepping import Pick
 
 
 @attrs.frozen

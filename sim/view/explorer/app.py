@@ -14,17 +14,18 @@ from textual.containers import Container, Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static
-from textual.widgets.option_list import Option
 
 from sim.search.result import Counting
 from sim.view.explorer import panels
 from sim.view.explorer.ahead import Answer, Inevitable
 from sim.view.explorer.asking import Help, Save, Saving
-from sim.view.explorer.coming import choices, waiting
+from sim.view.explorer.choosing import Choices
+from sim.view.explorer.coming import choices
 from sim.view.explorer.keys import BINDINGS, BREAKPOINTS, CSS
 from sim.view.explorer.lanes import Lanes
+from sim.view.explorer.moves import Move
 from sim.view.explorer.prospects import Prospects
-from sim.view.explorer.stepping import LONGEST_WALK, Explorer, Move
+from sim.view.explorer.stepping import LONGEST_WALK, Explorer
 from sim.view.report import finding_line, inevitable
 
 
@@ -37,10 +38,6 @@ class Setting:
     save: Save
     counting: Counting | None = None
     seed: int = 0
-
-
-class Choices(OptionList, can_focus=False):
-    """What can happen next."""
 
 
 class Told(Message):
@@ -83,7 +80,7 @@ class ExplorerApp(App[None]):
             with Vertical(id="right"):
                 yield Static(id="here", markup=False)
                 with Container(id="below"):
-                    yield Choices(markup=False)
+                    yield Choices(self.explorer, self._prospects)
                     with VerticalScroll(id="state", can_focus=False):
                         yield Static(id="what", markup=False)
         yield Static(id="said", markup=False)
@@ -92,7 +89,6 @@ class ExplorerApp(App[None]):
     def on_mount(self) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._end, number)
-        self.query_one(Choices).border_title = "next"
         self.query_one("#state").border_title = "state"
         self._prospects.start()
         self.show()
@@ -124,29 +120,11 @@ class ExplorerApp(App[None]):
         self._main.query_one("#here", Static).update(panels.here(self.explorer))
         self._main.query_one(Lanes).show()
         self._prospects.look()
-        self._show_coming()
-        self._main.query_one(Choices).highlighted = self._following()
+        self._main.query_one(Choices).show()
+        self._show_state()
 
-    def _following(self) -> int | None:
-        """Which choice is the line's next step; else the first one."""
-        found, move = choices(self.explorer), self.explorer.next
-        picks = [one.pick for one in found]
-        return picks.index(move.pick) if move is not None else 0 if picks else None
-
-    def _show_coming(self) -> None:
-        """Show what can come of it, with the odds as far as they are known."""
-        explorer, move = self.explorer, self.explorer.next
-        options: list[Option] = []
-        for number, one in enumerate(choices(explorer), 1):
-            odds = self._prospects.of(one.pick)
-            follows = move is not None and move.pick == one.pick
-            options.append(Option(panels.choice(number, one, follows, odds)))
-        options += [Option(panels.waits(one), disabled=True) for one in waiting(explorer)]
-        options += [Option(Text(f"   {task} has finished", "dim"), disabled=True) for task in explorer.finished]
-        if explorer.world.halted:
-            options.append(Option("   BUG() has stopped everybody", disabled=True))
-        self._main.query_one(Choices).set_options(options)
-        parts = (panels.properties(explorer), self._prospects.text(), panels.cells(explorer))
+    def _show_state(self) -> None:
+        parts = (panels.properties(self.explorer), self._prospects.text(), panels.cells(self.explorer))
         self._main.query_one("#what", Static).update(Text("\n").join(part for part in parts if part))
 
     def on_told(self, told: Told) -> None:
@@ -157,9 +135,8 @@ class ExplorerApp(App[None]):
         if isinstance(answer, Inevitable):
             self._return_to(answer)
             return
-        highlighted = self._main.query_one(Choices).highlighted
-        self._show_coming()
-        self._main.query_one(Choices).highlighted = highlighted
+        self._main.query_one(Choices).show_odds()
+        self._show_state()
 
     def on_lanes_chosen(self, chosen: Lanes.Chosen) -> None:
         self.explorer.goto(chosen.at)
@@ -193,9 +170,7 @@ class ExplorerApp(App[None]):
         self.show()
 
     def action_highlight(self, step: int) -> None:
-        listed, many = self._main.query_one(Choices), len(choices(self.explorer))
-        if many:
-            listed.highlighted = ((listed.highlighted or 0) + step) % many
+        self._main.query_one(Choices).move(step)
 
     def action_take_highlighted(self) -> None:
         highlighted = self._main.query_one(Choices).highlighted

@@ -6,7 +6,8 @@ import attrs
 
 from sim.engine.cells import Cell
 from sim.engine.world import Step
-from sim.view.explorer.stepping import Explorer, Pick
+from sim.view.explorer.moves import Pick
+from sim.view.explorer.stepping import Explorer
 from sim.view.slice import theirs
 
 
@@ -31,11 +32,11 @@ class Choice:
 
 @attrs.frozen
 class Awaited:
-    """A cell that a task waits for: what it holds, and the number of the step that last changed it, if one did."""
+    """A cell that a task waits for: what it holds, and the number and the step that last changed it, if one did."""
 
     cell: str
     value: object
-    since: int | None
+    since: tuple[int, Step] | None
 
 
 @attrs.frozen
@@ -69,7 +70,8 @@ def waiting(explorer: Explorer) -> tuple[Waiting, ...]:
 
     def awaited(cell: Cell[object]) -> Awaited:
         change = explorer.last_change(cell)
-        return Awaited(cell.name, explorer.world.look(cell), None if change is None else change.number)
+        since = None if change is None else (change.number, explorer.line[change.number].moment.step)
+        return Awaited(cell.name, explorer.world.look(cell), since)
 
     return tuple(
         Waiting(task, operation.point, tuple(map(awaited, operation.cells)))

@@ -21,7 +21,7 @@ from sim.search.counting.exact import Goal
 from sim.search.counting.inevitable import inevitable_at
 from sim.search.counting.passing import Passing, passings
 from sim.search.result import Counting
-from sim.view.explorer.stepping import Move, Pick
+from sim.view.explorer.moves import Move, Pick
 
 
 @attrs.frozen

@@ -16,7 +16,8 @@ from sim.kvm.mmu_lock import RwState
 from sim.kvm.spte import Spte
 from sim.tdx.sept import SeptEntry
 from sim.view.explorer.coming import Choice, Waiting
-from sim.view.explorer.stepping import Explorer, Move
+from sim.view.explorer.moves import Move
+from sim.view.explorer.stepping import Explorer
 from sim.view.numbers import probability
 from sim.view.report import finding_line
 from sim.view.words import TURNED_AWAY, step_said, step_style
@@ -35,22 +36,15 @@ def letters() -> Iterator[str]:
 
 def headline(explorer: Explorer, name: str) -> Text:
     """Which line this is, and how far along."""
-    which = "" if not explorer.recorded else "recorded" if explorer.is_recorded else _branch(explorer)
     text = Text(f"{name}  step {explorer.at} of {len(explorer.line)}", "bold")
-    if which:
-        text.append(f", {which}")
+    if explorer.recorded:
+        left = f"a branch of what was recorded after step {explorer.shared} (r goes back)"
+        text.append(f", {'recorded' if explorer.is_recorded else left}")
     if explorer.lasso is not None and explorer.is_recorded:
         text.append(
             f"; steps {explorer.lasso.stem + 1} to {len(explorer.line)} can go on for ever: {explorer.lasso.kind}"
         )
     return text
-
-
-def _branch(explorer: Explorer) -> str:
-    left = len(explorer.recorded) - explorer.shared
-    if explorer.shared == len(explorer.line):
-        return f"recorded; {left} recorded steps follow (r)"
-    return f"a branch of what was recorded after step {explorer.shared} (r goes back)"
 
 
 def here(explorer: Explorer) -> Text:
@@ -109,11 +103,13 @@ def _rank(pair: tuple[Cell[object], object]) -> tuple[int, str]:
 
 
 def properties(explorer: Explorer) -> Text:
-    """Which properties hold, and which do not."""
+    """Which properties hold and which do not, and what was found so far."""
     text = Text()
     for one in explorer.scenario.properties:
         holds = one.finding() not in explorer.broken
         text.append(f"{one.name} {'holds' if holds else 'DOES NOT HOLD'}\n", "" if holds else TURNED_AWAY)
+    for at, finding in explorer.found:
+        text.append(f"found at step {at}: {finding_line(finding)}\n", TURNED_AWAY)
     text.rstrip()
     return text
 
@@ -150,6 +146,8 @@ def waits(one: Waiting) -> Text:
     """Why a task cannot step, and since when what it waits for is so."""
     text = Text(f"   {one.task} waits at {one.point}", TURNED_AWAY)
     for cell in one.cells:
-        since = "" if cell.since is None else f", since step {cell.since + 1}"
-        text.append(f"\n   {cell.cell} is {spell(cell.value)}{since}")
+        text.append(f"\n   {cell.cell} is {spell(cell.value)}")
+        if cell.since is not None:
+            number, step = cell.since
+            text.append(f", since step {number + 1}, {step.task} {step.point}")
     return text

@@ -11,8 +11,9 @@ from sim.engine.operations import Finding
 from sim.search.result import Counting
 from sim.view.explorer import panels
 from sim.view.explorer.ahead import Ahead, Answer, At, Inevitable, Nothing, Since
+from sim.view.explorer.moves import Pick
 from sim.view.explorer.odds import Along, Behind, Odds
-from sim.view.explorer.stepping import Explorer, Pick
+from sim.view.explorer.stepping import Explorer
 
 
 class Prospects:

@@ -13,58 +13,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
-
 from sim.engine import stepper
-from sim.engine.automata import Automata, LocalState
+from sim.engine.automata import Automata
 from sim.engine.cells import Cell
 from sim.engine.errors import EngineError
 from sim.engine.journal import deadlock
-from sim.engine.operations import Finding
+from sim.engine.operations import Finding, Operation, Outcome
 from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks, Walk
 from sim.engine.world import Offer, Run, Step, World, violations
-from sim.view.noticing import Change, Noticing, Touched
-from sim.view.slice import Moment, moment
+from sim.view.explorer.moves import Move, Pick, same_calls
+from sim.view.noticing import Change, Noticing
+from sim.view.slice import moment
 
 LONGEST_WALK = 10_000
 """Steps after which a walk is cut: it may go round for ever."""
-
-Pick = tuple[str, int]
-"""A choice: the task, and which of its outcomes."""
-
-
-@attrs.frozen(eq=False)
-class Move:
-    """A step of the line, what is to be said of it, and how it is taken back.
-
-    Its task was at `before` and came to `after`; `broken` are the properties that do not hold then, `shows` the
-    findings that are new with it. `previous` is the number of the task's last step before it, -1 if there is none.
-    """
-
-    pick: Pick
-    moment: Moment
-    before: LocalState
-    after: LocalState
-    touched: tuple[Touched, ...]
-    broken: tuple[Finding, ...]
-    shows: tuple[Finding, ...]
-    previous: int
-    entered: int
-    """Of the moment's calls, those from this one on were entered since that step."""
-    tasks: tuple[str, ...]
-    """Who has taken a step so far, in the order of their first ones."""
-    row: int
-    """Where it begins, if each step and each function that is entered takes a row."""
-
-    @property
-    def task(self) -> str:
-        return self.pick[0]
-
-    @property
-    def ends(self) -> int:
-        """The row after it."""
-        return self.row + len(self.moment.calls) - self.entered + 1
 
 
 class Explorer:
@@ -144,9 +107,10 @@ class Explorer:
             self.restore()
             self.forward()
         else:
+            operation, outcome = self._coming(pick)
             del self.line[self.at :]
             self.shared = min(self.shared, self.at)
-            self._append(pick)
+            self._append(pick, operation, outcome)
 
     def restore(self) -> None:
         """Go back to the recorded line, to where it was left if that has been passed."""
@@ -195,6 +159,11 @@ class Explorer:
         """The findings that are new after so many steps."""
         return self.line[at - 1].shows if at else self._first_broken
 
+    @property
+    def found(self) -> tuple[tuple[int, Finding], ...]:
+        """The findings so far, each with how many steps it took to show."""
+        return self.last.found if self.last else tuple((0, one) for one in self._first_broken)
+
     def seek(self, step: int, *, conflict: bool = False) -> int | None:
         """After how many steps the next finding shows, or the next step noticed another task's; -1: the one before."""
         at = self.at + step
@@ -208,23 +177,28 @@ class Explorer:
         offer = next(offer for offer in self.offers if offer.task == step.task)
         return step.task, next(i for i, one in enumerate(offer.outcomes) if one.result == step.result)
 
-    def _append(self, pick: Pick) -> None:
+    def _coming(self, pick: Pick) -> tuple[Operation[Any], Outcome]:
         task, number = pick
-        before, was_broken = self.standing[task], self.broken
-        operation = before.operation
-        outcomes = self.world.outcomes(task, operation) if operation is not None else ()
-        if operation is None or number >= len(outcomes):
+        offer = next((offer for offer in self.offers if offer.task == task), None)
+        if offer is None or number >= len(offer.outcomes):
             raise EngineError(f"{task} cannot step here")
-        taken = self._noticing.take(self.at, task, operation, outcomes[number])
+        return offer.operation, offer.outcomes[number]
+
+    def _append(self, pick: Pick, operation: Operation[Any], outcome: Outcome) -> None:
+        task, _ = pick
+        before, was_broken, found = self.standing[task], self.broken, self.found
+        taken = self._noticing.take(self.at, task, operation, outcome)
         said, previous = moment(before, *taken), self._last[task]
-        self.standing[task] = after = self._automata.step(task, before, outcomes[number].result)
+        self.standing[task] = after = self._automata.step(task, before, outcome.result)
         broken = violations(self.scenario.properties, self.world)
-        entered = _same(self.line[previous].moment.calls, said.calls) if previous >= 0 else 0
+        entered = same_calls(self.line[previous].moment.calls, said.calls) if previous >= 0 else 0
         tasks, row = (self.line[-1].tasks, self.line[-1].ends) if self.line else ((), 0)
         tasks = tasks if previous >= 0 else (*tasks, task)
-        shows = (said.step.finding, *(one for one in broken if one not in was_broken), self._deadlock())
-        new = tuple(one for one in shows if one is not None)
-        move = Move(pick, said, before, after, taken[2], broken, new, previous, entered, tasks, row)
+        new = [said.step.finding, *(one for one in broken if one not in was_broken), self._deadlock()]
+        shows = tuple(one for one in new if one is not None)
+        known = [finding for _, finding in found]
+        found += tuple((self.at + 1, one) for one in dict.fromkeys(shows) if one not in known)
+        move = Move(pick, said, before, after, taken[2], broken, shows, found, previous, entered, tasks, row)
         self.line.append(move)
         self._arrive(move)
 
@@ -237,10 +211,3 @@ class Explorer:
         if self.offers or self.world.halted:
             return None
         return deadlock(self.scenario, {task: local.operation for task, local in self.standing.items()})
-
-
-def _same(before: tuple[str, ...], now: tuple[str, ...]) -> int:
-    """How many functions, from the outermost on, a task is still in."""
-    return next(
-        (i for i, (was, call) in enumerate(zip(before, now, strict=False)) if was != call), min(len(before), len(now))
-    )

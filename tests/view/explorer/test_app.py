@@ -9,6 +9,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from textual.binding import Binding
 from textual.events import MouseScrollDown
 from textual.geometry import Size
 from textual.pilot import Pilot
@@ -21,9 +22,11 @@ from sim.scenarios.library import recipe_named
 from sim.scenarios.witnesses import shipped
 from sim.search.result import Counting
 from sim.view.explorer import panels
-from sim.view.explorer.app import Choices, ExplorerApp, Setting
-from sim.view.explorer.asking import Help, NotSaved
+from sim.view.explorer.app import ExplorerApp, Setting
+from sim.view.explorer.asking import HELP, Help, NotSaved
+from sim.view.explorer.choosing import Choices
 from sim.view.explorer.coming import choices
+from sim.view.explorer.keys import BINDINGS
 from sim.view.explorer.lanes import Lanes
 from sim.view.explorer.odds import Odds
 from sim.view.explorer.rows import Rows
@@ -209,7 +212,7 @@ def test_a_deadlock_says_who_waits_for_what() -> None:
         await pilot.press("1", "2")
         text = screen(pilot.app)
         assert "p waits at m1.lock" in text
-        assert "m1 is q, since step 2" in text
+        assert "m1 is q, since step 2, q m1.lock" in text
         assert "==> deadlock in p@m1.lock,q@m0.lock" in text
         await pilot.press("enter", "1")
         assert "nobody can step here" in screen(pilot.app)
@@ -296,8 +299,16 @@ def test_what_cannot_be_written_is_said() -> None:
     assert drive(recorded(), script).saved == []
 
 
+def test_help_has_every_key() -> None:
+    names = {"question_mark": "?", "pagedown": "PgDn", "pageup": "PgUp", "home": "Home", "end": "End"}
+    unsaid = {"shift+tab", "ctrl+c", "ctrl+z", *"2345678"}
+    keys = [key for binding in BINDINGS if isinstance(binding, Binding) for key in binding.key.split(",")]
+    said = re.findall(r"[^\s,;]+", HELP.partition("Click")[0])
+    assert [key for key in keys if names.get(key, key) not in said] == sorted(unsaid, key=keys.index)
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_help_has_every_key_and_goes_away(width: int) -> None:
+def test_help_comes_and_goes_away(width: int) -> None:
     async def script(pilot: Pilot[None]) -> None:
         def is_there() -> bool:
             return isinstance(pilot.app.screen, Help) and "the next step of the line" in screen(pilot.app)
@@ -324,6 +335,13 @@ def test_the_step_is_in_sight_on_any_terminal(size: tuple[int, int]) -> None:
             assert max(map(len, screen(pilot.app).split("\n"))) <= size[0]
 
     drive(explorer, script, size=size)
+
+
+def test_a_terminal_of_a_few_columns_is_no_trouble() -> None:
+    async def script(pilot: Pilot[None]) -> None:
+        await pilot.press("end", "question_mark", "q", "s", "escape", "home")
+
+    assert drive(recorded(), script, size=(6, 2)).error is None
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+q"])

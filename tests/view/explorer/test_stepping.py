@@ -14,7 +14,7 @@ from sim.engine.scenario import Scenario
 from sim.engine.schedule import FoundBy, parse, record
 from sim.scenarios.library import recipe_named
 from sim.scenarios.witnesses import shipped
-from sim.view.explorer.coming import choices, waiting
+from sim.view.explorer.coming import Awaited, choices, waiting
 from sim.view.explorer.stepping import LONGEST_WALK, Explorer
 from sim.view.slice import moments
 from tests.engine.mini import Block, Naive, programs, scenario
@@ -97,8 +97,9 @@ def test_a_branch_replays_under_both_executors(program: tuple[Block, ...], way: 
     run = explorer.run()
     schedule = record(run, "mini", FoundBy("tui"))
     assert replay(schedule, explorer.scenario) == run
-    shown = [finding for at in range(len(explorer.line) + 1) for finding in explorer.shows(at)]
-    assert tuple(dict.fromkeys(shown)) == run.findings
+    explorer.goto(len(explorer.line))
+    assert tuple(finding for _, finding in explorer.found) == run.findings
+    assert all(finding in explorer.shows(at) for at, finding in explorer.found)
     _, seen = moments(schedule, explorer.scenario)
     assert tuple(move.moment for move in explorer.line) == seen
 
@@ -161,11 +162,16 @@ def test_who_waits_is_said_with_what_it_waits_for_and_since_when() -> None:
     for task in ("p", "q"):
         explorer.take((task, 0))
     (p, q) = waiting(explorer)
-    assert [(cell.cell, cell.value, cell.since) for cell in p.cells] == [("m1", "q", 1)]
-    assert [(cell.cell, cell.value, cell.since) for cell in q.cells] == [("m0", "p", 0)]
+    steps = [move.moment.step for move in explorer.line]
+    assert p.cells == (Awaited("m1", "q", (1, steps[1])),)
+    assert q.cells == (Awaited("m0", "p", (0, steps[0])),)
     assert [str(finding) for finding in explorer.shows(2)] == ["deadlock p@m1.lock,q@m0.lock"]
     with pytest.raises(EngineError, match="p cannot step here"):
         explorer.take(("p", 0))
+    explorer.back()
+    with pytest.raises(EngineError, match="p cannot step here"):
+        explorer.take(("p", 1))
+    assert len(explorer.line) == 2, "what cannot be taken drops nothing"
 
 
 def test_findings_and_conflicts_are_sought_both_ways() -> None:
