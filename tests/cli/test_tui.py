@@ -27,8 +27,8 @@ from sim.view.explorer.asking import NotSaved
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 ROW_2 = SCHEDULES / "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
 COLOURS = re.compile(rb"\x1b\[(?:[\d;]*;)?(?:3[0-8]|4[0-8]|9\d|10[0-7])(?:;[\d;]*)?m")
-MODES = {1049: "l", 1000: "l", 1003: "l", 1006: "l", 1015: "l", 2004: "l", 25: "h"}
-"""Alternate screen, mouse and pasting off, the cursor on: how each mode was last set."""
+MODES = {1049: "l", 1000: "l", 1003: "l", 1006: "l", 1015: "l", 1004: "l", 2004: "l", 25: "h", 7: "h"}
+"""How each mode was last set: alternate screen, mouse, focus and pasting off, the cursor and wrapping on."""
 BREAKS = """\
 import sys
 from sim.view.explorer import panels
@@ -70,14 +70,17 @@ class Terminal:
         deadline = time.monotonic() + 60
         while self.process.poll() is None and time.monotonic() < deadline:
             self.read(0.1)
-        while select.select([self.master], [], [], 0.1)[0]:
+        self.check()
+        return self.process.wait(1)
+
+    def check(self) -> None:
+        """Once all that was written is read, the terminal is as it was before."""
+        while select.select([self.master], [], [], 0.2)[0]:
             self.read(0)
-        status = self.process.wait(1)
         assert termios.tcgetattr(self.slave) == self.before
         for mode, wanted in MODES.items():
             found = re.findall(rb"\x1b\[\?%d([hl])" % mode, self.said)
             assert found[-1].decode() == wanted, f"mode {mode} was left {found}"
-        return status
 
     @property
     def left(self) -> list[str]:
@@ -159,6 +162,20 @@ def test_a_signal_restores_the_terminal_and_is_passed_on(started: Any, number: s
     terminal.until("step 0 of 24")
     terminal.process.send_signal(number)
     assert terminal.end() == (130 if number is signal.SIGINT else -number)
+
+
+def test_ctrl_z_restores_the_terminal_until_it_comes_back(started: Any) -> None:
+    terminal = started(ROW_2)
+    terminal.until("step 0 of 24")
+    terminal.key("\x1a")
+    while not os.waitpid(terminal.process.pid, os.WUNTRACED | os.WNOHANG)[0]:
+        terminal.read(0.1)
+    terminal.check()
+    terminal.said = b""
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.until("step 0 of 24")
+    terminal.key("q")
+    assert terminal.end() == 0
 
 
 def test_an_exception_restores_the_terminal_and_is_one_line(started: Any) -> None:

@@ -89,6 +89,7 @@ class ExplorerApp(App[None]):
     def on_mount(self) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._end, number)
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.query_one("#state").border_title = "state"
         self._prospects.start()
         self.show()
