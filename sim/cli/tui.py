@@ -80,7 +80,7 @@ def _run(app: ExplorerApp) -> int:
     """Run it, say how what was saved is replayed, and end as it was ended: a signal is passed on."""
     app.run()
     for command in app.saved:
-        print(command)
+        print(command, flush=True)
     if app.error is not None:
         raise app.error
     if app.signal is signal.SIGINT:

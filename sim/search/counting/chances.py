@@ -18,8 +18,8 @@ from sim.search.result import UNBOUNDED, CountError, Counting
 
 def explored(
     scenario: Scenario, counting: Counting, stop: Callable[[], bool] = lambda: False
-) -> tuple[Frontier, Interleavings]:
-    """All states of a scenario, and the graph of the runs that are counted.
+) -> tuple[Frontier, Interleavings, int | None]:
+    """All states of a scenario, the graph of the runs that are counted, and the bound on retries that those keep.
 
     Raises CountError where there are too many states for that, or `stop` has said so, chunk by chunk.
     """
@@ -30,10 +30,10 @@ def explored(
         pass
     if frontier.unexpanded:
         raise CountError(f"{scenario.name} has more than {counting.states:,} states: too many for odds")
-    graph, _ = narrowed(frontier, counting, UNBOUNDED, None)
+    graph, bound = narrowed(frontier, counting, UNBOUNDED, None)
     if graph is None:
         raise CountError(f"{scenario.name} has too many states for odds, with any bound on retries")
-    return frontier, Interleavings(graph)
+    return frontier, Interleavings(graph), bound
 
 
 def chances(run: Run, finding: Finding, counting: Counting) -> tuple[Fraction, ...]:
@@ -42,7 +42,7 @@ def chances(run: Run, finding: Finding, counting: Counting) -> tuple[Fraction, .
     Raises CountError where there are too many states, where the run retries more often than is counted, and where no
     run that is counted comes by the finding.
     """
-    _, runs = explored(run.scenario, counting)
+    _, runs, _ = explored(run.scenario, counting)
     along, passing = runs.along(picks_of(runs.product, run)), runs.findings.get(finding)
     if along is None:
         raise CountError("this run retries more often than is counted, and so has no odds")

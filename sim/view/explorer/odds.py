@@ -34,10 +34,13 @@ class Behind:
 
 
 class Odds:
-    """A scenario that has been explored and counted. Raises CountError where that is too much."""
+    """A scenario that has been explored and counted, within `retries` of each loop (None: no task ever retries).
+
+    Raises CountError where that is too much.
+    """
 
     def __init__(self, scenario: Scenario, counting: Counting, stop: Callable[[], bool] = lambda: False) -> None:
-        self._frontier, self._runs = explored(scenario, counting, stop)
+        self._frontier, self._runs, self.retries = explored(scenario, counting, stop)
         self.findings = tuple(self._runs.findings)
         self._goals: dict[Finding, tuple[Goal, Mask]] = {}
 

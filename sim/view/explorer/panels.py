@@ -35,16 +35,13 @@ def letters() -> Iterator[str]:
 
 
 def headline(explorer: Explorer, name: str) -> Text:
-    """Which line this is, and how far along."""
-    text = Text(f"{name}  step {explorer.at} of {len(explorer.line)}", "bold")
+    """How far along, and on which line."""
+    text = Text(f"step {explorer.at} of {len(explorer.line)}", "bold")
     if explorer.recorded:
-        left = f"a branch of what was recorded after step {explorer.shared} (r goes back)"
-        text.append(f", {'recorded' if explorer.is_recorded else left}")
+        text.append(", recorded" if explorer.is_recorded else f", a branch after step {explorer.shared} (r goes back)")
     if explorer.lasso is not None and explorer.is_recorded:
-        text.append(
-            f"; steps {explorer.lasso.stem + 1} to {len(explorer.line)} can go on for ever: {explorer.lasso.kind}"
-        )
-    return text
+        text.append(f"; from step {explorer.lasso.stem + 1} on it can go on for ever: {explorer.lasso.kind}")
+    return text.append(f"  {name}", "not bold")
 
 
 def here(explorer: Explorer) -> Text:
@@ -114,9 +111,11 @@ def properties(explorer: Explorer) -> Text:
     return text
 
 
-def ahead(findings: Iterable[Finding], odds: Iterable[Fraction]) -> Text:
+def ahead(findings: Iterable[Finding], odds: Iterable[Fraction], retries: int | None) -> Text:
     """How likely each finding is from here on, and what it is called for short."""
-    text = Text("a random walk from here finds\n", "dim")
+    most = f"with at most {retries} {'retry' if retries == 1 else 'retries'}" if retries else "without retries"
+    bound = "" if retries is None else f", {most}"
+    text = Text(f"a random walk from here finds{bound}\n", "dim")
     for letter, finding, chance in zip(letters(), findings, odds, strict=False):
         text.append(f"{letter} {probability(chance)}  {finding_line(finding)}\n", "" if chance else "dim")
     text.rstrip()

@@ -71,7 +71,7 @@ class Prospects:
             return Text("no odds: this run retries more often than is counted", "dim")
         if self._odds is None or self._behind is None:
             return Text("odds: ...", "dim")
-        return panels.ahead(self._odds.findings, self._behind.here)
+        return panels.ahead(self._odds.findings, self._behind.here, self._odds.retries)
 
     @property
     def _node(self) -> int | None:

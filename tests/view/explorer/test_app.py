@@ -123,7 +123,7 @@ def test_a_branch_is_taken_left_and_gone_back_to() -> None:
         assert app.query_one(Choices).highlighted != 0
         await pilot.press("shift+tab", "tab", "enter")
         assert (explorer.at, len(explorer.line), explorer.shared) == (14, 14, 13)
-        assert "a branch of what was recorded after step 13 (r goes back)" in screen(app)
+        assert "step 14 of 14, a branch after step 13 (r goes back)  a name" in screen(app)
         assert " 14> " in screen(app)
         await pilot.press("up")
         assert " 14+ " in screen(app)
@@ -236,7 +236,7 @@ def test_nothing_is_found_where_nothing_is() -> None:
 
 def test_a_loop_says_that_it_can_go_on() -> None:
     async def script(pilot: Pilot[None]) -> None:
-        assert "steps 95 to 121 can go on for ever: livelock" in screen(pilot.app)
+        assert "step 0 of 121, recorded; from step 95 on it can go on for ever: livelock" in screen(pilot.app)
 
     drive(recorded(LIVELOCK), script, size=(160, 40))
 

@@ -169,7 +169,7 @@ def test_what_is_known_and_what_is_not_is_said() -> None:
         answer = answers.get(timeout=60)
         assert isinstance(answer, Odds | Behind)
         prospects.hear(answer)
-    assert str(prospects.text()).startswith("a random walk from here finds\na ")
+    assert str(prospects.text()).startswith("a random walk from here finds, without retries\na ")
     explorer.take(("p", 0))
     explorer.take(("p", 0))
     prospects.look()
