@@ -36,12 +36,12 @@ def letters() -> Iterator[str]:
 
 def headline(explorer: Explorer, name: str) -> Text:
     """How far along, and on which line."""
-    text = Text(f"step {explorer.at} of {len(explorer.line)}", "bold")
+    text = Text().append(f"step {explorer.at} of {len(explorer.line)}", "bold")
     if explorer.recorded:
         text.append(", recorded" if explorer.is_recorded else f", a branch after step {explorer.shared} (r goes back)")
     if explorer.lasso is not None and explorer.is_recorded:
         text.append(f"; from step {explorer.lasso.stem + 1} on it can go on for ever: {explorer.lasso.kind}")
-    return text.append(f"  {name}", "not bold")
+    return text.append(f"  {name}")
 
 
 def here(explorer: Explorer) -> Text:
@@ -115,16 +115,16 @@ def ahead(findings: Iterable[Finding], odds: Iterable[Fraction], retries: int | 
     """How likely each finding is from here on, and what it is called for short."""
     most = f"with at most {retries} {'retry' if retries == 1 else 'retries'}" if retries else "without retries"
     bound = "" if retries is None else f", {most}"
-    text = Text(f"a random walk from here finds{bound}\n", "dim")
+    text = Text().append(f"a random walk from here finds{bound}\n", "dim")
     for letter, finding, chance in zip(letters(), findings, odds, strict=False):
         text.append(f"{letter} {probability(chance)}  {finding_line(finding)}\n", "" if chance else "dim")
     text.rstrip()
     return text
 
 
-def choice(number: int, one: Choice, follows: bool, odds: tuple[Fraction, ...]) -> Text:
+def choice(number: int, one: Choice, odds: tuple[Fraction, ...], *, follows: bool, marked: bool) -> Text:
     """One thing that can happen next: a line of what it is, and one of what it would change."""
-    text = Text(f"{number:>2} ", "bold")
+    text = Text().append(f"{number:>2}{'>' if marked else ' '}", "bold reverse" if marked else "bold")
     text.append(f"{one.step.task} ").append(step_said(one.step), step_style(one.step))
     if one.calls:
         text.append(f"  {one.calls[-1]}()", "dim")
@@ -143,7 +143,7 @@ def choice(number: int, one: Choice, follows: bool, odds: tuple[Fraction, ...]) 
 
 def waits(one: Waiting) -> Text:
     """Why a task cannot step, and since when what it waits for is so."""
-    text = Text(f"   {one.task} waits at {one.point}", TURNED_AWAY)
+    text = Text().append(f"   {one.task} waits at {one.point}", TURNED_AWAY)
     for cell in one.cells:
         text.append(f"\n   {cell.cell} is {spell(cell.value)}")
         if cell.since is not None:

@@ -120,7 +120,9 @@ def test_a_branch_is_taken_left_and_gone_back_to() -> None:
     async def script(pilot: Pilot[None]) -> None:
         app: Any = pilot.app
         await pilot.press(*["down"] * 13, "tab")
-        assert app.query_one(Choices).highlighted != 0
+        marked = app.query_one(Choices).highlighted
+        assert marked != 0
+        assert re.findall(r" (\d+)>v", screen(app)) == [str(marked + 1)]
         await pilot.press("shift+tab", "tab", "enter")
         assert (explorer.at, len(explorer.line), explorer.shared) == (14, 14, 13)
         assert "step 14 of 14, a branch after step 13 (r goes back)  a name" in screen(app)
