@@ -86,9 +86,12 @@ class ExplorerApp(App[None]):
         yield Static(id="said", markup=False)
         yield Footer(show_command_palette=False, compact=True)
 
-    def on_mount(self) -> None:
+    def on_load(self) -> None:
+        """Before anything is done to the terminal."""
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._end, number)
+
+    def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.query_one("#state").border_title = "state"
         self._prospects.start()
