@@ -61,3 +61,11 @@ def test_the_command_line_starts_light() -> None:
 def test_only_exploring_needs_numpy(command: str) -> None:
     assert loaded(f"import sim.cli.{command}", "numpy") == "[]"
     assert loaded("import sim.cli.explore", "numpy") == "['numpy']"
+
+
+def test_only_the_explorer_needs_textual() -> None:
+    """It is an extra, so nothing else may import it, and the command may not before it is called."""
+    assert loaded("import sim.cli.tui", "textual", "numpy") == "[]"
+    for path in FILES:
+        uses = [name for name in imported(path) if name.partition(".")[0] == "textual"]
+        assert not uses or path.is_relative_to(ROOT / "view" / "explorer"), path

@@ -31,6 +31,7 @@ for _name, _help in (
     ("replay", "A recorded schedule again, under both executors."),
     ("shrink", "The smallest schedule with the same finding."),
     ("show", "A recorded schedule as a timeline."),
+    ("tui", "Step through a schedule or a scenario, both ways, and leave it for another branch."),
 ):
     app.command(f"sim.cli.{_name}:{_name}_command", name=_name, help=_help)
 

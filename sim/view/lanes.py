@@ -15,10 +15,10 @@ from sim.engine.world import Step
 from sim.view.locks import Hold, frozen, holds, slots
 from sim.view.slice import Moment
 from sim.view.strip import Column, strip
-from sim.view.words import fitted, wrapped
+from sim.view.words import fitted, step_said, step_style, wrapped
 
 NARROWEST = 30
-TURNED_AWAY, FUNCTION, HEAD, FREE, CHANGED = "red", "dim", "bold", "dim", "green"
+FUNCTION, HEAD, FREE, CHANGED = "dim", "bold", "dim", "green"
 _STRIP_FROM = 100
 
 
@@ -50,13 +50,12 @@ class Line:
 
 def said(step: Step, noticed: tuple[int, ...], marks: Marks) -> str:
     """What a step came to, and which steps of others that hangs on, by number from 1 on."""
-    saw = "" if step.result is None else f" -> {step.saw}"
     source = f"  {marks.hangs_on}{','.join(str(number + 1) for number in noticed)}" if noticed else ""
-    return f"{step.point}{saw}{source}{'  <==' if step.finding else ''}"
+    return step_said(step, source)
 
 
 def style_of(step: Step, *, is_free: bool) -> str:
-    return TURNED_AWAY if step.finding or step.saw.startswith("busy") else FREE if is_free else ""
+    return step_style(step) or (FREE if is_free else "")
 
 
 class _Bars:

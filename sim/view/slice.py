@@ -1,24 +1,20 @@
 """The steps that a finding hangs on.
 
-A step hangs on another task's step if that changed a cell which it looks at, and something else would have come of it
-without: that is asked of the operation itself, with the value that its task knew last, or the one before the change.
-From the finding back, task by task, all such pairs are gathered; what a task did in between followed from what it saw.
+A step hangs on another task's step if it noticed that (`sim.view.noticing`). From the finding back, task by task, all
+such pairs are gathered; what a task did in between followed from what it saw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import attrs
 
 from sim.engine.automata import LocalState
-from sim.engine.cells import Cell
-from sim.engine.operations import Access, Operation, Outcome
+from sim.engine.operations import Access
 from sim.engine.replay import walk
 from sim.engine.scenario import Scenario
 from sim.engine.schedule import Schedule
-from sim.engine.world import Run, Step, World
+from sim.engine.world import Run, Step
+from sim.view.noticing import Noticing, Touched
 
 
 @attrs.frozen
@@ -36,45 +32,32 @@ class Moment:
 
 
 class _Watching:
-    """The cells' values alongside a walk, what each task knew of them, and who changed them last."""
+    """Notes the moments of a walk."""
 
     def __init__(self) -> None:
         self.moments: list[Moment] = []
-        self._world = World()
-        self._known: dict[tuple[str, Cell[Any]], object] = {}
-        self._changed: dict[Cell[Any], tuple[int, object]] = {}
+        self._noticing = Noticing()
 
     def __call__(self, step: Step, local: LocalState) -> None:
         operation = local.operation
-        calls = tuple(call for call in local.calls if _is_theirs(call))
         if operation is None:
-            self.moments.append(Moment(step, calls))
-            return
-        outcome = next(one for one in self._world.outcomes(step.task, operation) if one.result == step.result)
-        noticed = tuple(self._noticed(step.task, operation, outcome))
-        before = [self._world.look(cell) for cell in operation.cells]
-        self._world.apply(step.task, operation, outcome)
-        changed = list[tuple[str, object]]()
-        for cell, was in zip(operation.cells, before, strict=True):
-            now = self._world.look(cell)
-            self._known[step.task, cell] = now
-            if now != was:
-                self._changed[cell] = len(self.moments), was
-                changed.append((cell.name, now))
-        touched = tuple((cell.name, access) for cell, access in zip(operation.cells, outcome.access, strict=False))
-        self.moments.append(Moment(step, calls, noticed, touched, tuple(changed)))
+            raise AssertionError("a step of a task that has finished")
+        outcomes = self._noticing.world.outcomes(step.task, operation)
+        outcome = next(one for one in outcomes if one.result == step.result)
+        taken = self._noticing.take(len(self.moments), step.task, operation, outcome)
+        self.moments.append(moment(local, *taken))
 
-    def _noticed(self, task: str, operation: Operation[Any], outcome: Outcome) -> Iterator[int]:
-        """The last changes of cells by others without which the operation would have come to something else."""
-        values = [self._world.look(cell) for cell in operation.cells]
-        for i, cell in enumerate(operation.cells):
-            changed, was = self._changed.get(cell, (None, None))
-            if changed is None or self.moments[changed].step.task == task:
-                continue
-            known = self._known.get((task, cell), cell.initial)
-            otherwise = operation.outcomes(task, (*values[:i], was if known == values[i] else known, *values[i + 1 :]))
-            if all((one.result, one.finding) != (outcome.result, outcome.finding) for one in otherwise):
-                yield changed
+
+def moment(local: LocalState, step: Step, noticed: tuple[int, ...], touched: tuple[Touched, ...]) -> Moment:
+    """A step that was taken from a local state."""
+    changed = tuple((one.cell.name, one.now) for one in touched if one.now != one.was)
+    how = tuple((one.cell.name, one.how) for one in touched if one.how is not None)
+    return Moment(step, theirs(local), noticed, how, changed)
+
+
+def theirs(local: LocalState) -> tuple[str, ...]:
+    """The functions that a task is in and that the kernel or the module names, outermost first."""
+    return tuple(call for call in local.calls if _is_theirs(call))
 
 
 def moments(schedule: Schedule, scenario: Scenario, *, loose: bool = False) -> tuple[Run, tuple[Moment, ...]]:

@@ -14,12 +14,12 @@ from rich.text import Text
 
 from sim.engine.schedule import Schedule
 from sim.engine.world import Run
-from sim.view.lanes import ASCII, FUNCTION, HEAD, TURNED_AWAY, Lanes, Line, Marks, said, style_of
+from sim.view.lanes import ASCII, FUNCTION, HEAD, Lanes, Line, Marks, said, style_of
 from sim.view.numbers import probability
 from sim.view.order import Repeat, free, repeats
 from sim.view.report import going_round_lines
 from sim.view.slice import Moment
-from sim.view.words import wrapped
+from sim.view.words import TURNED_AWAY, wrapped
 
 __all__ = ["ASCII", "Cut", "Marks", "timeline"]
 

@@ -1,9 +1,13 @@
-"""Text that has to fit."""
+"""Text that has to fit, and how a step is said."""
 
 from __future__ import annotations
 
 import re
 import textwrap
+
+from sim.engine.world import Step
+
+TURNED_AWAY = "red"
 
 
 def fitted(text: str, width: int) -> str:
@@ -23,3 +27,15 @@ def wrapped(text: str, width: int) -> list[str]:
 def _parted(word: str, width: int) -> str:
     dot = word.rfind(".", 0, width) + 1
     return f"{word[:dot]} {_parted(word[dot:], width)}" if len(word) > width and 0 < dot < len(word) else word
+
+
+def step_said(step: Step, source: str = "") -> str:
+    """Where its task stood, what that saw, what it hangs on, and a mark if it shows a finding."""
+    saw = "" if step.result is None else f" -> {step.saw}"
+    mark = "  <==" if step.finding else ""
+    return f"{step.point}{saw}{source}{mark}"
+
+
+def step_style(step: Step) -> str:
+    """Red, where a task was turned away or something is found."""
+    return TURNED_AWAY if step.finding or step.saw.startswith("busy") else ""

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 
 from sim.engine.frontier import Frontier
 from sim.engine.operations import Finding
 from sim.engine.product import Product
+from sim.engine.scenario import Scenario
 from sim.engine.world import Run
 from sim.search.counting.count import narrowed
 from sim.search.counting.interleavings import Interleavings
 from sim.search.follow import picks_of
 from sim.search.result import UNBOUNDED, CountError, Counting
+
+
+def explored(
+    scenario: Scenario, counting: Counting, stop: Callable[[], bool] = lambda: False
+) -> tuple[Frontier, Interleavings, int | None]:
+    """All states of a scenario, the graph of the runs that are counted, and the bound on retries that those keep.
+
+    Raises CountError where there are too many states for that, or `stop` has said so, chunk by chunk.
+    """
+    frontier = Frontier(
+        Product(scenario), lambda _: stop() or frontier.visited.count > counting.states, want_tops=False
+    )
+    for _ in frontier.levels():
+        pass
+    if frontier.unexpanded:
+        raise CountError(f"{scenario.name} has more than {counting.states:,} states: too many for odds")
+    graph, bound = narrowed(frontier, counting, UNBOUNDED, None)
+    if graph is None:
+        raise CountError(f"{scenario.name} has too many states for odds, with any bound on retries")
+    return frontier, Interleavings(graph), bound
 
 
 def chances(run: Run, finding: Finding, counting: Counting) -> tuple[Fraction, ...]:
@@ -20,16 +42,8 @@ def chances(run: Run, finding: Finding, counting: Counting) -> tuple[Fraction, .
     Raises CountError where there are too many states, where the run retries more often than is counted, and where no
     run that is counted comes by the finding.
     """
-    frontier = Frontier(Product(run.scenario), lambda _: frontier.visited.count > counting.states, want_tops=False)
-    for _ in frontier.levels():
-        pass
-    if frontier.unexpanded:
-        raise CountError(f"{run.scenario.name} has more than {counting.states:,} states: too many for odds")
-    graph, _ = narrowed(frontier, counting, UNBOUNDED, None)
-    if graph is None:
-        raise CountError(f"{run.scenario.name} has too many states for odds, with any bound on retries")
-    runs = Interleavings(graph)
-    along, passing = runs.along(picks_of(graph.product, run)), runs.findings.get(finding)
+    _, runs, _ = explored(run.scenario, counting)
+    along, passing = runs.along(picks_of(runs.product, run)), runs.findings.get(finding)
     if along is None:
         raise CountError("this run retries more often than is counted, and so has no odds")
     if passing is None:

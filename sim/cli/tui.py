@@ -1,0 +1,120 @@
+"""tdpsim tui."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
+from sim.cli.options import Inject, Patch, Settings, Without, scenario_from
+from sim.cli.replay import Loose
+from sim.engine.replay import Drift, walk
+from sim.engine.world import Run
+from sim.scenarios.patch import load_patch
+from sim.scenarios.recipe import UsageError
+from sim.scenarios.witnesses import full_model, recording
+from sim.search.result import Counting
+from sim.view.explorer.stepping import Explorer
+from sim.view.report import patch_option
+
+if TYPE_CHECKING:
+    from sim.view.explorer.app import ExplorerApp
+
+_EXTRA = "tdpsim tui needs textual, which is not there: pip install 'tdpsim[explore]'"
+
+
+def tui_command(
+    what: Annotated[
+        str,
+        Parameter(
+            name="FILE|SCENARIO", allow_leading_hyphen=True, help="A schedule file, or a scenario from its start"
+        ),
+    ],
+    /,
+    *,
+    set: Settings = (),
+    without: Without = (),
+    patch: Patch = None,
+    inject: Inject = None,
+    loose: Loose = False,
+    odds: Annotated[bool, Parameter(help="How likely each finding is, and from where on it is inevitable")] = True,
+    seed: Annotated[int, Parameter(help="Of the first random walk; each further one has the next")] = 0,
+) -> int:
+    """Step through a recorded schedule, or a scenario, both ways, and leave it for another branch at any step.
+
+    --set, --without and --inject go with a scenario; a schedule names its own. `?` shows the keys.
+    """
+    if what == "-":
+        raise UsageError("tdpsim tui needs the keyboard, and cannot read a mail from stdin as well; save it to a file")
+    is_file = what.startswith("-") or what.endswith(".toml") or os.sep in what or Path(what).exists()
+    if is_file and (set or without or inject):
+        raise UsageError("--set, --without and --inject go with a scenario; a schedule names its own")
+    if is_file:
+        explorer = _recorded(what, patch, loose=loose)
+    else:
+        explorer = Explorer(scenario_from(what, set, without, patch, inject))
+    app = _app(explorer, Counting() if odds else None, seed)
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise UsageError("tdpsim tui needs a terminal; `tdpsim show FILE` draws a schedule without one")
+    return _run(app)
+
+
+def _recorded(name: str, patch: Path | None, *, loose: bool) -> Explorer:
+    if patch is not None:
+        load_patch(patch)
+    schedule = read_schedule(name)
+    scenario = scenario_of(name, schedule, loose=loose)
+    try:
+        return Explorer(scenario, walk(schedule, scenario, loose=loose))
+    except Drift as drift:
+        raise drifted(name, drift) from None
+
+
+def _run(app: ExplorerApp) -> int:
+    """Run it, say how what was saved is replayed, and end as it was ended: a signal is passed on."""
+    app.run()
+    for command in app.saved:
+        print(command, flush=True)
+    if app.error is not None:
+        raise app.error
+    if app.signal is signal.SIGINT:
+        raise KeyboardInterrupt
+    if app.signal is not None:
+        signal.signal(app.signal, signal.SIG_DFL)
+        os.kill(os.getpid(), app.signal)
+    return 0
+
+
+def _app(explorer: Explorer, counting: Counting | None, seed: int) -> ExplorerApp:
+    """Raises UsageError where textual is not installed."""
+    try:
+        from sim.view.explorer.app import ExplorerApp, Setting  # noqa: PLC0415 - optional, and nobody else's weight
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "textual":
+            raise UsageError(_EXTRA) from None
+        raise
+    scenario = explorer.scenario
+    setting = Setting(f"{scenario.name}  {full_model(scenario)}", f"{scenario.name}.branch.toml", _save, counting, seed)
+    return ExplorerApp(explorer, setting)
+
+
+def _save(name: str, run: Run) -> str:
+    """Write a file that is not there yet, and give the command that replays it."""
+    from sim.view.explorer.asking import NotSaved  # noqa: PLC0415 - comes with the screen
+
+    path = Path(name)
+    if not name:
+        raise NotSaved("a file needs a name")
+    if path.exists():
+        raise NotSaved(f"{path} is there already; another name keeps both")
+    try:
+        write_schedule(path, recording(run, "tui"))
+    except FileTrouble as error:
+        raise NotSaved(str(error)) from None
+    return f"tdpsim replay {shlex.quote(str(path))}{patch_option(run.scenario)}"
