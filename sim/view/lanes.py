@@ -121,6 +121,16 @@ class Lanes:
         )
         return self._bars[name].width + max(texts, default=NARROWEST) + 1
 
+    @property
+    def places(self) -> dict[str, tuple[int, int, int]]:
+        """Where each lane begins, where in it the text does, and where it ends, in columns from 0 on."""
+        places, begin = dict[str, tuple[int, int, int]](), self._digits + 1
+        for name in self._names:
+            end = begin + self._widths[name]
+            places[name] = begin, begin + self._bars[name].width, end
+            begin = end
+        return places
+
     def head(self) -> Iterator[Text]:
         names = {name: (name, HEAD) for name in self._names}
         yield self._drawn("", names, 0, {column.cell: column.cell for column in self._columns})

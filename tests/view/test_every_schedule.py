@@ -14,8 +14,9 @@ from rich.text import Text
 from sim.engine.schedule import Recorded, Schedule, parse
 from sim.scenarios.library import recipe_named
 from sim.scenarios.witnesses import shipped
+from sim.view.lanes import ASCII, Lanes, Marks
 from sim.view.slice import moments
-from sim.view.timeline import ASCII, Marks, timeline
+from sim.view.timeline import timeline
 
 SCHEDULES = shipped()
 WIDTHS = (60, 80, 120, 200)
@@ -28,7 +29,7 @@ def numbered(lines: list[str]) -> list[list[str]]:
     """The lines of each step, beginning with the one that has its number."""
     steps: list[list[str]] = []
     for line in lines:
-        match = re.match(r" *(\d+)  ", line)
+        match = re.match(r" *(\d+)[ ·.] ", line)
         if match:
             assert int(match[1]) == len(steps) + 1
             steps.append([])
@@ -48,41 +49,45 @@ def same(pieces: list[str], text: str, room: int) -> bool:
     return "".join("".join(pieces).split()) == "".join(text.split())
 
 
-def check_lanes(lines: list[str], schedule: Schedule, tasks: list[str], lane: int, left: int, marks: Marks) -> None:
+def check_lanes(lines: list[str], schedule: Schedule, lanes: Lanes, marks: Marks) -> None:
     """Each task's steps stand in its lane, what it held at the lane's edge, and nothing in any other."""
-    head, *_ = lines
-    columns = {task: (left + lane * i, head.index(task, left + lane * i)) for i, task in enumerate(tasks)}
+    left = next(iter(lanes.places.values()))[0]
 
     def parts(line: str) -> Iterator[tuple[str, str, str]]:
         """What is at the edge of each lane, and inside."""
-        for task, (begin, text) in columns.items():
-            yield task, line[begin:text], line[text : begin + lane].rstrip()
+        for task, (begin, text, end) in lanes.places.items():
+            yield task, line[begin:text], line[text:end].rstrip()
 
     bars = {marks.shared, marks.exclusive, marks.frozen, " "}
     for line in lines:
         assert all(set(edge) <= bars for _, edge, _ in parts(line))
-        assert line[:left].strip().isdigit() or not line[:left].strip()
+        assert re.fullmatch(rf" *(\d+[ {marks.free}])? *", line[:left])
     for line in lines[2:]:
         assert len([inside for _, _, inside in parts(line) if inside]) == 1
     for recorded, drawn in zip(schedule.steps, numbered(lines), strict=True):
         mine = [inside for line in drawn for task, _, inside in parts(line) if task == recorded.task]
         pieces = [mine[0], *(inside for inside in mine[1:] if inside.startswith("    "))]
         assert mine[0].startswith("  ")
-        begin, text = columns[recorded.task]
-        said = re.sub(r"\s+<==$", "", " ".join(pieces)) if "<==" in pieces[-1] else None
-        whole = pieces if said is None else [said]
-        assert same(whole, expected(recorded), begin + lane - text - 5), (whole, expected(recorded))
+        _, text, end = lanes.places[recorded.task]
+        whole = bare(" ".join(pieces))
+        assert same(pieces if whole is None else [whole], expected(recorded), end - text - 5), (pieces, recorded)
+
+
+def bare(text: str) -> str | None:
+    """What was said of a step without what it hangs on and shows, if that is there."""
+    said = re.sub(r"\s+(<==|(<-|←)[\d,]+)(?=\s|$)", "", text)
+    return said if said != text else None
 
 
 def check_list(lines: list[str], schedule: Schedule, tasks: list[str], digits: int) -> None:
     """Each step says whose it is, and what does not fit goes on below where it began."""
     widest = max(map(len, tasks))
-    indent = digits + widest + 4
+    indent = digits + 2 + widest + 2
     for recorded, drawn in zip(schedule.steps, numbered(lines), strict=True):
         assert drawn[0][digits + 2 : indent].strip() == recorded.task
         assert all(line[:indent].strip() == "" for line in drawn[1:])
-        text = "".join("".join(line[indent:] for line in drawn).split()).removesuffix("<==")
-        assert text.endswith("".join(expected(recorded).split()))
+        text = " ".join(line[indent:] for line in drawn)
+        assert "".join((bare(text) or text).split()).endswith("".join(expected(recorded).split()))
 
 
 def printed(lines: list[Text], width: int, *, color: bool) -> str:
@@ -113,8 +118,8 @@ def test_nothing_is_cut_wrongly_and_nothing_overlaps(name: str) -> None:
                 assert printed(drawn, width, color=False) == plain
                 assert _ESCAPE.sub("", printed(drawn, width, color=True)) == plain
             body = lines[_LANES : lines.index("", _LANES)]
-            lane = (width - digits - 2) // len(tasks)
-            if lane >= 30:
-                check_lanes(body, schedule, tasks, lane, digits + 2, marks)
+            lanes = Lanes(tasks, seen, digits + 1, width, marks)
+            if lanes.fits:
+                check_lanes(body, schedule, lanes, marks)
             else:
                 check_list(body, schedule, tasks, digits)
