@@ -4,8 +4,11 @@ What cannot be explored is fuzzed. The tasks run the functions that the what-ifs
 left to choice: a guest's next instruction and the page that it is on, what a zapper takes away, whom an interrupt
 hits. With `inject`, when a walk yields and a fault is stale is left to chance as well.
 
-Every 2M range has a page table from the start. With `levels=2M`, the first one has none, and may be mapped at 2M,
-split, and mapped anew. A vCPU has one page table in its cache, so it can link it in one range only, and that is that.
+Every other page is mapped at first. Every 2M range has a page table; with `levels=2M` the first one has none, and is
+mapped at 2M by whoever faults there first. Guests do no more than accept it at 2M, and no page of it is given up:
+guests that accept a part of a large page, and holes in one, are `accept-4k` and `punch-hole`, and what keeps the next
+fault from mapping it at 2M again (the accept-level inhibit, the folio's size) is not modelled. A guest touches pages
+that were mapped at first; where one has been taken away and has come back PENDING, that is the end of its TD.
 """
 
 from __future__ import annotations
@@ -33,29 +36,27 @@ from sim.tdx.zero_step import Tdvps
 _IN_A_RANGE = 4
 """Gfns in a 2M range, as far as there are that many."""
 
-_MENU = (Instruction.TOUCH, Instruction.ACCEPT, Instruction.ATTR_RD, Instruction.ATTR_WR)
-
 PUNCH, UNMAP, ZAP_ALL = "punch hole", "unmap range", "zap all"
 """What a zapper may do: guest_memfd gives a page up; a memory attribute changes; a memslot goes."""
 
 
 @routine
-async def zapper(kvm: Kvm, task: str, left: int) -> Again | Done[None]:
+async def zapper(kvm: Kvm, task: str, gfns: tuple[str, ...], left: int) -> Again | Done[None]:
     """One thing after another that takes pages away."""
     if not left:
         return Done(None)
-    await _zap(kvm, task)
+    await _zap(kvm, task, gfns)
     await progress(f"{task}.done")
-    return Again(kvm, task, left - 1)
+    return Again(kvm, task, gfns, left - 1)
 
 
 @routine
-async def _zap(kvm: Kvm, task: str) -> None:
+async def _zap(kvm: Kvm, task: str, gfns: tuple[str, ...]) -> None:
     deed = await choose(f"{task}.deed", (PUNCH, UNMAP, ZAP_ALL))
     if deed == ZAP_ALL:
         await kvm.kvm_mmu_zap_all_fast()
         return
-    gfn = await choose(f"{task}.gfn", tuple(gfn for gfn, _ in kvm.pfns))
+    gfn = await choose(f"{task}.gfn", gfns)
     if deed == PUNCH:
         await kvm.kvm_gmem_punch_hole((gfn,), task)
         return
@@ -75,8 +76,8 @@ async def interrupts(kvm: Kvm, left: int) -> Again | Done[None]:
 
 
 @routine
-async def zapping(kvm: Kvm, task: str, times: int) -> None:
-    await repeat(zapper, kvm, task, times)
+async def zapping(kvm: Kvm, task: str, gfns: tuple[str, ...], times: int) -> None:
+    await repeat(zapper, kvm, task, gfns, times)
 
 
 @routine
@@ -84,14 +85,45 @@ async def interrupting(kvm: Kvm, times: int) -> None:
     await repeat(interrupts, kvm, times)
 
 
-def _deciding(vcpu: Vcpu, gfns: tuple[str, ...], length: int) -> Vcpu:
+@attrs.frozen
+class _Ground:
+    """Which gfns there are, which of them are mapped at first, and those of the range that may be mapped at 2M."""
+
+    gfns: tuple[str, ...]
+    large: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(self.gfns[at : at + _IN_A_RANGE] for at in range(0, len(self.gfns), _IN_A_RANGE))
+
+    @property
+    def mapped(self) -> tuple[str, ...]:
+        return tuple(gfn for gfn in self.gfns[::2] if gfn not in self.large)
+
+    @property
+    def small(self) -> tuple[str, ...]:
+        return tuple(gfn for gfn in self.gfns if gfn not in self.large)
+
+    @property
+    def menu(self) -> tuple[tuple[Instruction, tuple[str, ...]], ...]:
+        """What a guest may do, and where."""
+        menu = (
+            (Instruction.TOUCH, self.mapped),
+            (Instruction.ACCEPT, self.small),
+            (Instruction.ACCEPT_2M, self.large),
+            (Instruction.ATTR_WR, self.small),
+        )
+        return tuple((instruction, gfns) for instruction, gfns in menu if gfns)
+
+
+def _deciding(vcpu: Vcpu, ground: _Ground, length: int) -> Vcpu:
     """A vCPU whose guest decides as it goes."""
-    return attrs.evolve(vcpu, guest=attrs.evolve(vcpu.guest, menu=_MENU, gfns=gfns, length=length))
+    return attrs.evolve(vcpu, guest=attrs.evolve(vcpu.guest, menu=ground.menu, length=length))
 
 
-def _tasks(kvm: Kvm, settings: Settings, zappers: tuple[str, ...]) -> Iterator[Task]:
+def _tasks(kvm: Kvm, settings: Settings, ground: _Ground, zappers: tuple[str, ...]) -> Iterator[Task]:
     for name in zappers:
-        yield Task(name, zapping(kvm, name, int(settings["zaps"])))
+        yield Task(name, zapping(kvm, name, ground.small or ground.gfns, int(settings["zaps"])))
     for vcpu in kvm.vcpus:
         yield Task(vcpu.name, kvm.vcpu_run(vcpu, Tdvps()))
     if settings["irqs"] != "0":
@@ -102,16 +134,16 @@ def _tasks(kvm: Kvm, settings: Settings, zappers: tuple[str, ...]) -> Iterator[T
 def build(recipe: Recipe, settings: Settings) -> Scenario:
     """A storm."""
     gfns = tuple(f"p{number}" for number in range(int(settings["pages"])))
-    shape = tuple(gfns[at : at + _IN_A_RANGE] for at in range(0, len(gfns), _IN_A_RANGE))
+    large = settings["levels"] == "2M"
+    ground = _Ground(gfns, gfns[:_IN_A_RANGE] if large else ())
     vcpus = tuple(f"v{number}" for number in range(int(settings["vcpus"])))
     zappers = tuple(f"z{number}" for number in range(int(settings["zappers"])))
-    large = settings["levels"] == "2M"
     kernel = patched() if settings["order"] == PATCH else KERNELS[settings["order"]]
     given = {"huge": large, "4k": not large, **dict.fromkeys(injected(settings["inject"]), True)}
     kvm = machine(
         kernel,
         release_named(settings["module"]),
-        sept=dict.fromkeys(gfns, SeptState.FREE),
+        sept={gfn: SeptState.MAPPED if gfn in ground.mapped else SeptState.FREE for gfn in gfns},
         above={gfns[0]: SeptState.FREE} if large else {},
         programs=dict.fromkeys(vcpus, ()),
         others=(*zappers, *(("irq",) if settings["irqs"] != "0" else ())),
@@ -120,12 +152,12 @@ def build(recipe: Recipe, settings: Settings) -> Scenario:
         unfair=settings["mmu_lock"] == "unfair",
         without=settings.without,
         given=tuple(name for name, is_given in given.items() if is_given),
-        shape=shape,
+        shape=ground.shape,
     )
-    kvm = attrs.evolve(kvm, vcpus=tuple(_deciding(vcpu, gfns, int(settings["guest_ops"])) for vcpu in kvm.vcpus))
+    kvm = attrs.evolve(kvm, vcpus=tuple(_deciding(vcpu, ground, int(settings["guest_ops"])) for vcpu in kvm.vcpus))
     return Scenario(
         recipe.name,
-        tuple(_tasks(kvm, settings, zappers)),
+        tuple(_tasks(kvm, settings, ground, zappers)),
         AtRest(kvm).properties(),
         model=f"{kernel.VERSION}+{settings['module']}",
         params=tuple(settings.values.items()),

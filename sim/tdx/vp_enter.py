@@ -50,10 +50,10 @@ class Guest:
     name: str
     program: tuple[tuple[Instruction, str], ...]
     lp: Cell[Irq]
-    menu: tuple[Instruction, ...] = ()
-    """What it decides between, `length` times, and on which of these `gfns`; empty for one that has a program."""
-    gfns: tuple[str, ...] = ()
+    menu: tuple[tuple[Instruction, tuple[str, ...]], ...] = ()
+    """What it decides between, each with the gfns that it may be on; empty for one that has a program."""
     length: int = 0
+    """How many instructions it decides on."""
 
     def at(self, tdvps: Tdvps) -> tuple[Instruction, str]:
         if tdvps.fetched:
@@ -162,8 +162,9 @@ class VpEnter(TdgMem):
     @routine
     async def _decide(self, guest: Guest) -> tuple[str, str]:
         """What the guest does next."""
-        instruction = await choose(f"{guest.name}.instruction", tuple(one.value for one in guest.menu))
-        return instruction, await choose(f"{guest.name}.gfn", guest.gfns)
+        menu = {instruction.value: gfns for instruction, gfns in guest.menu}
+        instruction = await choose(f"{guest.name}.instruction", tuple(menu))
+        return instruction, await choose(f"{guest.name}.gfn", menu[instruction])
 
     @routine
     async def _touch(self, guest: Guest, tdvps: Tdvps, gfn: str) -> Again | Done[tuple[Exit, Tdvps]]:
