@@ -111,8 +111,9 @@ class Herd:
         """Run all seeds."""
         self.slots = np.arange(min(self.width, len(seeds)))
         begun = self._fill(self.slots, seeds, chooser, watcher)
+        is_over = not self.able[:begun].any()  # all runs begin alike: nobody can step in any of them
         while len(self.slots):
-            over = self._step(chooser, watcher)
+            over = self.slots if is_over else self._step(chooser, watcher)
             if not len(over):
                 continue
             watcher.ended(self, over)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import cached_property
+from itertools import combinations
 
 import attrs
 import numpy as np
 
 from sim.engine.answers import Answers
+from sim.engine.dependence import COMMUTE
 from sim.engine.herd import Herd
 from sim.engine.operations import Access
 from sim.engine.scenario import Scenario
@@ -26,17 +28,24 @@ _SEEDS = np.arange(SAMPLE, dtype=np.uint64) + np.uint64((1 << 64) - SAMPLE)
 
 
 @attrs.frozen
+class Contended:
+    """A cell, how often each task touches it on average, and how many pairs of them depend on each other by it."""
+
+    name: str
+    touched: tuple[int, ...]
+    pairs: int
+
+
+@attrs.frozen
 class Profile:
     """How long walks are on average, and how often each task touches each cell that tasks contend for.
 
-    `cells` are those that two tasks touch, and at least one of them not only to look, in order of name, each with how
-    often on average, task by task; `steps` is the same for all steps. `parent` is who has to do something before a task
-    can begin, -1 for those that can from the start.
+    `cells` are those that tasks contend for, in order of name. `parent` is who has to do something before a task can
+    begin, -1 for those that can from the start.
     """
 
     length: int
-    steps: tuple[int, ...]
-    cells: tuple[tuple[str, tuple[int, ...]], ...]
+    cells: tuple[Contended, ...]
     parent: tuple[int, ...]
 
 
@@ -85,23 +94,17 @@ class Ground:
         starts = self._starting
         counting = _Counting(tasks, starts)
         Herd(self.answers, self.most, SAMPLE).runs(_SEEDS, Walk(), counting)
-        steps = [0] * tasks
-        cells: defaultdict[str, list[int]] = defaultdict(lambda: [0] * tasks)
-        changed: dict[str, None] = {}
-        for number, times in enumerate(counting.rows.tolist()):
-            if not times:
-                continue
+        touched: defaultdict[str, list[int]] = defaultdict(lambda: [0] * tasks)
+        how: defaultdict[str, dict[tuple[int, Access], None]] = defaultdict(dict)
+        for number in np.flatnonzero(counting.rows).tolist():
             row = self.answers.rows[number]
-            steps[row.task] += times
             for cell, access in zip(row.operation.cells, row.outcome.access, strict=False):
-                cells[cell.name][row.task] += times
-                if access is not Access.READ:
-                    changed[cell.name] = None
-        contended = sorted(name for name, of in cells.items() if name in changed and sum(map(bool, of)) > 1)
+                touched[cell.name][row.task] += int(counting.rows[number])
+                how[cell.name][row.task, access] = None
+        cells = (Contended(name, tuple(map(_mean, touched[name])), _pairs(list(how[name]))) for name in sorted(how))
         return Profile(
-            max(1, round(sum(steps) / SAMPLE)),
-            tuple(map(_mean, steps)),
-            tuple((name, tuple(map(_mean, cells[name]))) for name in contended),
+            max(1, round(int(counting.rows.sum()) / SAMPLE)),
+            tuple(cell for cell in cells if cell.pairs),
             tuple(-1 if starts >> task & 1 else _parent(counting.woken[task]) for task in range(tasks)),
         )
 
@@ -119,6 +122,14 @@ class Ground:
 def _mean(times: int) -> int:
     """An average per walk, rounded up: what happens at all is expected once."""
     return -(-times // SAMPLE)
+
+
+def _pairs(how: list[tuple[int, Access]]) -> int:
+    """How many pairs of tasks touch a cell in ways that do not commute."""
+    depending = (
+        {one, other} for (one, a), (other, b) in combinations(how, 2) if one != other and (a, b) not in COMMUTE
+    )
+    return len({tuple(sorted(pair)) for pair in depending})
 
 
 def _parent(woken: Index) -> int:

@@ -7,6 +7,9 @@ is drawn by its weight, the interesting steps that it is expected to have left, 
 others walk at random up to theirs, and wait there until that has happened. If nobody is left who may go on, because the
 one that was drawn waits for another, or if it retries and gets nowhere, the draw is made anew.
 
+Which cell it is, the paper leaves to the user, or to chance. Here it is drawn in proportion to how many pairs of tasks
+depend on each other by it: what two tasks hand to each other has few orders, and needs few runs.
+
 The weights are from the profile. What a task does before it has begun is credited to the one that has to begin it, or
 the first tasks to begin would seem to be alone. A retry makes the counts wrong; they do not fall below one while a task
 can step.
@@ -33,8 +36,9 @@ class Surw(Walk):
     def __init__(self, ground: Ground) -> None:
         self._ground, self._tasks = ground, len(ground.scenario.tasks)
         profile = ground.profile
-        self._names = [name for name, _ in profile.cells]
-        self._expected = np.array([of for _, of in profile.cells], np.int64).reshape(-1, self._tasks)
+        self._names = [cell.name for cell in profile.cells]
+        self._expected = np.array([cell.touched for cell in profile.cells], np.int64).reshape(-1, self._tasks)
+        self._upto = np.cumsum([cell.pairs for cell in profile.cells])
         self._parent = profile.parent
         self._width = self._known = 0
 
@@ -46,7 +50,8 @@ class Surw(Walk):
             self._waiting, self._begun = np.zeros(self._width, np.int64), np.zeros(self._width, np.int64)
         if not self._names:
             return
-        self._cell[slots] = herd.below(np.full(len(slots), len(self._names)), slots, _CELL)
+        drawn = herd.below(np.full(len(slots), self._upto[-1]), slots, _CELL)
+        self._cell[slots] = np.searchsorted(self._upto, drawn, side="right")
         self._left[:, slots] = self._expected[self._cell[slots]].T
         self._intended[slots], self._waiting[slots], self._begun[slots] = _NOBODY, 0, herd.able.take(slots)
 

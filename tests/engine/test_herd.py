@@ -1,0 +1,177 @@
+"""A herd takes the runs that one run at a time would have taken, whoever runs beside them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import attrs
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from sim.engine import fingerprint, live, stepper
+from sim.engine.answers import Answers
+from sim.engine.automata import Automata
+from sim.engine.cells import BOOL, Cell
+from sim.engine.errors import EngineError
+from sim.engine.herd import WIDEST, Herd
+from sim.engine.operations import Finding, bug, load, step, store
+from sim.engine.routines import routine
+from sim.engine.scenario import Property, Scenario, Task
+from sim.engine.scheduler import Walk
+from sim.engine.values import spell
+from sim.engine.visited import Index
+from sim.engine.world import Run
+from sim.scenarios.library import recipe_named
+from sim.search.explore import explore
+from sim.search.strategies.walk import Walk as Walks
+from tests.engine.mini import programs, scenario
+
+MOST = 60
+SEEDS = 40
+laws = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@attrs.define
+class One:
+    """What is known of a run."""
+
+    steps: list[tuple[str, str, str]] = attrs.field(factory=list)
+    findings: dict[Finding, None] = attrs.field(factory=dict)
+    number: int = 0
+    cut: bool = False
+
+
+class Notes:
+    """Writes down every run."""
+
+    def __init__(self) -> None:
+        self.runs: defaultdict[int, One] = defaultdict(One)
+        self.states: defaultdict[int, list[int]] = defaultdict(list)
+
+    def begun(self, herd: Herd, slots: Index) -> None:
+        for seed in herd.seed.take(slots).tolist():
+            self.runs[seed] = One()
+
+    def stepped(self, herd: Herd, row: Index) -> None:
+        for slot, number in zip(herd.slots.tolist(), row.tolist(), strict=True):
+            of = herd.answers.rows[number]
+            saw = spell(of.outcome.result)
+            self.runs[int(herd.seed[slot])].steps.append((herd.answers.tasks[of.task].name, of.operation.point, saw))
+            self.states[int(herd.seed[slot])].append(int(herd.state[slot]))
+
+    def shown(self, herd: Herd, slots: Index, finding: Index) -> None:
+        for slot, number in zip(slots.tolist(), finding.tolist(), strict=True):
+            self.runs[int(herd.seed[slot])].findings[herd.answers.findings[number - 1]] = None
+
+    def ended(self, herd: Herd, slots: Index) -> None:
+        for slot in slots.tolist():
+            run = self.runs[int(herd.seed[slot])]
+            run.number, run.cut = int(herd.run[slot]), bool(herd.able[slot])
+        for slot, finding in herd.deadlocked(slots):
+            self.runs[int(herd.seed[slot])].findings[finding] = None
+
+
+def herded(answers: Answers, seeds: range, width: int, most: int = MOST) -> Notes:
+    notes = Notes()
+    Herd(answers, most, width).runs(np.array(seeds, np.uint64), Walks(), notes)
+    return notes
+
+
+def expected(run: Run, seed: int) -> One:
+    number = fingerprint.begun(seed)
+    for one in run.steps:
+        number = fingerprint.gone_on(number, fingerprint.of_step(one.task, one.point, one.saw))
+    steps = [(one.task, one.point, one.saw) for one in run.steps]
+    return One(steps, dict.fromkeys(run.findings), number)
+
+
+def check(asked: Scenario, seeds: range, width: int = 8) -> None:
+    automata, notes = Automata(), herded(Answers(asked), seeds, width)
+    assert sorted(notes.runs) == list(seeds)
+    for seed in seeds:
+        run, mine = stepper.run(asked, Walk(seed), automata=automata, longest=MOST), notes.runs[seed]
+        wanted = expected(run, seed)
+        assert mine.steps == wanted.steps
+        assert set(mine.findings) == set(wanted.findings)
+        assert mine.number == wanted.number
+        assert not mine.cut or len(mine.steps) == MOST
+
+
+@laws
+@given(programs)
+def test_its_runs_are_those_of_the_stepper(blocks: tuple[object, ...]) -> None:
+    """Steps, findings and deadlocks, for any program, and slots that are used again and again."""
+    check(scenario(blocks), range(SEEDS))  # type: ignore[arg-type] # programs of the little language
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "without"),
+    [
+        ("np-to-leaf-exclusive", {}, ()),
+        ("np-to-leaf-shared", {"inject": "all"}, ("restore",)),
+        ("nonleaf-to-np-shared", {"order": "before"}, ()),
+        ("leaf-to-np-exclusive", {}, ("kick",)),
+        ("punch-hole", {"pages": "4K"}, ("mmu-seq",)),
+        ("storm", {"pages": "8", "irqs": "2", "levels": "2M"}, ("kick",)),
+    ],
+)
+def test_its_runs_of_the_model_are_those_of_trio(name: str, params: dict[str, str], without: tuple[str, ...]) -> None:
+    asked = recipe_named(name).scenario(params, without)
+    notes = herded(Answers(asked), range(6), 3, 2000)
+    for seed, mine in notes.runs.items():
+        run = live.run(asked, Walk(seed), longest=2000)
+        assert [(one.task, one.point, one.saw) for one in run.steps] == mine.steps
+        assert set(mine.findings) == set(run.findings)
+
+
+def test_who_runs_beside_it_is_nothing_to_a_run() -> None:
+    """The same runs and the same states, in a herd of one or of many, and by tables that have learned other things."""
+    asked = recipe_named("np-to-leaf-exclusive").scenario({})
+    old = Answers(asked)
+    herded(old, range(5000, 5100), 50, 500)
+    alone, together, later = (
+        herded(of, range(30), width, 500) for of, width in ((Answers(asked), 1), (old, 7), (old, 30))
+    )
+    assert dict(alone.runs) == dict(together.runs) == dict(later.runs)
+    assert dict(alone.states) == dict(together.states) == dict(later.states)
+
+
+def test_a_state_has_one_number_however_it_was_come_to() -> None:
+    """And two states have two: as many numbers as exploring counts states, once all have been passed."""
+    asked = scenario((((("add", 0, 1)), ("load", 1), ("try", 0)), (("store", 1, 2), ("try", 0)), (("add", 0, 1),)))
+    notes = herded(Answers(asked), range(4000), 500)
+    numbers = {number for of in notes.states.values() for number in of}
+    assert len(numbers) + 1 == explore(asked).states
+
+
+FLAG, DOOR = Cell("flag", initial=False, domain=BOOL), Cell("door", initial=False, domain=BOOL)
+
+
+@routine
+async def crash() -> None:
+    await store(FLAG, new=True)
+    await bug("crash")
+    await step("never")
+
+
+@routine
+async def look() -> None:
+    await load(FLAG)
+    await load(DOOR)
+    await load(FLAG)
+
+
+def test_nobody_steps_after_bug() -> None:
+    closed = Property("closed", "divergence", lambda look: not look(FLAG) or look(DOOR))
+    asked = Scenario("crash", (Task("p", crash()), Task("q", look())), (closed,))
+    check(asked, range(SEEDS))
+    notes = herded(Answers(asked), range(SEEDS), 8)
+    assert all(run.steps[-1][1] == "crash.BUG" for run in notes.runs.values())
+    assert not any(kind.kind == "deadlock" for run in notes.runs.values() for kind in run.findings)
+
+
+def test_more_tasks_than_have_room_are_refused() -> None:
+    crowd = Scenario("crowd", tuple(Task(f"t{i}", look()) for i in range(WIDEST + 1)))
+    with pytest.raises(EngineError, match="crowd has 17 tasks; 16 can be run side by side"):
+        Herd(Answers(crowd), MOST)
