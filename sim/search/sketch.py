@@ -98,17 +98,25 @@ class Sketch:
 
 
 class Gatherer:
-    """Makes a sketch of what many seeds pass, state by state, in no order."""
+    """Makes a sketch of what many seeds pass, state by state, in no order.
+
+    What two seeds have passed need not be looked at again, but for a lesser seed: `_settled` has such states where
+    their last bits say, as far as they do not get into each other's way there, and `_least` their least seeds.
+    """
 
     _MOST = 1 << 18
+    _PLACES = np.uint64((1 << 16) - 1)
 
     def __init__(self) -> None:
         self._zeros, self._limit = 0, np.uint64(MASK)
         self._states, self._seeds, self._gathered = list[U64](), list[U64](), 0
+        self._settled, self._least = (np.zeros(1 << 16, np.uint64) for _ in range(2))
 
     def add(self, states: U64, seeds: U64) -> None:
         """States that are passed now, each with the seed that passes it."""
-        kept = np.flatnonzero(states <= self._limit)
+        place = (states & self._PLACES).view(np.int64)
+        known = (self._settled.take(place) == states) & (self._least.take(place) <= seeds)
+        kept = np.flatnonzero((states <= self._limit) & ~known)
         if len(kept):
             self._states.append(states.take(kept))
             self._seeds.append(seeds.take(kept))
@@ -119,31 +127,34 @@ class Gatherer:
     def _thin(self) -> None:
         """Keep each state once, or twice if two seeds have passed it; and ask for more zeros if these are too many."""
         states, seeds = np.concatenate(self._states), np.concatenate(self._seeds)
-        order = np.lexsort((seeds, states))
+        order = np.argsort(states)
         states, seeds = states[order], seeds[order]
-        new = np.append(True, states[1:] != states[:-1])
-        last = np.append(new[1:], True)
-        kept = new | (last & (seeds != seeds[np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))]))
-        while np.count_nonzero(new & begin_with(states, self._zeros)) > ROOM:
+        begins = np.flatnonzero(np.append(True, states[1:] != states[:-1]))
+        states, least, most = states[begins], np.minimum.reduceat(seeds, begins), np.maximum.reduceat(seeds, begins)
+        while np.count_nonzero(begin_with(states, self._zeros)) > ROOM:
             self._zeros += 1
         self._limit = np.uint64(MASK >> self._zeros)
-        kept &= states <= self._limit
-        self._states, self._seeds, self._gathered = [states[kept]], [seeds[kept]], int(np.count_nonzero(kept))
+        kept = states <= self._limit
+        twice = kept & (least != most)
+        place = (states[twice] & self._PLACES).view(np.int64)
+        self._settled[place], self._least[place] = states[twice], least[twice]
+        self._states = [states[kept], states[twice]]
+        self._seeds = [least[kept], most[twice]]
+        self._gathered = len(self._states[0]) + len(self._states[1])
 
     def firsts(self) -> tuple[int, U64, U64]:
         """So many zeros, the states that begin with them, and the least seed that has passed each."""
         if not self._states:
             return 0, np.zeros(0, np.uint64), np.zeros(0, np.uint64)
         self._thin()
-        states, first = np.unique(self._states[0], return_index=True)
-        return self._zeros, states, self._seeds[0][first]
+        return self._zeros, self._states[0], self._seeds[0]
 
     def sketch(self) -> Sketch:
         """What has been gathered."""
         if not self._states:
             return Sketch()
         self._thin()
-        return Sketch.of(self._states[0], self._zeros)
+        return Sketch(self._zeros, np.setdiff1d(self._states[0], self._states[1], assume_unique=True), self._states[1])
 
 
 def begin_with(fingerprints: U64, zeros: int) -> npt.NDArray[np.bool_]:

@@ -116,10 +116,13 @@ class Fest:
 
     def __init__(self, ground: Ground) -> None:
         self._length = ground.profile.length
+        self._player: tuple[bytes, Walk] = b"", _Player(self._length, Tapes())
 
     def chooser(self, guidance: bytes) -> Walk:
         """What plays the tapes that have been kept."""
-        return _Player(self._length, _read(guidance)[1])
+        if self._player[0] != guidance:
+            self._player = guidance, _Player(self._length, _read(guidance)[1])
+        return self._player[1]
 
     def learned(self, guidance: bytes, firsts: list[Firsts], played: Callable[[U64], Mask] | None = None) -> bytes:
         """With the tapes that have passed something new, the newest to stay; of those seeds that were `played`."""

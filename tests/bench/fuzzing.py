@@ -1,0 +1,246 @@
+"""`python -m tests.bench.fuzzing`: how fast seeds are run, and how many it takes, strategy by strategy.
+
+First the rate, beside the trio executor and detangle, on one protocol. Then schedules to the first sight of each
+finding of the table's rows and of the mutants, in repetitions with seeds of their own, beside what the walk has to
+expect exactly. Then the programs that schedulers are measured by elsewhere. Status 1 says that the walk is not where it
+has to be, or that a strategy has not found something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import attrs
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from sim.engine import live
+from sim.engine.operations import Finding
+from sim.engine.scenario import Scenario
+from sim.engine.schedule import parse
+from sim.engine.scheduler import Walk
+from sim.engine.world import ENDLESS
+from sim.scenarios.library import recipe_named
+from sim.scenarios.witnesses import shipped
+from sim.search.batch import Runner
+from sim.search.explore import explore
+from sim.search.result import Counting
+from tests.bench.install import python_package
+from tests.bench.peer import Size, Trouble
+from tests.bench.programs import Program
+from tests.bench.protocol import protocol
+from tests.bench.rounds import progress
+from tests.search.sctbench import PROGRAMS, PUBLISHED
+
+STRATEGIES = ("walk", "pct:3", "pos", "surw", "fest", "portfolio")
+SMALL = Size(2, 1)
+DETANGLE = ("detangle", "0.1.0")
+MOST, CUT, FIRST = 100_000, 2000, 256
+"""Seeds of a repetition, steps of a run, and seeds of a repetition's first batch."""
+
+WIDTH = 150
+
+
+@attrs.frozen
+class Rate:
+    """Schedules and steps that somebody has run in so many seconds."""
+
+    who: str
+    schedules: int
+    steps: int
+    seconds: float
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        each = self.steps / self.schedules
+        return self.who, f"{self.schedules / self.seconds:,.0f}", f"{self.steps / self.seconds:,.0f}", f"{each:.0f}"
+
+
+def ours(asked: Scenario, seconds: float, seeds: int = 50_000) -> Rate:
+    """The random walk, thousands of seeds at a time, once the tables are warm."""
+    runner, total, steps, spent = Runner(asked, "walk"), 0, 0, 0.0
+    for batch in range(1_000_000):
+        begun = time.perf_counter()
+        done = runner.batch(batch * seeds, (batch + 1) * seeds)
+        if batch:
+            total, steps, spent = total + seeds, steps + done.steps, spent + time.perf_counter() - begun
+        if spent > seconds:
+            break
+    return Rate(f"tdpsim, {asked.name}", total, steps, spent)
+
+
+def under_trio(asked: Scenario, seconds: float) -> Rate:
+    """The same walk by the reference executor, seed by seed."""
+    total = steps = 0
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < seconds:
+        steps += len(live.run(asked, Walk(total)).steps)
+        total += 1
+    return Rate(f"tdpsim's trio executor, {asked.name}", total, steps, time.perf_counter() - begun)
+
+
+def by_detangle(seconds: float) -> Rate:
+    python_package(*DETANGLE)
+    program = Program("detangle", "tests.bench.stateless", 900 + seconds, DETANGLE)
+    _, said = program.ask(SMALL, str(seconds))
+    return Rate(f"detangle 0.1.0, the protocol at {SMALL}", said["schedules"], said["steps"], said["seconds"])
+
+
+def rates(seconds: float) -> Iterator[Rate]:
+    small = protocol(SMALL.vcpus, SMALL.limit)
+    progress("a storm of 4 vCPUs")
+    yield ours(recipe_named("storm").scenario({"pages": "2"}), seconds)
+    progress("the protocol, by us and by others")
+    yield ours(small, seconds)
+    yield under_trio(small, seconds)
+    yield by_detangle(seconds)
+
+
+@attrs.frozen
+class Question:
+    """A scenario, and what is to be found in it."""
+
+    name: str
+    scenario: Scenario
+    wanted: tuple[Finding, ...]
+    odds: dict[Finding, Fraction]
+
+
+def questions() -> Iterator[Question]:
+    """The rows after the series on module 1.5.01 in which there is something to be found, and the mutants."""
+    asked: dict[tuple[str, str, tuple[str, ...]], None] = {}
+    for file in shipped().values():
+        schedule = parse(file.read_bytes())
+        recipe, guards = recipe_named(schedule.scenario), schedule.without
+        beside = schedule.params["contenders"]
+        usual = {param.name: param.default for param in recipe.params} | {"contenders": beside}
+        if dict(schedule.params) == usual and set(guards) <= {"restore", "kick"}:
+            asked[schedule.scenario, beside, guards] = None
+    for name, beside, guards in asked:
+        scenario = recipe_named(name).scenario({"contenders": beside}, guards)
+        label = " ".join((name, beside, *(f"without {guard}" for guard in guards)))
+        progress(f"{label}: exploring")
+        found = [one for one in explore(scenario, counting=Counting()).found if one.finding.kind not in ENDLESS]
+        odds = {one.finding: one.reach.odds for one in found if one.reach and one.reach.odds}
+        if found:
+            yield Question(label, scenario, tuple(one.finding for one in found), odds)
+
+
+def firsts(asked: Question, strategy: str, repetitions: int) -> dict[Finding, list[int]]:
+    """In which schedule each finding showed first, where it did; a repetition has seeds of its own."""
+    runner, found = Runner(asked.scenario, strategy, CUT), {finding: list[int]() for finding in asked.wanted}
+    for repetition in range(repetitions):
+        begin, at, guidance, missing = repetition << 40, 0, b"", dict.fromkeys(asked.wanted)
+        while missing and at < MOST:
+            size = min(max(FIRST, at), runner.epoch or MOST, MOST - at)
+            batch = runner.batch(begin + at, begin + at + size, guidance)
+            for one in batch.sightings:
+                if one.finding in missing:
+                    del missing[one.finding]
+                    found[one.finding].append(one.seed - begin + 1)
+            at += size
+            if runner.epoch:
+                guidance = runner.learned(guidance, (batch.lesson,))
+    return found
+
+
+def said(found: list[int], repetitions: int) -> str:
+    """Mean and spread, and in how many of the repetitions, if not in all."""
+    if not found:
+        return "-"
+    some = "" if len(found) == repetitions else f" ({len(found)})"
+    return f"{statistics.mean(found):,.0f} ± {statistics.pstdev(found):,.0f}{some}"
+
+
+def is_where_it_should(found: list[int], odds: Fraction, repetitions: int) -> bool:
+    """Whether the mean of the walk is within four standard errors of 1 / p."""
+    expected = float(1 / odds)
+    spread = expected * (1 - float(odds)) ** 0.5 / repetitions**0.5
+    return len(found) < repetitions or abs(statistics.mean(found) - expected) <= 4 * spread + 1
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column(columns[0], overflow="fold")
+    for column in columns[1:]:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def first_sights(out: Console, repetitions: int) -> bool:
+    """Print them; whether the walk is where it should be, and everything was found."""
+    fine = True
+    table = _table(
+        f"schedules to the first, of {MOST:,}: mean ± spread of {repetitions}", "finding", "1/odds", *STRATEGIES
+    )
+    for question in questions():
+        of = {}
+        for strategy in STRATEGIES:
+            progress(f"{question.name}: {strategy}")
+            of[strategy] = firsts(question, strategy, repetitions)
+        for finding in question.wanted:
+            odds = question.odds.get(finding)
+            name = f"{question.name}: {finding} {' '.join(finding.causes)}"
+            cells = [said(of[strategy][finding], repetitions) for strategy in STRATEGIES]
+            table.add_row(name, f"{float(1 / odds):,.0f}" if odds else "", *cells)
+            fine &= all(of[strategy][finding] for strategy in STRATEGIES)
+            fine &= odds is None or is_where_it_should(of["walk"][finding], odds, repetitions)
+    out.print(table)
+    return fine
+
+
+def published(out: Console, repetitions: int) -> None:
+    names = ("walk", "pct:3", "pos", "surw")
+    table = _table(
+        "schedules to the first bug, beside the SURW artifact's (20 runs, at most 10,000)", "program", *names
+    )
+    for asked in PROGRAMS:
+        progress(asked.name)
+        bug = Finding("BUG", asked.name)
+        cells = []
+        for strategy in names:
+            runner, found = Runner(asked, strategy), list[int]()
+            for repetition in range(repetitions):
+                begin = repetition << 40
+                sightings = runner.batch(begin, begin + 10_000).sightings
+                found += [one.seed - begin + 1 for one in sightings if one.finding.kind == bug.kind]
+            cells.append(f"{said(found, repetitions)} | {PUBLISHED[asked.name][strategy]}")
+        table.add_row(asked.name, *cells)
+    out.print(table)
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.fuzzing", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10, metavar="S", help="for each rate (10)")
+    parser.add_argument("--repetitions", type=int, default=20, metavar="N", help="of each strategy (20)")
+    parser.add_argument("--rates-only", action="store_true")
+    options = parser.parse_args(arguments)
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    out = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
+    fine = True
+    try:
+        table = _table("one core", "the random walk", "schedules/s", "steps/s", "steps each")
+        for rate in rates(options.seconds):
+            table.add_row(*rate.row)
+        out.print(table)
+        if not options.rates_only:
+            fine = first_sights(out, options.repetitions)
+            published(out, options.repetitions)
+    except Trouble as trouble:
+        progress(str(trouble))
+        return 2
+    except KeyboardInterrupt:
+        progress("interrupted")
+        return 130
+    return 0 if fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
