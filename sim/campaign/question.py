@@ -1,0 +1,64 @@
+"""What a campaign asks, in a form that a worker process on another machine can make a runner of."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from sim.engine.scenario import Scenario
+from sim.scenarios.library import recipe_named
+from sim.scenarios.model import identity
+from sim.scenarios.patch import load_patch
+from sim.search.batch import MOST, Runner
+
+
+@attrs.frozen
+class Patch:
+    """A kernel from a file: what the file is called, and what is in it, for those who do not have it."""
+
+    name: str
+    source: str
+
+
+@attrs.frozen
+class Question:
+    """A scenario by name and settings, the strategy that draws its runs, and after how many steps these are cut."""
+
+    name: str
+    params: tuple[tuple[str, str], ...]
+    without: tuple[str, ...]
+    strategy: str
+    most: int = MOST
+    patch: Patch | None = None
+
+    @classmethod
+    def of(cls, scenario: Scenario, strategy: str, most: int = MOST, patch: Path | None = None) -> Question:
+        """About a scenario that was built here, with the patch that was loaded for it."""
+        known = None if patch is None else Patch(patch.name, patch.read_text(encoding="utf-8"))
+        _loaded.append(known)
+        return cls(scenario.name, scenario.params, scenario.without, strategy, most, known)
+
+    def scenario(self) -> Scenario:
+        """Build it, with the kernel that it is about. Raises UsageError."""
+        if self.patch is not None and self.patch not in _loaded[-1:]:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / self.patch.name
+                path.write_text(self.patch.source, encoding="utf-8")
+                load_patch(path)
+            _loaded.append(self.patch)
+        return recipe_named(self.name).scenario(dict(self.params), self.without)
+
+    def runner(self) -> Runner:
+        """Raises StrategyError for a strategy that does not exist."""
+        return Runner(self.scenario(), self.strategy, self.most)
+
+    def identity(self) -> dict[str, Any]:
+        """What has to be the same for two results to be of one campaign."""
+        return {**identity(self.scenario()), "strategy": self.strategy, "longest run": self.most}
+
+
+_loaded: list[Patch | None] = []
+"""The patches that this process has loaded; the last one counts."""
