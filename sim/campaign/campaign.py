@@ -23,9 +23,10 @@ import attrs
 import trio
 
 from sim.campaign.batches import PATIENCE, Sizes, Source
+from sim.campaign.errors import WorkersError
 from sim.campaign.findings import Findings
 from sim.campaign.kept import Minute
-from sim.campaign.pool import Workers, WorkersError
+from sim.campaign.pool import Workers
 from sim.campaign.progress import Meter, News, Progress, Said
 from sim.campaign.question import Question
 from sim.campaign.seeds import END, Span, holes

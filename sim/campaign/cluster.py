@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import attrs
 import trio
 
-from sim.campaign.pool import Lost, WorkersError
+from sim.campaign.errors import Lost, WorkersError
 from sim.campaign.question import Question
 from sim.scenarios.recipe import UsageError
 
@@ -31,10 +31,10 @@ class Foreign(Exception):
     """A worker that asks the question of another model or with another program."""
 
 
-def checked(identity: dict[str, Any], function: Callable[..., T], question: Question, *args: object) -> T:
+def checked(model: dict[str, Any], function: Callable[..., T], question: Question, *args: object) -> T:
     """In the worker: the call, if it means here what it means to whoever calls."""
-    mine = question.identity()
-    for key, value in identity.items():
+    mine = question.model()
+    for key, value in model.items():
         if mine.get(key) != value:
             raise Foreign(f"its {key} is {mine.get(key)}, and here it is {value}")
     return function(question, *args)
@@ -49,8 +49,8 @@ class Cluster:
     _client: Any
 
     async def call(self, patience: float, function: Callable[..., T], /, *args: Any) -> T:
-        identity = args[0].identity()
-        future = self._client.submit(checked, identity, function, *args, pure=False)
+        model = args[0].model()
+        future = self._client.submit(checked, model, function, *args, pure=False)
         try:
             await self._done(future, patience)
             result: T = await trio.to_thread.run_sync(future.result, abandon_on_cancel=True)

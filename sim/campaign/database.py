@@ -19,12 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+from sim.campaign.errors import StoreError
+
 PATIENCE = 60.0
 """Seconds that a writer and a reader wait for each other."""
-
-
-class StoreError(Exception):
-    """A store that cannot be read, written or gone on with; the message names it, and says what to do."""
 
 
 _WORDS = {

@@ -16,8 +16,9 @@ import attrs
 import trio
 
 from sim.campaign import work
+from sim.campaign.errors import Lost
 from sim.campaign.kept import Group, Witness, group_of
-from sim.campaign.pool import Lost, Workers
+from sim.campaign.pool import Workers
 from sim.campaign.progress import Again, Found, News, Said
 from sim.campaign.question import Question
 from sim.campaign.settle import ATTEMPTS

@@ -75,8 +75,8 @@ async def _run(
 
 async def _show(campaign: Campaign, audience: Audience) -> None:
     while True:
-        audience.show(campaign.progress())
         await trio.sleep(audience.pause)
+        audience.show(campaign.progress())
 
 
 def _raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:

@@ -15,17 +15,10 @@ import trio
 import trio_parallel
 
 from sim.campaign import worker
+from sim.campaign.errors import Lost
 
 T = TypeVar("T")
 _GRACE = 5.0
-
-
-class Lost(Exception):
-    """A call that came to nothing: its worker died, or took too long, or the call failed; the message says which."""
-
-
-class WorkersError(Exception):
-    """Nobody can do the work, or nobody can do it right; the message says why and what to do."""
 
 
 class Workers(Protocol):

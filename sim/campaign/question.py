@@ -8,11 +8,13 @@ from typing import Any
 
 import attrs
 
+from sim.campaign.seeds import Span
 from sim.engine.scenario import Scenario
 from sim.scenarios.library import recipe_named
 from sim.scenarios.model import identity
 from sim.scenarios.patch import load_patch
-from sim.search.batch import MOST, Runner
+from sim.scenarios.recipe import UsageError
+from sim.search.batch import MOST, Runner, StrategyError
 
 
 @attrs.frozen
@@ -52,12 +54,27 @@ class Question:
         return recipe_named(self.name).scenario(dict(self.params), self.without)
 
     def runner(self) -> Runner:
-        """Raises StrategyError for a strategy that does not exist."""
-        return Runner(self.scenario(), self.strategy, self.most)
+        """Raises UsageError for a strategy that does not exist."""
+        try:
+            return Runner(self.scenario(), self.strategy, self.most)
+        except StrategyError as error:
+            raise UsageError(str(error)) from None
 
-    def identity(self) -> dict[str, Any]:
-        """What has to be the same for two results to be of one campaign."""
-        return {**identity(self.scenario()), "strategy": self.strategy, "longest run": self.most}
+    def identity(self, wanted: Span) -> dict[str, Any]:
+        """What has to be the same for two results to be of one campaign, of these seeds if its strategy adapts."""
+        adapts = {} if self.runner().epoch is None else {"first seed": wanted.first}
+        return {**self.model(), "strategy": self.strategy, "longest run": self.most, **adapts}
+
+    def model(self) -> dict[str, Any]:
+        """The part of it that a worker on another machine must have too."""
+        return identity(self.scenario())
+
+    @classmethod
+    def again(cls, identity: dict[str, Any], patch: Path | None = None) -> Question:
+        """The one that an identity is of, as far as the program here has it. Raises UsageError."""
+        known = None if patch is None else Patch(patch.name, patch.read_text(encoding="utf-8"))
+        name, params, without = (identity[key] for key in ("scenario", "parameters", "guards out"))
+        return cls(name, tuple(params.items()), tuple(without), identity["strategy"], identity["longest run"], known)
 
 
 _loaded: list[Patch | None] = []

@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from sim.campaign.database import StoreError
+from sim.campaign.errors import StoreError
 from sim.campaign.kept import Contents, Done, Minute, Totals, Trouble, Witness
 from sim.campaign.seeds import Shard, Span, joined
 from sim.engine.fingerprint import MASK

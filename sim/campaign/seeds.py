@@ -61,10 +61,8 @@ class Shard:
             yield Span(first, min(first + self.block, whole.stop))
 
 
-def shard(number: int, of: int, whole: Span) -> Shard:
+def shard_of(number: int, of: int, whole: Span) -> Shard:
     """One of so many shards of a range, in blocks that depend on nothing but these."""
-    if not 1 <= number <= of:
-        raise UsageError(f"--shard takes I/N with I from 1 to N, got {number}/{of}")
     return Shard(number, of, max(1, min(_LARGEST_BLOCK, whole.size // (_ROUNDS * of))))
 
 

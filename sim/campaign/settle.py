@@ -12,8 +12,9 @@ from time import monotonic
 
 import attrs
 
+from sim.campaign.errors import Lost
 from sim.campaign.kept import Done, Trouble
-from sim.campaign.pool import Lost, Workers
+from sim.campaign.pool import Workers
 from sim.campaign.question import Question
 from sim.campaign.seeds import Span
 from sim.search.batch import Batch

@@ -16,7 +16,8 @@ from typing import Any, Self
 import attrs
 
 from sim.campaign import rows
-from sim.campaign.database import StoreError, in_words, reading, transaction, writing
+from sim.campaign.database import in_words, reading, transaction, writing
+from sim.campaign.errors import StoreError
 from sim.campaign.kept import Contents, Done, Minute, Trouble, Witness
 from sim.campaign.rows import of_finding, of_seed, summed
 from sim.campaign.seeds import Shard, Span, joined
@@ -162,13 +163,17 @@ def batches(path: Path) -> tuple[Done, ...]:
         return tuple(rows.batches(connection))
 
 
-def check_identity(path: Path, theirs: dict[str, Any], mine: dict[str, Any]) -> None:
+def guidance(path: Path, epoch: int) -> bytes:
+    """What an adaptive strategy went by in an epoch. Raises StoreError."""
+    with in_words(path), reading(path) as connection:
+        return rows.guidance(connection, epoch) or b""
+
+
+def check_identity(path: Path, theirs: dict[str, Any], mine: dict[str, Any], what: str = "this is of") -> None:
     """Raises StoreError, by name, where a store is of another campaign."""
     for key, value in mine.items():
         if theirs.get(key) != value:
-            raise StoreError(
-                f"{path} is of {key} {_said(theirs.get(key))}, this is {_said(value)}; give another --store"
-            )
+            raise StoreError(f"{path} is of {key} {_said(theirs.get(key))}, {what} {_said(value)}")
 
 
 def _said(value: object) -> str:

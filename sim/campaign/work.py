@@ -13,6 +13,7 @@ import attrs
 from sim.campaign.question import Question
 from sim.engine import stepper
 from sim.engine.automata import Automata
+from sim.engine.errors import EngineError
 from sim.engine.operations import Finding
 from sim.engine.schedule import FoundBy, record, write
 from sim.engine.scheduler import Picks
@@ -74,5 +75,7 @@ def _until(runner: Runner, seed: int, guidance: bytes, finding: Finding) -> Pick
 
 def _written(runner: Runner, picks: Picks, seed: int, finding: Finding) -> Example:
     run = stepper.run(runner.scenario, picks, longest=runner.most)
+    if finding not in run.findings:
+        raise EngineError(f"seed {seed:#x} showed {finding}, and does not when it is run again")
     found_by = FoundBy(runner.strategy, seed, finding.causes)
     return Example(write(record(run, full_model(runner.scenario), found_by)), len(run.steps))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.campaign.seeds import END, Span, holes, joined, parse_span, shard
+from sim.campaign.seeds import END, Span, holes, joined, parse_span, shard_of
 from sim.scenarios.recipe import UsageError
 
 CUTS = st.lists(st.integers(0, 60), unique=True, min_size=2, max_size=12).map(sorted)
@@ -39,7 +39,7 @@ def test_joining_changes_no_seed(cuts: list[int]) -> None:
 @given(st.integers(0, 1000), st.integers(1, 5000), st.integers(1, 7))
 def test_shards_partition_the_seeds(first: int, length: int, of: int) -> None:
     whole = Span(first, first + length)
-    dealt = [seeds(list(shard(number, of, whole).part(whole))) for number in range(1, of + 1)]
+    dealt = [seeds(list(shard_of(number, of, whole).part(whole))) for number in range(1, of + 1)]
     assert sorted(seed for part in dealt for seed in part) == seeds([whole])
     assert max(map(len, dealt)) - min(map(len, dealt)) <= max(2, length // 2)
 
