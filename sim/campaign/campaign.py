@@ -111,8 +111,7 @@ class Campaign:
                     nursery.start_soon(self._end_in_time, self.terms.seconds)
                 await self._findings.yesterdays()
                 self._findings.look()
-                async for spans, guidance in self._stretches():
-                    await self._stretch(Source(spans, self._sizes), guidance)
+                await self._all()
                 with trio.move_on_after(_AFTERWARDS if self.ending == TIME else float("inf")):
                     await self._findings.settled()
                 nursery.cancel_scope.cancel()
@@ -132,18 +131,18 @@ class Campaign:
         contents = self.store.contents
         self.store.note(Minute(time.time(), contents.totals.seeds, contents.sketch.states))
 
-    async def _stretches(self) -> AsyncIterator[tuple[Iterator[Span], bytes]]:
-        """Seeds that can be run in any order, and what an adaptive strategy goes by with them."""
-        contents = self.store.contents
-        if self._runner.epoch is None:
-            yield contents.left(), b""
+    async def _all(self) -> None:
+        """Every seed that is left; of a strategy that adapts, epoch by epoch."""
+        contents, seeds = self.store.contents, self._runner.epoch
+        if seeds is None:
+            await self._stretch(contents.left(), b"")
             return
-        for number, epoch in enumerate(_epochs(contents.wanted, self._runner.epoch)):
+        for number, epoch in enumerate(_epochs(contents.wanted, seeds)):
             guidance = self.store.guidance(number) or b""
-            yield holes([epoch], contents.done), guidance
-            if self.ending or next(holes([epoch], self.store.contents.done), None) is not None:
+            await self._stretch(holes([epoch], contents.done), guidance)
+            if next(holes([epoch], self.store.contents.done), None) is not None:
                 return
-            if epoch.size == self._runner.epoch and self.store.guidance(number + 1) is None:
+            if epoch.size == seeds and self.store.guidance(number + 1) is None:
                 learned = await trio.to_thread.run_sync(self._runner.learned, guidance, self.store.lessons(epoch))
                 self.store.guide(number + 1, learned)
 
@@ -152,7 +151,9 @@ class Campaign:
             return b""
         return self.store.guidance((seed - self.store.contents.wanted.first) // self._runner.epoch) or b""
 
-    async def _stretch(self, source: Source, guidance: bytes) -> None:
+    async def _stretch(self, spans: Iterator[Span], guidance: bytes) -> None:
+        """Seeds that can be run in any order, with what an adaptive strategy goes by."""
+        source = Source(spans, self._sizes)
         send, receive = trio.open_memory_channel[Settled](16)
         async with trio.open_nursery() as writing:
             writing.start_soon(self._write, receive)

@@ -30,6 +30,7 @@ _WORDS = {
     "SQLITE_IOERR": "it cannot be written; what was acknowledged is whole: make room, and --resume goes on from there",
     "SQLITE_READONLY": "it cannot be written: it is read-only here",
     "SQLITE_PERM": "it cannot be opened: no right to it",
+    "SQLITE_CANTOPEN_ISDIR": "it is a directory",
     "SQLITE_CANTOPEN": "it cannot be opened: no such file or directory, or no right to it",
     "SQLITE_NOTADB": "it is no store of tdpsim",
     "SQLITE_CORRUPT": "it is damaged; `sqlite3 FILE .recover` may save what is in it",
@@ -44,6 +45,8 @@ def in_words(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
+        if path.is_dir():
+            name = "SQLITE_CANTOPEN_ISDIR"
         words = next((words for code, words in _WORDS.items() if name.startswith(code)), str(error))
         raise StoreError(f"{path}: {words}") from None
 

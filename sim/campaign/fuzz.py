@@ -52,7 +52,7 @@ def fuzz(
     try:
         return trio.run(_run, question, store, terms, audience, opened, work)
     except BaseExceptionGroup as group:
-        _raise_first(group)
+        raise_first(group)
 
 
 async def _run(
@@ -79,7 +79,7 @@ async def _show(campaign: Campaign, audience: Audience) -> None:
         audience.show(campaign.progress())
 
 
-def _raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:
+def raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:
     """What went wrong first; of what went wrong because of it nobody wants to hear."""
     first: BaseException = group
     while isinstance(first, BaseExceptionGroup):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+from attrs import evolve
 from cyclopts import Parameter
 from rich.console import Console
 
@@ -85,10 +86,11 @@ def fuzz_command(
             end = fuzz(question, opened, terms, audience, jobs=jobs, cluster=cluster)
     finally:
         opened.close()
+    end = evolve(end, contents=united([(path, end.contents)]))
     if json:
         events.say(events.of_end(end))
     else:
-        print("\n".join(report(united([(path, end.contents)]), path)))
+        print("\n".join(report(end.contents, path)))
     return _status(end)
 
 
