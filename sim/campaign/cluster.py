@@ -2,7 +2,7 @@
 
 Dask's client runs an event loop in a thread of its own. What blocks is called in a thread; that a task is done is told
 by that loop to trio. The scheduler does what it is there for: a task whose worker has gone is given to another one.
-What hangs is ended by having its worker's nanny start it anew.
+What hangs is ended by the nanny that dask gives each worker: it starts the worker anew.
 
 A worker that has another tdpsim would answer another question, so each call says which one it is.
 """
@@ -13,6 +13,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -83,9 +84,14 @@ class Cluster:
             at = await trio.to_thread.run_sync(self._client.processing)
             working = [worker for worker, keys in at.items() if future.key in keys]
             if working:
-                with contextlib.suppress(Exception):  # without a nanny it cannot be ended
-                    await trio.to_thread.run_sync(self._client.restart_workers, working)
+                await trio.to_thread.run_sync(partial(self._end, future, working))
                 raise Lost(f"it took longer than {patience:.0f} s")
+
+    def _end(self, future: Any, working: list[str]) -> None:
+        """Have nobody wait for it, so that it is not given to the next one; and start anew whoever is at it."""
+        with contextlib.suppress(Exception):  # without a nanny nobody can be ended; then that worker is lost
+            future.cancel(force=True)
+            self._client.restart_workers(working, timeout=_ANSWER)
 
     async def look(self) -> None:
         """Keep as many calls under way as there are threads, for ever; one where nobody is there yet."""
@@ -102,7 +108,8 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
         from distributed import Client  # noqa: PLC0415 - an extra
     except ImportError:
         raise UsageError("--cluster needs dask.distributed: pip install 'tdpsim[cluster]'") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told in our words
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what goes wrong is told in our words
     try:
         client = await trio.to_thread.run_sync(lambda: Client(address, timeout=_ANSWER, set_as_default=False))
     except (OSError, ValueError) as error:

@@ -45,9 +45,9 @@ class Settler:
     question: Question
     patience: Callable[[Span], float]
 
-    async def settle(self, span: Span, guidance: bytes, attempts: int = ATTEMPTS) -> Settled:
+    async def settle(self, span: Span, guidance: bytes, attempts: int | None = None) -> Settled:
         what = ""
-        for attempt in range(1, attempts + 1):
+        for attempt in range(1, (attempts or ATTEMPTS) + 1):
             begun = monotonic()
             try:
                 batch = await self.workers.call(
@@ -61,5 +61,5 @@ class Settler:
             return Settled(troubles=(Trouble(span.first, what),))
         settled = Settled()
         for half in span.halves():
-            settled = settled.with_(await self.settle(half, guidance, ATTEMPTS if half.size == 1 else 1))
+            settled = settled.with_(await self.settle(half, guidance, None if half.size == 1 else 1))
         return settled

@@ -23,7 +23,7 @@ from sim.campaign.store import batches, read
 from tests.campaign import toy
 
 WHOLE = Span(3, 403)
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 STEPS = st.integers(5, 90)
 
 
