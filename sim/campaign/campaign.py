@@ -70,7 +70,7 @@ class Campaign:
         self._tell = tell
         self._runner = runner or question.runner()
         self._sizes = Sizes(terms.batch, terms.patience)
-        self._settler = Settler(workers, work, question, self._sizes.patience)
+        self._settler = Settler(workers, work, question, self._sizes.patience, tell)
         self._meter = Meter(store.contents)
         self._ends_at: float | None = None
         self._over = trio.CancelScope()

@@ -16,9 +16,12 @@ import trio_parallel
 
 from sim.campaign import worker
 from sim.campaign.errors import Lost
+from sim.campaign.work import ready
 
 T = TypeVar("T")
 _GRACE = 5.0
+_START = 120.0
+"""Seconds for a process to start and to load what it needs; what it is called for is not charged with them."""
 
 
 class Workers(Protocol):
@@ -44,15 +47,20 @@ class Pool:
 
     async def call(self, patience: float, function: Callable[..., T], /, *args: object) -> T:
         try:
-            with trio.fail_after(patience):
-                result: T = await self._context.run_sync(function, *args, kill_on_cancel=True, limiter=self._unlimited)
-                return result
+            if not self._context.statistics().idle_workers:
+                await self._within(_START, ready)
+            return await self._within(patience, function, *args)
         except trio.TooSlowError:
             raise Lost(f"it took longer than {patience:.0f} s") from None
         except trio_parallel.BrokenWorkerError as error:
             raise Lost(f"its worker died{_how(error)}") from None
         except Exception as error:  # noqa: BLE001 - whatever a worker raises, the others go on
             raise Lost(f"{type(error).__name__}: {error}") from None
+
+    async def _within(self, seconds: float, function: Callable[..., T], /, *args: object) -> T:
+        with trio.fail_after(seconds):
+            result: T = await self._context.run_sync(function, *args, kill_on_cancel=True, limiter=self._unlimited)
+        return result
 
 
 def _how(error: trio_parallel.BrokenWorkerError) -> str:

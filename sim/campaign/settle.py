@@ -15,6 +15,7 @@ import attrs
 from sim.campaign.errors import Lost
 from sim.campaign.kept import Done, Trouble
 from sim.campaign.pool import Workers
+from sim.campaign.progress import News, Said
 from sim.campaign.question import Question
 from sim.campaign.seeds import Span
 from sim.search.batch import Batch
@@ -44,6 +45,7 @@ class Settler:
     work: Work
     question: Question
     patience: Callable[[Span], float]
+    tell: Callable[[News], None]
 
     async def settle(self, span: Span, guidance: bytes, attempts: int | None = None) -> Settled:
         what = ""
@@ -55,6 +57,7 @@ class Settler:
                 )
             except Lost as lost:
                 what = str(lost)
+                self.tell(Said(f"seeds {span} were lost, and are tried again: {what}"))
             else:
                 return Settled((Done(batch, monotonic() - begun, attempt),))
         if span.size == 1:

@@ -23,6 +23,10 @@ from sim.search.batch import Batch, Runner
 _kept = threading.local()
 
 
+def ready() -> None:
+    """What it takes to get here is done: this module is loaded."""
+
+
 def run_batch(question: Question, first: int, stop: int, guidance: bytes) -> Batch:
     """The batch of these seeds."""
     return runner_of(question).batch(first, stop, guidance)

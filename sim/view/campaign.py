@@ -158,7 +158,7 @@ def _coverage_lines(contents: Contents) -> Iterator[str]:
         last = contents.minutes[-1]
         ago = duration(max(0.0, time.time() - last.at))
         new = number(new_states(contents.minutes, last.states))
-        yield f"{new} of them new in its last hour, which ended {ago} ago"
+        yield f"{new} of them in the hour before it last said so, {ago} ago"
     each = f"; {duration(totals.seconds)} of a worker's time" if totals.seconds else ""
     yield f"{number(totals.batches)} batch{'' if totals.batches == 1 else 'es'}{each}"
 
@@ -187,4 +187,8 @@ def go_on(contents: Contents, store: Path) -> str:
     said.append(f"--strategy {identity['strategy']}")
     if identity["longest run"] != MOST:
         said.append(f"--most {identity['longest run']}")
+    if contents.shard.of > 1:
+        said.append(f"--shard {contents.shard}")
+    folders = dict.fromkeys(str(Path(witness.file).parent) for witness in contents.witnesses if witness.file)
+    said += [f"--record {_here(folder)}" for folder in folders if Path(folder) != store.with_suffix(".findings")]
     return " ".join([*said, f"--store {_here(store)}", "--resume"])

@@ -59,13 +59,13 @@ def _rows(now: Progress) -> Iterator[tuple[str, Text | str]]:
     new = f"{number(now.new_states)} new in the last hour, the last one {duration(now.last_new)} ago"
     yield "states", f"{states(contents)}, {new}"
     yield "", Text(expected_line(now.expected), _QUIET)
-    if contents.troubles:
-        yield "troubles", Text(f"{len(contents.troubles)} seeds could not be run", _FINDING)
+    if troubles := len(contents.troubles):
+        yield "troubles", Text(f"{troubles} seed{'' if troubles == 1 else 's'} could not be run", _FINDING)
 
 
 def _wanted(now: Progress) -> str:
     if now.left is None:
-        return f", {span(now.contents.wanted)}"
+        return f", from {span(now.contents.wanted)}"
     done = now.contents.totals.seeds + len(now.contents.troubles)
     return f" of {number(done + now.left)} ({done / max(1, done + now.left):.1%})"
 

@@ -17,9 +17,11 @@ from sim.campaign.errors import StoreError, WorkersError
 from sim.campaign.kept import Done, Trouble
 from sim.campaign.merge import merge, united
 from sim.campaign.progress import News
+from sim.campaign.question import Question
 from sim.campaign.seeds import END, Span, shard_of
 from sim.campaign.settle import ATTEMPTS
 from sim.campaign.store import batches, read
+from sim.campaign.verify import verify
 from tests.campaign import toy
 
 WHOLE = Span(3, 403)
@@ -29,7 +31,8 @@ STEPS = st.integers(5, 90)
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as name:
+    memory = Path("/dev/shm")  # noqa: S108 - a hundred thousand commits need no disk
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         yield Path(name)
 
 
@@ -96,6 +99,18 @@ def test_what_adapts_does_so_at_the_same_seeds(jobs: int, batch: int, chance: in
         assert toy.comes_to(store) == undisturbed(epoch=epoch)
         assert toy.comes_to(store) != ALONE
         store.close()
+
+
+def test_what_adapts_is_verified_with_what_it_went_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Question, "runner", lambda _question: toy.Adaptive(60))
+    store = toy.begun(tmp_path / "a.db", WHOLE)
+    toy.run(store, epoch=60)
+    store.close()
+    checked = list(verify(store.path, toy.QUESTION, 9, 1))
+    assert len({one.span for one in checked}) == 9
+    assert not [one for one in checked if one.differs]
+    with pytest.raises(StoreError, match=r"a\.db is of first seed 3, this is of 4"):
+        toy.gone_on(store.path, Span(4, 403))
 
 
 @FEW

@@ -63,6 +63,9 @@ class Adaptive(Runner):
     def epoch(self) -> int | None:
         return self._epoch
 
+    def batch(self, first: int, stop: int, guidance: bytes = b"") -> Batch:
+        return work(QUESTION, first, stop, guidance)
+
     def learned(self, guidance: bytes, lessons: tuple[bytes, ...]) -> bytes:
         return guidance + b"".join(lessons)[:5]
 

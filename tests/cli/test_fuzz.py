@@ -279,6 +279,32 @@ def test_the_second_one_stops_at_once(first: signal.Signals) -> None:
     assert "no finding in 0 seeds" in out
 
 
+def test_ctrl_c_while_workers_are_started_shows_no_traceback_of_theirs() -> None:
+    """To the whole group, again and again, as from a terminal; a process that has just begun knows no better."""
+    path = Path("a.db")
+    process = started("--seeds", "0:1M", "--batch", 20, "--jobs", 6, "--store", path)
+    wait_for(lambda: bool(done(path) or workers(process.pid)), process)
+    for _ in range(5):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.02)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_workers_end_with_their_parent_in_the_middle_of_a_batch() -> None:
+    process = started("--seeds", "0:1M", "--batch", 500_000, "--jobs", 2, "--store", "a.db")
+    wait_for(lambda: len(workers(process.pid)) == 2, process)
+    time.sleep(0.5)
+    mine = workers(process.pid)
+    process.kill()
+    process.communicate()
+    until = time.monotonic() + 20
+    while any(map(is_running, mine)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(is_running, mine))
+
+
 def read_proc(path: Path) -> str:
     """What has gone meanwhile is empty."""
     try:
@@ -351,6 +377,13 @@ def test_a_full_disk_is_one_line_and_the_store_is_whole() -> None:
     process = started("--seeds", f"0:{SEEDS}", "--jobs", 2, "--store", path, "--resume", "--json")
     out, _ = process.communicate(timeout=60)
     assert json.loads(out.splitlines()[-1])["digest"] == DIGEST
+
+
+def test_a_witness_that_does_not_replay_is_not_confirmed(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.campaign.findings.replayed", lambda _path: "gone: now clean")
+    said = tdpsim("fuzz", NAME, "--seeds", "0:40", "--jobs", 1)
+    assert "says: gone: now clean" in said.err
+    assert "; not replayed" in said.out
 
 
 def test_where_schedules_cannot_be_written_the_store_has_them(tdpsim: Any) -> None:
