@@ -99,7 +99,8 @@ class Campaign:
                 self._over.cancel()
                 return
             self.drain(INTERRUPTED)
-            self._tell(Said(f"interrupted: finishing {self._meter.running} batches; once more to stop at once"))
+            out = f"{self._meter.running} batch{'' if self._meter.running == 1 else 'es'}"
+            self._tell(Said(f"interrupted: finishing {out}; once more to stop at once"))
 
     async def run(self) -> None:
         with self._over:

@@ -20,7 +20,7 @@ from sim.campaign.kept import Trouble
 from sim.campaign.question import Question
 from sim.campaign.store import batches, read
 from sim.scenarios.library import recipe_named
-from tests.campaign import faulty
+from tests.campaign import faulty, toy
 
 ROOT = Path(__file__).parents[2]
 NAME, SEEDS, BATCH = "np-to-leaf-exclusive", 400, 10
@@ -133,6 +133,13 @@ def test_a_worker_that_hangs_is_started_anew(dask: Dask, tmp_path: Path) -> None
     contents = read(tmp_path / "a.db")
     assert contents.troubles == (Trouble(faulty.HANGS, "it took longer than 2 s"),)
     assert contents.totals.seeds == 3
+
+
+def test_a_worker_with_another_tdpsim_is_refused_by_name() -> None:
+    mine = toy.QUESTION.model()
+    assert cluster.checked(mine, toy.work, toy.QUESTION, 0, 9, b"") == toy.work(toy.QUESTION, 0, 9, b"")
+    with pytest.raises(cluster.Foreign, match=rf"its program is {mine['program']}, and here it is newer"):
+        cluster.checked({**mine, "program": "newer"}, toy.work, toy.QUESTION, 0, 9, b"")
 
 
 def test_a_scheduler_that_goes_is_one_line(tmp_path: Path) -> None:

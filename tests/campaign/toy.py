@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import attrs
 import numpy as np
@@ -47,7 +48,7 @@ def work(_question: Question, first: int, stop: int, guidance: bytes) -> Batch:
             known[finding] = attrs.evolve(one, seeds=one.seeds + 1)
     states = [state for seed in range(first, stop) for state in dict.fromkeys(seen_by(seed, guidance))]
     lessons = bytes(seed & 0xFF for seed in range(first, stop) if found_by(seed, guidance))
-    digest = sum(bits(seed, len(guidance), 3) for seed in range(first, stop)) & fingerprint.MASK
+    digest = sum(bits(seed, crc32(guidance), 3) for seed in range(first, stop)) & fingerprint.MASK
     sightings = tuple(sorted(known.values(), key=lambda one: (one.seed, one.steps)))
     return Batch(first, stop, 6 * (stop - first), 0, digest, sightings, Sketch.of(np.array(states, np.uint64)), lessons)
 
