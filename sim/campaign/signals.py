@@ -12,6 +12,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
+from multiprocessing import resource_tracker
 
 import trio
 
@@ -29,6 +30,7 @@ async def heard() -> AsyncIterator[AsyncIterator[int]]:
 def _taken_elsewhere() -> Iterator[None]:
     over = threading.Event()
     threading.Thread(target=over.wait, daemon=True, name="takes signals").start()
+    resource_tracker.ensure_running()  # else whichever thread starts it has its signals unblocked by it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
     try:
         yield

@@ -41,7 +41,9 @@ def fuzz_command(
     /,
     *,
     strategy: Annotated[str, Parameter(help="What draws the runs")] = "walk",
-    seeds: Annotated[str | None, Parameter(help="A:B, such as 0:1M or 1000: without an end")] = None,
+    seeds: Annotated[
+        str | None, Parameter(help="A:B, such as 1M:2M, or 1000: without an end; 0:1M by default, or 0: with --for")
+    ] = None,
     for_: Annotated[str | None, Parameter(name="--for", help="End after this long: 90s, 10m, 8h")] = None,
     jobs: Annotated[
         int, Parameter(show_default=False, help="Processes; one for each processor by default")
@@ -82,7 +84,7 @@ def fuzz_command(
     opened = opened or _begun(path, question, wanted or _SEEDS, dealt)
     try:
         with _audience(json=json) as audience:
-            audience.tell(Said(_beginning(opened, dealt, cluster or f"{jobs} processes")))
+            audience.tell(Said(_beginning(opened, dealt, cluster or f"{jobs} process{'' if jobs == 1 else 'es'}")))
             end = fuzz(question, opened, terms, audience, jobs=jobs, cluster=cluster)
     finally:
         opened.close()

@@ -158,7 +158,7 @@ def _coverage_lines(contents: Contents) -> Iterator[str]:
         last = contents.minutes[-1]
         ago = duration(max(0.0, time.time() - last.at))
         new = number(new_states(contents.minutes, last.states))
-        yield f"{new} of them in the hour before it last said so, {ago} ago"
+        yield f"{new} of them in its last hour; last written to {ago} ago"
     each = f"; {duration(totals.seconds)} of a worker's time" if totals.seconds else ""
     yield f"{number(totals.batches)} batch{'' if totals.batches == 1 else 'es'}{each}"
 

@@ -406,6 +406,18 @@ def test_where_schedules_cannot_be_written_the_store_has_them(tdpsim: Any) -> No
     assert tdpsim("replay", file).status == 0
 
 
+def test_a_file_of_somebody_else_is_left_alone(tdpsim: Any) -> None:
+    tdpsim("fuzz", NAME, "--seeds", "0:40", "--jobs", 1)
+    (file,) = Path(f"{NAME}.findings").iterdir()
+    theirs = file.read_text().replace("seed     = 0x15", "seed     = 0x99")
+    assert theirs != file.read_text()
+    file.write_text(theirs)
+    said = tdpsim("fuzz", NAME, "--seeds", "0:40", "--jobs", 1, "--store", "b.db", "--record", file.parent)
+    mine = file.with_name(f"{file.stem}.seed-0x15.toml")
+    assert f"tdpsim replay {mine}" in said.out
+    assert (file.read_text(), mine.read_text()) == (theirs, theirs.replace("0x99", "0x15"))
+
+
 def test_a_patch_goes_along_to_the_workers() -> None:
     """In processes of its own: what a patch changes stays changed."""
     patch, path = Path(__file__).parents[2] / "examples" / "patches" / "stats_first.py", Path("a.db")
