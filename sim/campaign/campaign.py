@@ -35,7 +35,10 @@ from sim.campaign.store import Store
 from sim.campaign.work import run_batch
 from sim.search.batch import Runner
 
+INTERRUPTED, STOPPED, TIME = "interrupted", "stopped", "time"
+"""Why a campaign ends before its seeds do."""
 MOST_TROUBLES = 100
+"""Seeds that cannot be run, after which it is no accident."""
 _MINUTE = 60.0
 _AFTERWARDS = 60.0
 """Seconds for findings to be made smaller after the time is over."""
@@ -190,15 +193,12 @@ class Campaign:
                 self._sizes.learn(done)
             for trouble in more.troubles:
                 self._tell(trouble)
-            if len(self.store.contents.troubles) > MOST_TROUBLES:
+            if more.troubles and len(self.store.contents.troubles) > MOST_TROUBLES:
                 raise WorkersError(
                     f"{self.store.path}: more than {MOST_TROUBLES} seeds crash or hang, the last one so: "
                     f"{self.store.contents.troubles[-1].what}"
                 )
             self._findings.look()
-
-
-INTERRUPTED, STOPPED, TIME = "interrupted", "stopped", "time"
 
 
 def _epochs(wanted: Span, seeds: int) -> Iterator[Span]:

@@ -16,7 +16,7 @@ from sim.campaign.campaign import MOST_TROUBLES
 from sim.campaign.errors import StoreError, WorkersError
 from sim.campaign.kept import Done, Trouble
 from sim.campaign.merge import merge, united
-from sim.campaign.progress import News
+from sim.campaign.progress import News, Said
 from sim.campaign.question import Question
 from sim.campaign.seeds import END, Span, shard_of
 from sim.campaign.store import batches, read
@@ -188,7 +188,9 @@ def test_a_worker_that_dies_costs_its_batch_a_retry(tmp_path: Path) -> None:
         return "its worker died" if lost.count(span) < 3 and span.first % 2 else ""
 
     store = toy.begun(tmp_path / "a.db", WHOLE)
-    toy.run(store, fails=fails)
+    told: list[News] = []
+    toy.run(store, fails=fails, tell=told.append)
+    assert Said("seeds 3:10 were lost, and are tried again: its worker died") in told
     assert toy.comes_to(store) == ALONE
     assert {done.attempts for done in batches(store.path)} == {1, 3}
     store.close()

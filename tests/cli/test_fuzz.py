@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -365,6 +366,20 @@ def test_kill_9_loses_nothing_and_counts_nothing_twice() -> None:
     assert sum(one.span.size for one in batches(path)) == seeds
     assert orphans
     assert not [pid for pid in orphans if is_running(pid)]
+
+
+def test_a_store_that_was_killed_while_it_was_made_is_begun_again(tdpsim: Any) -> None:
+    with sqlite3.connect("making.db", isolation_level=None) as making:
+        for statement in ("PRAGMA cache_size=1", "PRAGMA cache_spill=1", "BEGIN", "CREATE TABLE batches (first)"):
+            making.execute(statement)
+        for _ in range(999):
+            making.execute("INSERT INTO batches VALUES (?)", ["x" * 99])
+        for suffix in ("", "-journal"):
+            shutil.copy(f"making.db{suffix}", f"a.db{suffix}")
+    making.close()
+    assert Path("a.db").stat().st_size > 0
+    assert tdpsim("fuzz", NAME, "--seeds", "0:5", "--jobs", 1, "--store", "a.db", "--resume").status == 0
+    assert done(Path("a.db")) == 5
 
 
 def test_a_full_disk_is_one_line_and_the_store_is_whole() -> None:
