@@ -117,8 +117,10 @@ class Findings:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._cancelled_by_hurry, nursery.cancel_scope)
                 async with self.workers.slots:
-                    with contextlib.suppress(Lost):
+                    try:
                         example = await self.workers.call(_SHRINKING, work.smaller, *args)
+                    except Lost as lost:
+                        self.tell(Said(f"{witness.finding} from seed {witness.seed:#x} stays as it is: {lost}"))
                 nursery.cancel_scope.cancel()
         finally:
             self.shrinking -= 1
