@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import yaml
+
+from sim.campaign.store import read
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 SHOWN = {
+    "fuzz_dask.py": [
+        "400 seeds on two workers, digest ",
+        "KVM_BUG_ON in handle_changed_spte, first seen by seed 0x15",
+    ],
     "how_likely.py": [
         "1.468e+52 interleavings in 12,796 classes",
         "KVM_BUG_ON handle_changed_spte by zero-step: 0.0996 of all random walks,",
@@ -43,3 +53,35 @@ def test_every_example_shows_its_point(name: str) -> None:
     lines = run.stdout.splitlines()
     for shown in SHOWN[name]:
         assert any(line.startswith(shown) for line in lines), run.stdout
+
+
+def ends_by_sigterm(command: list[str], folder: Path, store: Path, **environment: object) -> int:
+    """Run it until its store has something, as a batch system does that wants the machine back."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    variables = {**os.environ, "PATH": path, **{name: str(value) for name, value in environment.items()}}
+    process = subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not store.exists() or not store.stat().st_size or not read(store).totals.seeds:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    return process.wait(60)
+
+
+def test_a_task_of_the_job_array_runs_its_shard(tmp_path: Path) -> None:
+    store = tmp_path / "fuzz" / "leaf-to-np-exclusive.2.db"
+    variables = {"SLURM_ARRAY_TASK_ID": 2, "SLURM_ARRAY_TASK_MIN": 1, "SLURM_ARRAY_TASK_COUNT": 3}
+    command = ["sh", str(EXAMPLES / "fuzz.slurm")]
+    assert ends_by_sigterm(command, tmp_path, store, **variables, SLURM_CPUS_PER_TASK=1) == 130
+    assert str(read(store).shard) == "2/3"
+
+
+def test_a_pod_of_the_indexed_job_runs_its_shard(tmp_path: Path) -> None:
+    job = yaml.safe_load((EXAMPLES / "fuzz-job.yaml").read_text())["spec"]
+    (pod,) = job["template"]["spec"]["containers"]
+    (variable,) = pod["env"]
+    assert variable["value"] == str(job["completions"])
+    command = [*pod["command"], *(arg.replace("/fuzz/", f"{tmp_path}/") for arg in pod["args"])]
+    store = tmp_path / "3.db"
+    status = ends_by_sigterm(command, tmp_path, store, JOB_COMPLETION_INDEX=3, **{variable["name"]: variable["value"]})
+    assert status == 1, "which Kubernetes tries again"
+    assert str(read(store).shard) == "4/16"

@@ -22,18 +22,22 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-for _name, _help in (
-    ("table", "Derive the table of transitions by exploring every cell of it."),
-    ("list", "What can be explored, set, taken out and found, by name."),
-    ("explain", "One of those names in words."),
-    ("explore", "Every state of every interleaving of a scenario."),
-    ("run", "One seeded run under trio."),
-    ("replay", "A recorded schedule again, under both executors."),
-    ("shrink", "The smallest schedule with the same finding."),
-    ("show", "A recorded schedule as a timeline."),
-    ("tui", "Step through a schedule or a scenario, both ways, and leave it for another branch."),
+for _name, _help, _module in (
+    ("table", "Derive the table of transitions by exploring every cell of it.", "table"),
+    ("list", "What can be explored, set, taken out and found, by name.", "list"),
+    ("explain", "One of those names in words.", "explain"),
+    ("explore", "Every state of every interleaving of a scenario.", "explore"),
+    ("run", "One seeded run under trio.", "run"),
+    ("fuzz", "Seeds by the million, overnight, on one machine or many; nothing is lost.", "fuzz"),
+    ("status", "What a campaign of `fuzz` has come to.", "stores"),
+    ("merge", "One store of those that shards have left.", "stores"),
+    ("verify", "Batches of a store again, and whether they come to the same.", "stores"),
+    ("replay", "A recorded schedule again, under both executors.", "replay"),
+    ("shrink", "The smallest schedule with the same finding.", "shrink"),
+    ("show", "A recorded schedule as a timeline.", "show"),
+    ("tui", "Step through a schedule or a scenario, both ways, and leave it for another branch.", "tui"),
 ):
-    app.command(f"sim.cli.{_name}:{_name}_command", name=_name, help=_help)
+    app.command(f"sim.cli.{_module}:{_name}_command", name=_name, help=_help)
 
 
 def command() -> NoReturn:

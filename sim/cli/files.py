@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 from sim.cli.status import Status
 from sim.engine.replay import Drift
 from sim.engine.scenario import Scenario
 from sim.engine.schedule import Schedule, ScheduleError, parse, write
+from sim.engine.whole import put
 from sim.scenarios.library import recipe_named
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import full_model
@@ -66,19 +64,7 @@ def write_schedule(path: Path, schedule: Schedule, *, force: bool = False) -> No
     try:
         if path.exists() and not force and path.read_text(encoding="utf-8") != text:
             raise FileTrouble(Status.USAGE, f"{path} is there already, and different; --force replaces it")
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).chmod(0o644)
-                Path(file.name).replace(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(file.name).unlink()
-                raise
+        put(path, text)
     except OSError as error:
         raise FileTrouble(Status.USAGE, f"cannot write {path}: {error.strerror}") from None
     except UnicodeDecodeError:

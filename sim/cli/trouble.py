@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 
+from sim.campaign.errors import StoreError, WorkersError
 from sim.cli.files import FileTrouble
 from sim.cli.status import Status
 from sim.engine.errors import EngineError
@@ -17,12 +18,12 @@ def explain(error: Exception) -> tuple[Status, str]:
     match error:
         case FileTrouble():
             return error.status, str(error)
-        case UsageError() | CheckpointError() | CountError():
+        case UsageError() | CheckpointError() | CountError() | StoreError():
             return Status.USAGE, str(error)
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return Status.USAGE, f"{name}{error.strerror or error}"
-        case WorkerError():
+        case WorkerError() | WorkersError():
             return Status.UNDECIDED, str(error)
         case MemoryError():
             return Status.UNDECIDED, "out of memory: undecided"

@@ -7,6 +7,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from sim.engine.fingerprint import of_text
+from sim.engine.operations import Finding
 from sim.engine.scenario import Scenario
 from sim.engine.schedule import FoundBy, Schedule, record
 from sim.engine.world import Run
@@ -33,13 +35,24 @@ def recording(run: Run, strategy: str, seed: int | None = None) -> Schedule:
 def file_name(scenario: Scenario, found: Found) -> str:
     """Scenario, kernel, module, what else is not at its default, the guards that are out, and the finding."""
     finding = found.finding
+    where = finding.where.partition("@")[0]
+    return ".".join((*_question(scenario), finding.kind, where, *finding.causes)) + ".toml"
+
+
+def finding_file(scenario: Scenario, finding: Finding) -> str:
+    """The same without causes, for what stands for a group of findings; told apart where the place is cut short."""
+    where = finding.where.partition("@")[0]
+    rest = () if where == finding.where else (f"{of_text(finding.where):016x}"[:8],)
+    return ".".join((*_question(scenario), finding.kind, where, *rest)) + ".toml"
+
+
+def _question(scenario: Scenario) -> tuple[str, ...]:
     defaults = {param.name: param.default for param in recipe_named(scenario.name).params}
     set_to = tuple(
         value for name, value in scenario.params if name not in {"order", "module"} and value != defaults[name]
     )
     without = tuple(f"without-{guard}" for guard in scenario.without)
-    where = finding.where.partition("@")[0]
-    return ".".join((scenario.name, scenario.model, *set_to, *without, finding.kind, where, *finding.causes)) + ".toml"
+    return scenario.name, scenario.model, *set_to, *without
 
 
 def witnesses(exploration: Exploration) -> Iterator[tuple[str, Schedule]]:

@@ -1,0 +1,87 @@
+"""A campaign from its first seed to its last, on this machine or a cluster, under trio and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import NoReturn
+
+import attrs
+import trio
+
+from sim.campaign.campaign import Campaign, Terms
+from sim.campaign.pool import Workers, pool
+from sim.campaign.progress import News, Progress
+from sim.campaign.question import Question
+from sim.campaign.settle import Work
+from sim.campaign.signals import heard
+from sim.campaign.store import Store
+from sim.campaign.work import run_batch
+
+
+@attrs.frozen(eq=False)
+class Audience:
+    """Who is told what happens, and shown how far it is, every so many seconds."""
+
+    tell: Callable[[News], None]
+    show: Callable[[Progress], None]
+    pause: float
+
+
+def fuzz(
+    question: Question,
+    store: Store,
+    terms: Terms,
+    audience: Audience,
+    *,
+    jobs: int,
+    cluster: str | None = None,
+    work: Work = run_batch,
+) -> Progress:
+    """Run what a store wants, and say how far that came.
+
+    Raises StoreError and WorkersError where it cannot go on; what was acknowledged by then is in the store.
+    """
+    if cluster is None:
+        opened: Callable[[], AbstractAsyncContextManager[Workers]] = partial(pool, jobs)
+    else:
+        from sim.campaign.cluster import connected  # noqa: PLC0415 - an extra
+
+        opened = partial(connected, cluster)
+    try:
+        return trio.run(_run, question, store, terms, audience, opened, work)
+    except BaseExceptionGroup as group:
+        raise_first(group)
+
+
+async def _run(
+    question: Question,
+    store: Store,
+    terms: Terms,
+    audience: Audience,
+    opened: Callable[[], AbstractAsyncContextManager[Workers]],
+    work: Work,
+) -> Progress:
+    async with heard() as signals, opened() as workers:
+        campaign = Campaign(question, store, workers, terms, audience.tell, work=work)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(campaign.listen, signals)
+            nursery.start_soon(_show, campaign, audience)
+            await campaign.run()
+            nursery.cancel_scope.cancel()
+        return campaign.progress()
+
+
+async def _show(campaign: Campaign, audience: Audience) -> None:
+    while True:
+        await trio.sleep(audience.pause)
+        audience.show(campaign.progress())
+
+
+def raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:
+    """What went wrong first; of what went wrong because of it nobody wants to hear."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    raise first from None

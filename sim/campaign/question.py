@@ -1,0 +1,81 @@
+"""What a campaign asks, in a form that a worker process on another machine can make a runner of."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from sim.campaign.seeds import Span
+from sim.engine.scenario import Scenario
+from sim.scenarios.library import recipe_named
+from sim.scenarios.model import identity
+from sim.scenarios.patch import load_patch
+from sim.scenarios.recipe import UsageError
+from sim.search.batch import MOST, Runner, StrategyError
+
+
+@attrs.frozen
+class Patch:
+    """A kernel from a file: what the file is called, and what is in it, for those who do not have it."""
+
+    name: str
+    source: str
+
+
+@attrs.frozen
+class Question:
+    """A scenario by name and settings, the strategy that draws its runs, and after how many steps these are cut."""
+
+    name: str
+    params: tuple[tuple[str, str], ...]
+    without: tuple[str, ...]
+    strategy: str
+    most: int = MOST
+    patch: Patch | None = None
+
+    @classmethod
+    def of(cls, scenario: Scenario, strategy: str, most: int = MOST, patch: Path | None = None) -> Question:
+        """About a scenario that was built here, with the patch that was loaded for it."""
+        known = None if patch is None else Patch(patch.name, patch.read_text(encoding="utf-8"))
+        _loaded.append(known)
+        return cls(scenario.name, scenario.params, scenario.without, strategy, most, known)
+
+    def scenario(self) -> Scenario:
+        """Build it, with the kernel that it is about. Raises UsageError."""
+        if self.patch is not None and self.patch not in _loaded[-1:]:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / self.patch.name
+                path.write_text(self.patch.source, encoding="utf-8")
+                load_patch(path)
+            _loaded.append(self.patch)
+        return recipe_named(self.name).scenario(dict(self.params), self.without)
+
+    def runner(self) -> Runner:
+        """Raises UsageError for a strategy that does not exist."""
+        try:
+            return Runner(self.scenario(), self.strategy, self.most)
+        except StrategyError as error:
+            raise UsageError(str(error)) from None
+
+    def identity(self, wanted: Span) -> dict[str, Any]:
+        """What has to be the same for two results to be of one campaign, of these seeds if its strategy adapts."""
+        adapts = {} if self.runner().epoch is None else {"first seed": wanted.first}
+        return {**self.model(), "strategy": self.strategy, "longest run": self.most, **adapts}
+
+    def model(self) -> dict[str, Any]:
+        """The part of it that a worker on another machine must have too."""
+        return identity(self.scenario())
+
+    @classmethod
+    def again(cls, identity: dict[str, Any], patch: Path | None = None) -> Question:
+        """The one that an identity is of, as far as the program here has it. Raises UsageError."""
+        known = None if patch is None else Patch(patch.name, patch.read_text(encoding="utf-8"))
+        name, params, without = (identity[key] for key in ("scenario", "parameters", "guards out"))
+        return cls(name, tuple(params.items()), tuple(without), identity["strategy"], identity["longest run"], known)
+
+
+_loaded: list[Patch | None] = []
+"""The patches that this process has loaded; the last one counts."""

@@ -1,0 +1,81 @@
+"""What a worker process does: it runs batches, and makes a witness of a seed.
+
+A runner learns, so a thread keeps the one that it used last. Nothing else outlives a call.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+
+import attrs
+
+from sim.campaign.question import Question
+from sim.engine import stepper
+from sim.engine.automata import Automata
+from sim.engine.errors import EngineError
+from sim.engine.operations import Finding
+from sim.engine.schedule import FoundBy, record, write
+from sim.engine.scheduler import Picks
+from sim.scenarios.witnesses import full_model
+from sim.search.batch import Batch, Runner
+from sim.search.shrink import shrink
+
+_kept = threading.local()
+
+
+def ready() -> None:
+    """What it takes to get here is done: this module is loaded."""
+
+
+def run_batch(question: Question, first: int, stop: int, guidance: bytes) -> Batch:
+    """The batch of these seeds."""
+    return runner_of(question).batch(first, stop, guidance)
+
+
+def runner_of(question: Question) -> Runner:
+    """The runner of this thread. A worker that is asked something else forgets the old one."""
+    known: tuple[Question, Runner] | None = getattr(_kept, "runner", None)
+    if known is None or known[0] != question:
+        known = _kept.runner = question, question.runner()
+    return known[1]
+
+
+@attrs.frozen
+class Example:
+    """A run that shows a finding at its last step, as a schedule file, and how many steps it has."""
+
+    text: str
+    steps: int
+
+
+def example(question: Question, seed: int, guidance: bytes, finding: Finding) -> Example:
+    """What a seed does until it shows the finding."""
+    runner = runner_of(question)
+    return _written(runner, _until(runner, seed, guidance, finding), seed, finding)
+
+
+def smaller(question: Question, seed: int, guidance: bytes, finding: Finding) -> Example:
+    """The same, made as small as it gets."""
+    runner = runner_of(question)
+    shrunk = shrink(runner.scenario, _until(runner, seed, guidance, finding), finding)
+    return _written(runner, shrunk.picks, seed, finding)
+
+
+def _until(runner: Runner, seed: int, guidance: bytes, finding: Finding) -> Picks:
+    """As many of a seed's choices as it takes: a run that goes on shows no less."""
+    picks, automata = runner.picks(seed, guidance).picks, Automata()
+
+    def shows(length: int) -> bool:
+        run = stepper.run(runner.scenario, Picks(picks[:length]), automata=automata, longest=runner.most)
+        return finding in run.findings
+
+    return Picks(picks[: bisect_left(range(len(picks)), True, key=shows)])
+
+
+def _written(runner: Runner, picks: Picks, seed: int, finding: Finding) -> Example:
+    run = stepper.run(runner.scenario, picks, longest=runner.most)
+    if finding not in run.findings:
+        raise EngineError(f"seed {seed:#x} showed {finding}, and does not when it is run again")
+    found_by = FoundBy(runner.strategy, seed, finding.causes)
+    return Example(write(record(run, full_model(runner.scenario), found_by)), len(run.steps))

@@ -1,0 +1,159 @@
+"""tdpsim fuzz."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from attrs import evolve
+from cyclopts import Parameter
+from rich.console import Console
+
+from sim.campaign.batches import PATIENCE
+from sim.campaign.campaign import INTERRUPTED, STOPPED, TIME, Terms
+from sim.campaign.dealt import Dealt, dealt_out
+from sim.campaign.errors import StoreError
+from sim.campaign.fuzz import Audience, fuzz
+from sim.campaign.merge import united
+from sim.campaign.progress import Progress, Said
+from sim.campaign.question import Question
+from sim.campaign.seeds import END, Span, parse_span, shard_of
+from sim.campaign.store import Store, read
+from sim.cli.options import Inject, Json, Patch, Settings, Without, amount, scenario_from
+from sim.cli.status import Status
+from sim.scenarios.recipe import UsageError
+from sim.search.batch import MOST
+from sim.view import events
+from sim.view.campaign import headline, news_line, progress_line, report, span
+from sim.view.screen import PAUSE, Screen
+
+_SEEDS = Span(0, 1_000_000)
+_MINUTE = 60.0
+
+
+def fuzz_command(
+    scenario: str,
+    /,
+    *,
+    strategy: Annotated[str, Parameter(help="What draws the runs")] = "walk",
+    seeds: Annotated[
+        str | None, Parameter(help="A:B, such as 1M:2M, or 1000: without an end; 0:1M by default, or 0: with --for")
+    ] = None,
+    for_: Annotated[str | None, Parameter(name="--for", help="End after this long: 90s, 10m, 8h")] = None,
+    jobs: Annotated[
+        int, Parameter(show_default=False, help="Processes; one for each processor by default")
+    ] = os.cpu_count() or 1,
+    cluster: Annotated[str | None, Parameter(help="The address of a dask scheduler, whose workers do the work")] = None,
+    store: Annotated[Path | None, Parameter(help="Keep everything in this file; SCENARIO.db by default")] = None,
+    resume: Annotated[
+        bool, Parameter(negative=(), help="Go on with the store if it is there, with what is missing first")
+    ] = False,
+    shard: Annotated[str | None, Parameter(help="I/N: of N equal parts of the seeds, the I-th")] = None,
+    record: Annotated[
+        Path | None, Parameter(help="Write schedules into this directory; STORE.findings by default")
+    ] = None,
+    most: Annotated[int, Parameter(help="Cut a run after so many steps")] = MOST,
+    batch: Annotated[int | None, Parameter(help="Seeds to a batch; as many as take two seconds by default")] = None,
+    patience: Annotated[str, Parameter(help="Kill the worker of a batch that takes longer")] = f"{PATIENCE:.0f}s",
+    set: Settings = (),
+    without: Without = (),
+    patch: Patch = None,
+    inject: Inject = None,
+    json: Json = False,
+) -> int:
+    """Run seeds of SCENARIO, and keep what they show in a file that survives whatever ends this.
+
+    Exit status 0: nothing found in the seeds asked for. 1: a finding. 4: the time was over before the seeds were. 130:
+    Ctrl-C, which finishes what is under way; the second one stops at once.
+    """
+    for name, value in (("--jobs", jobs), ("--most", most), ("--batch", batch)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} takes a number from 1 on, got {value}")
+    question = Question.of(scenario_from(scenario, set, without, patch, inject), strategy, most, patch)
+    seconds = None if for_ is None else amount(for_, "smhd", "--for")
+    dealt = dealt_out(shard, os.environ)
+    path = store or Path(f"{scenario}.{dealt.number}-of-{dealt.of}.db" if dealt else f"{scenario}.db")
+    wanted = parse_span(seeds) if seeds else None if seconds is None else Span(0, END)
+    terms = Terms(record or path.with_suffix(".findings"), seconds, batch, amount(patience, "smhd", "--patience"))
+    opened = _gone_on(path, question, wanted, dealt) if resume else None
+    opened = opened or _begun(path, question, wanted or _SEEDS, dealt)
+    try:
+        with _audience(json=json) as audience:
+            audience.tell(Said(_beginning(opened, dealt, cluster or f"{jobs} process{'' if jobs == 1 else 'es'}")))
+            end = fuzz(question, opened, terms, audience, jobs=jobs, cluster=cluster)
+    finally:
+        opened.close()
+    end = evolve(end, contents=united([(path, end.contents)]))
+    if json:
+        events.say(events.of_end(end))
+    else:
+        print("\n".join(report(end.contents, path)))
+    return _status(end)
+
+
+def _begun(path: Path, question: Question, wanted: Span, dealt: Dealt | None) -> Store:
+    if dealt is None:
+        return Store.begin(path, question.identity(wanted), wanted)
+    if question.runner().epoch is not None:
+        raise UsageError(
+            f"strategy {question.strategy} goes by all that earlier seeds showed, so they cannot be dealt out to shards"
+        )
+    return Store.begin(path, question.identity(wanted), wanted, shard_of(dealt.number, dealt.of, wanted))
+
+
+def _gone_on(path: Path, question: Question, wanted: Span | None, dealt: Dealt | None) -> Store | None:
+    """None where nothing has been begun."""
+    if not path.exists() or not path.stat().st_size:
+        return None
+    try:
+        known = read(path)
+    except StoreError:
+        if path.is_file() and not path.stat().st_size:  # one that was killed while it was made, and is taken back now
+            return None
+        raise
+    if dealt is not None and (dealt.number, dealt.of) != (known.shard.number, known.shard.of):
+        raise StoreError(f"{path} is of shard {known.shard}, this is of {dealt.number}/{dealt.of}")
+    whole = known.wanted if wanted is None or wanted.stop == END else wanted
+    store = Store.resume(path, question.identity(whole))
+    store.want(whole)
+    return store
+
+
+def _beginning(store: Store, dealt: Dealt | None, who: str) -> str:
+    contents = store.contents
+    shard = f", shard {contents.shard}" if contents.shard.of > 1 else ""
+    why = f" ({dealt.why})" if dealt is not None and dealt.why else ""
+    before = f", {contents.totals.seeds:,} of them done" if contents.totals.seeds else ""
+    return f"{headline(contents.identity)}: seeds {span(contents.wanted)}{shard}{why}{before}; {who}, into {store.path}"
+
+
+@contextmanager
+def _audience(*, json: bool) -> Iterator[Audience]:
+    """JSON on stdout; or, on stderr, a screen or a log with the time before each line."""
+    if json:
+        yield Audience(
+            lambda news: events.say(events.of_news(news)), lambda now: events.say(events.of_progress(now)), _MINUTE
+        )
+    elif sys.stderr.isatty():
+        with Screen(Console(stderr=True, highlight=False)) as screen:
+            yield Audience(screen.tell, screen.show, PAUSE)
+    else:
+        yield Audience(lambda news: _log(news_line(news)), lambda now: _log(progress_line(now)), _MINUTE)
+
+
+def _log(line: str) -> None:
+    print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=sys.stderr, flush=True)
+
+
+def _status(end: Progress) -> Status:
+    if end.ending in {INTERRUPTED, STOPPED}:
+        return Status.INTERRUPTED
+    if end.contents.sightings:
+        return Status.FINDING
+    unfinished = end.ending == TIME and end.contents.wanted.stop < END
+    return Status.UNDECIDED if unfinished or end.contents.troubles else Status.CLEAN

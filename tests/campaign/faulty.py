@@ -1,0 +1,27 @@
+"""Seeds that bring their worker down, in worker processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from sim.campaign.question import Question
+from sim.search.batch import Batch
+from tests.campaign import toy
+
+CRASHES, HANGS, RAISES = 13, 21, 25
+
+
+def crashes(question: Question, first: int, stop: int, guidance: bytes) -> Batch:
+    if first <= CRASHES < stop:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if first <= RAISES < stop:
+        raise MemoryError("no more")
+    return toy.work(question, first, stop, guidance)
+
+
+def hangs(question: Question, first: int, stop: int, guidance: bytes) -> Batch:
+    while first <= HANGS < stop:
+        time.sleep(1)
+    return toy.work(question, first, stop, guidance)
