@@ -21,6 +21,7 @@ check: $(VENV)/.ready-dev
 bench: $(VENV)/.ready
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench.counts
+	@$(BIN)/python -m tests.bench.fuzzing
 
 # Derive every schedule in schedules/ again, and show what the model's move has changed.
 schedules: $(VENV)/.ready
