@@ -1,6 +1,6 @@
 """Which seeds are the next batch, and how many of them.
 
-A batch is to take a worker about two seconds: short enough that little is lost with one and Ctrl-C is soon obeyed, long
+A batch is to take a worker about eight seconds: short enough that little is lost with one and Ctrl-C is soon obeyed, long
 enough that handing it out costs nothing. How many seeds that are is learned from the batches before; nothing that is
 said of the seeds depends on it.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from sim.campaign.kept import Done
 from sim.campaign.seeds import Span
 
-AIM = 2.0
+AIM = 8.0
 PATIENCE = 120.0
 _FIRST, _MOST, _STEEPEST = 64, 1 << 20, 4
 _SLOWEST = 30
