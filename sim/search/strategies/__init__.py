@@ -7,10 +7,9 @@ one also goes by *guidance*, which changes between epochs and is a function of a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Protocol
-
-import attrs
 
 from sim.engine.herd import Chooser
 from sim.engine.visited import U64
@@ -56,16 +55,21 @@ class Strategy(Protocol):
         """What to go by after one more epoch: b"" at first."""
 
 
-@attrs.frozen
 class _Fixed:
-    """Always the same."""
+    """Always the same. It is made when it is first needed, since some begin with a profile."""
 
-    chooser: Chooser
-    epoch: int | None = None
+    epoch = None
+
+    def __init__(self, make: Callable[[], Chooser]) -> None:
+        self._make = make
+
+    @cached_property
+    def _chooser(self) -> Chooser:
+        return self._make()
 
     def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
         del guidance
-        yield self.chooser, seeds
+        yield self._chooser, seeds
 
     def learned(self, guidance: bytes, firsts: list[Firsts]) -> bytes:
         del firsts
@@ -87,16 +91,17 @@ def strategy_named(name: str, ground: Ground) -> Strategy:
     """Raises StrategyError for one that does not exist, CountError for one that the scenario is too large for."""
     match = re.fullmatch(r"pct:([1-9]\d?)", name)
     if match is not None:
-        return _Fixed(Pct(ground, int(match[1])))
+        return _Fixed(lambda: Pct(ground, int(match[1])))
     match name:
         case "walk":
-            return _Fixed(Walk())
+            return _Fixed(Walk)
         case "pos":
-            return _Fixed(Pos(ground))
+            return _Fixed(lambda: Pos(ground))
         case "surw":
-            return _Fixed(Surw(ground))
+            return _Fixed(lambda: Surw(ground))
         case "uniform":
-            return _Fixed(Uniform(ground))
+            uniform = Uniform(ground)
+            return _Fixed(lambda: uniform)
         case "fest":
             return _Fest(ground)
         case "portfolio":

@@ -115,13 +115,13 @@ class Fest:
     """Goes by the tapes that were kept."""
 
     def __init__(self, ground: Ground) -> None:
-        self._length = ground.profile.length
-        self._player: tuple[bytes, Walk] = b"", _Player(self._length, Tapes())
+        self._ground = ground
+        self._player: tuple[bytes, Walk] | None = None
 
     def chooser(self, guidance: bytes) -> Walk:
         """What plays the tapes that have been kept."""
-        if self._player[0] != guidance:
-            self._player = guidance, _Player(self._length, _read(guidance)[1])
+        if self._player is None or self._player[0] != guidance:
+            self._player = guidance, _Player(self._ground.profile.length, _read(guidance)[1])
         return self._player[1]
 
     def learned(self, guidance: bytes, firsts: list[Firsts], played: Callable[[U64], Mask] | None = None) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cached_property
 
 import attrs
 import numpy as np
@@ -35,12 +36,16 @@ class Portfolio:
     """The members in order, and how the next epoch is shared out between them."""
 
     def __init__(self, ground: Ground) -> None:
-        self._fest = Fest(ground)
-        self._fixed: dict[str, Chooser] = {
+        self._ground, self._fest = ground, Fest(ground)
+
+    @cached_property
+    def _fixed(self) -> dict[str, Chooser]:
+        """The members that do not adapt."""
+        return {
             "walk": Walk(),
-            **{f"pct:{depth}": Pct(ground, depth) for depth in (2, 3, 5)},
-            "pos": Pos(ground),
-            "surw": Surw(ground),
+            **{f"pct:{depth}": Pct(self._ground, depth) for depth in (2, 3, 5)},
+            "pos": Pos(self._ground),
+            "surw": Surw(self._ground),
         }
 
     def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
