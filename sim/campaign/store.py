@@ -173,7 +173,9 @@ def check_identity(path: Path, theirs: dict[str, Any], mine: dict[str, Any], wha
     """Raises StoreError, by name, where a store is of another campaign."""
     for key, value in mine.items():
         if theirs.get(key) != value:
-            raise StoreError(f"{path} is of {key} {_said(theirs.get(key))}, {what} {_said(value)}")
+            raise StoreError(
+                f"{path} is of {key} {_said(theirs.get(key))}, {what} {_said(value)}; another --store is begun anew"
+            )
 
 
 def _said(value: object) -> str:
