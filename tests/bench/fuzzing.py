@@ -42,8 +42,8 @@ from tests.search.sctbench import PROGRAMS, PUBLISHED
 STRATEGIES = ("walk", "pct:3", "pos", "surw", "fest", "portfolio")
 SMALL = Size(2, 1)
 DETANGLE = ("detangle", "0.1.0")
-MOST, CUT, FIRST = 100_000, 2000, 256
-"""Seeds of a repetition, steps of a run, and seeds of a repetition's first batch."""
+MOST, CUT, FIRST, BARREN = 100_000, 2000, 256, 3
+"""Seeds of a repetition, steps of a run, seeds of a repetition's first batch, repetitions in vain to give up after."""
 
 WIDTH = 150
 
@@ -104,16 +104,24 @@ def rates(seconds: float) -> Iterator[Rate]:
 
 
 @attrs.frozen
+class Expected:
+    """How often a finding is passed: by the random walk, and by an interleaving that is drawn uniformly. Exact."""
+
+    walk: Fraction
+    uniform: Fraction
+
+
+@attrs.frozen
 class Question:
-    """A scenario, and what is to be found in it."""
+    """A scenario, and what is to be found in it; what is expected is known where it could be counted."""
 
     name: str
     scenario: Scenario
     wanted: tuple[Finding, ...]
-    odds: dict[Finding, Fraction]
+    expected: dict[Finding, Expected]
 
 
-def questions() -> Iterator[Question]:
+def questions(only: str) -> Iterator[Question]:
     """The rows after the series on module 1.5.01 in which there is something to be found, and the mutants."""
     asked: dict[tuple[str, str, tuple[str, ...]], None] = {}
     for file in shipped().values():
@@ -126,18 +134,27 @@ def questions() -> Iterator[Question]:
     for name, beside, guards in asked:
         scenario = recipe_named(name).scenario({"contenders": beside}, guards)
         label = " ".join((name, beside, *(f"without {guard}" for guard in guards)))
+        if only not in label:
+            continue
         progress(f"{label}: exploring")
-        found = [one for one in explore(scenario, counting=Counting()).found if one.finding.kind not in ENDLESS]
-        odds = {one.finding: one.reach.odds for one in found if one.reach and one.reach.odds}
+        exploration = explore(scenario, counting=Counting())
+        found = [one for one in exploration.found if one.finding.kind not in ENDLESS]
+        total = (exploration.counts and exploration.counts.interleavings) or 1
+        expected = {
+            one.finding: Expected(one.reach.odds, Fraction(one.reach.interleavings, total))
+            for one in found
+            if one.reach and one.reach.odds and one.reach.interleavings
+        }
         if found:
-            yield Question(label, scenario, tuple(one.finding for one in found), odds)
+            yield Question(label, scenario, tuple(one.finding for one in found), expected)
 
 
 def firsts(asked: Question, strategy: str, repetitions: int) -> dict[Finding, list[int]]:
     """In which schedule each finding showed first, where it did; a repetition has seeds of its own."""
     runner, found = Runner(asked.scenario, strategy, CUT), {finding: list[int]() for finding in asked.wanted}
     for repetition in range(repetitions):
-        begin, at, guidance, missing = repetition << 40, 0, b"", dict.fromkeys(asked.wanted)
+        wanted = [finding for finding, at in found.items() if at or repetition < BARREN]
+        begin, at, guidance, missing = repetition << 40, 0, b"", dict.fromkeys(wanted)
         while missing and at < MOST:
             size = min(max(FIRST, at), runner.epoch or MOST, MOST - at)
             batch = runner.batch(begin + at, begin + at + size, guidance)
@@ -166,6 +183,18 @@ def is_where_it_should(found: list[int], odds: Fraction, repetitions: int) -> bo
     return len(found) < repetitions or abs(statistics.mean(found) - expected) <= 4 * spread + 1
 
 
+def is_quick(found: list[int], uniform: Fraction) -> bool:
+    """Whether that took at most ten times what drawing interleavings uniformly would."""
+    return bool(found) and statistics.mean(found) <= 10 * float(1 / uniform) + 1
+
+
+def _times(p: Fraction | None) -> str:
+    """How many runs something takes on average that comes with a probability."""
+    if p is None:
+        return ""
+    return f"{float(1 / p):,.0f}" if p > Fraction(1, 10**7) else f"{float(1 / p):.0e}"
+
+
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column(columns[0], overflow="fold")
@@ -174,26 +203,32 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def first_sights(out: Console, repetitions: int) -> bool:
-    """Print them; whether the walk is where it should be, and everything was found."""
-    fine = True
+def first_sights(out: Console, repetitions: int, only: str) -> bool:
+    """Print them; whether everything was found, the walk is where it should be, and SURW and POS are quick."""
+    remarks = list[str]()
     table = _table(
         f"schedules to the first, of {MOST:,}: mean ± spread of {repetitions}", "finding", "1/odds", *STRATEGIES
     )
-    for question in questions():
+    for question in questions(only):
         of = {}
         for strategy in STRATEGIES:
             progress(f"{question.name}: {strategy}")
             of[strategy] = firsts(question, strategy, repetitions)
         for finding in question.wanted:
-            odds = question.odds.get(finding)
+            exact = question.expected.get(finding)
             name = f"{question.name}: {finding} {' '.join(finding.causes)}"
             cells = [said(of[strategy][finding], repetitions) for strategy in STRATEGIES]
-            table.add_row(name, f"{float(1 / odds):,.0f}" if odds else "", *cells)
-            fine &= all(of[strategy][finding] for strategy in STRATEGIES)
-            fine &= odds is None or is_where_it_should(of["walk"][finding], odds, repetitions)
-    out.print(table)
-    return fine
+            table.add_row(name, *(_times(p) for p in ((exact.walk, exact.uniform) if exact else (None, None))), *cells)
+            missing = [strategy for strategy in STRATEGIES if not of[strategy][finding]]
+            wrong = [f"not found by {', '.join(missing)}"] if missing else []
+            if exact is not None and not is_where_it_should(of["walk"][finding], exact.walk, repetitions):
+                wrong.append("the walk is not where it should be")
+            if exact is not None:
+                slow = [one for one in ("surw", "pos") if not is_quick(of[one][finding], exact.uniform)]
+                wrong += [f"{one} takes more than ten times what uniform does" for one in slow]
+            remarks += [f"{name}: {remark}" for remark in wrong]
+    out.print(table, *remarks, sep="\n")
+    return not remarks
 
 
 def published(out: Console, repetitions: int) -> None:
@@ -220,18 +255,22 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.fuzzing", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, metavar="S", help="for each rate (10)")
     parser.add_argument("--repetitions", type=int, default=20, metavar="N", help="of each strategy (20)")
-    parser.add_argument("--rates-only", action="store_true")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="questions whose names have this in them; - for none"
+    )
     options = parser.parse_args(arguments)
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     out = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
     fine = True
     try:
-        table = _table("one core", "the random walk", "schedules/s", "steps/s", "steps each")
-        for rate in rates(options.seconds):
-            table.add_row(*rate.row)
-        out.print(table)
-        if not options.rates_only:
-            fine = first_sights(out, options.repetitions)
+        if options.only in {"", "-"}:
+            table = _table("one core", "the random walk", "schedules/s", "steps/s", "steps each")
+            for rate in rates(options.seconds):
+                table.add_row(*rate.row)
+            out.print(table)
+        if options.only != "-":
+            fine = first_sights(out, options.repetitions, options.only)
+        if not options.only:
             published(out, options.repetitions)
     except Trouble as trouble:
         progress(str(trouble))
