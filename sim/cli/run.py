@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -14,6 +14,7 @@ from sim.engine import live
 from sim.engine.scenario import Scenario
 from sim.engine.schedule import write
 from sim.engine.scheduler import Picks, Walk
+from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import recording
 from sim.view import contract
 from sim.view.report import finding_line, patch_option
@@ -25,8 +26,11 @@ def run_command(
     *,
     seed: Annotated[int, Parameter(help="Decides everything that is left to chance")] = 0,
     strategy: Annotated[
-        Literal["walk", "uniform", "uniform-classes"],
-        Parameter(help="Uniform at each step; or over all interleavings; or over all classes of them"),
+        str,
+        Parameter(
+            help="walk: uniform at each step; uniform, uniform-classes: over all interleavings, or classes of them; "
+            "pct:D, pos, surw: as in `tdpsim fuzz`"
+        ),
     ] = "walk",
     retries: Annotated[int, Parameter(help="The uniform ones draw from runs that retry this often at most")] = 2,
     set: Settings = (),
@@ -39,7 +43,7 @@ def run_command(
 ) -> int:
     """Run SCENARIO once, with real trio tasks and a seeded scheduler. Exit status 1 if something is found."""
     asked = scenario_from(scenario, set, without, patch, inject)
-    run = live.run(asked, Walk(seed) if strategy == "walk" else _sampled(asked, strategy, seed, retries))
+    run = live.run(asked, Walk(seed) if strategy == "walk" else _drawn(asked, strategy, seed, retries))
     schedule = recording(run, strategy, seed)
     if record is not None:
         write_schedule(record, schedule, force=force)
@@ -55,7 +59,18 @@ def run_command(
     return Status.FINDING if run.findings else Status.CLEAN
 
 
-def _sampled(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks:
-    from sim.search.counting.sample import sample  # noqa: PLC0415 - a walk needs no numpy
+def _drawn(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks:
+    """What a seed draws; all but a walk needs numpy, and some of it much else."""
+    if strategy in {"uniform", "uniform-classes"}:
+        from sim.search.counting.sample import sample  # noqa: PLC0415
 
-    return sample(scenario, strategy, seed, retries)
+        return sample(scenario, strategy, seed, retries)
+    from sim.search.batch import Runner, StrategyError  # noqa: PLC0415
+
+    try:
+        runner = Runner(scenario, strategy)
+    except StrategyError as error:
+        raise UsageError(f"{error}, and uniform-classes") from None
+    if runner.epoch is not None:
+        raise UsageError(f"{strategy} adapts, so a seed alone has no run: `tdpsim fuzz` keeps what it goes by")
+    return runner.picks(seed)

@@ -20,8 +20,10 @@ import pytest
 
 from sim.engine.operations import write
 from sim.engine.schedule import parse
+from sim.scenarios.library import recipe_named
 from sim.scenarios.transitions import ROWS
 from sim.scenarios.witnesses import shipped
+from sim.search.batch import Runner
 from sim.tdx import epoch
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
@@ -485,6 +487,26 @@ def readme_commands() -> list[str]:
     """Every `tdpsim` line of the README, without its comment."""
     readme = (SCHEDULES.parent / "README.md").read_text(encoding="utf-8")
     return [line.partition("#")[0].strip() for line in readme.splitlines() if line.startswith("    tdpsim ")]
+
+
+@pytest.mark.parametrize("strategy", ["pct:3", "pos", "surw", "uniform"])
+def test_a_seed_runs_under_trio_as_a_campaign_ran_it(tdpsim: Any, tmp_path: Path, strategy: str) -> None:
+    """The very schedule that the bulk run took."""
+    asked = recipe_named("np-to-leaf-exclusive").scenario({})
+    picks = Runner(asked, strategy).picks(77)
+    said = tdpsim("run", asked.name, "--strategy", strategy, "--seed", "77", "--record", tmp_path / "run.toml")
+    assert said.status in {0, 1}
+    schedule = parse((tmp_path / "run.toml").read_bytes())
+    assert [step.task for step in schedule.steps] == [task for task, _ in picks.picks]
+    assert (schedule.found_by.strategy, schedule.found_by.seed) == (strategy, 77)
+
+
+def test_a_strategy_that_has_no_runs_of_its_own_is_refused(tdpsim: Any) -> None:
+    adapts = tdpsim("run", "np-to-leaf-exclusive", "--strategy", "portfolio")
+    assert (adapts.status, "portfolio adapts, so a seed alone has no run" in adapts.complaint) == (2, True)
+    unknown = tdpsim("run", "np-to-leaf-exclusive", "--strategy", "luck")
+    assert unknown.status == 2
+    assert "no strategy is named 'luck'; there are walk, pct:D" in unknown.complaint
 
 
 def said_here(tdpsim: Any, command: str, monkeypatch: pytest.MonkeyPatch, where: Path) -> Any:
