@@ -50,7 +50,7 @@ def _solved(frontier: Frontier, steps: _Steps, passing: Passing) -> float:
     rows = np.concatenate([passing.rows(table) for table in frontier.tables])
     passed = rows[steps.row]
     chance: npt.NDArray[np.float64] = passing.states.astype(np.float64)
-    sure = np.bincount(steps.before, steps.weight * passed, minlength=steps.count)
+    sure = np.bincount(steps.before, steps.weight * passed, minlength=steps.count).astype(np.float64)
     weight = np.where(passed, 0.0, steps.weight)
     for _ in range(_MOST):
         now: npt.NDArray[np.float64] = sure + np.bincount(
