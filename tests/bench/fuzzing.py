@@ -46,6 +46,7 @@ DETANGLE = ("detangle", "0.1.0")
 MOST, CUT, FIRST, BARREN = 100_000, 2000, 256, 3
 """Seeds of a repetition, steps of a run, seeds of a repetition's first batch, repetitions in vain to give up after."""
 
+RETRIES = 2
 COUNTABLE = 2_000_000
 """States of a graph of which the exact odds of a walk are worth the time."""
 
@@ -142,11 +143,12 @@ def questions(only: str) -> Iterator[Question]:
 
 
 def _explored(label: str, scenario: Scenario) -> Question:
-    exploration = explore(scenario, counting=Counting())
+    exploration = explore(scenario, counting=Counting(RETRIES))
     found = [one for one in exploration.found if one.finding.kind not in ENDLESS]
-    total = (exploration.counts and exploration.counts.interleavings) or 1
+    counts = exploration.counts
+    total = counts.interleavings if counts is not None and counts.retries in {None, RETRIES} else None
     passed = {one.finding: (one.reach and one.reach.interleavings) or 0 for one in found}
-    uniform = {finding: float(Fraction(of, total)) for finding, of in passed.items() if of}
+    uniform = {finding: float(Fraction(of, total)) for finding, of in passed.items() if of and total}
     return Question(label, scenario, tuple(passed), hitting(scenario, COUNTABLE), uniform)
 
 
