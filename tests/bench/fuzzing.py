@@ -209,9 +209,8 @@ def _table(title: str, *columns: str) -> Table:
 def first_sights(out: Console, repetitions: int, only: str) -> bool:
     """Print them; whether everything was found, the walk is where it should be, and SURW and POS are quick."""
     remarks = list[str]()
-    table = _table(
-        f"schedules to the first, of {MOST:,}: mean ± spread of {repetitions}", "finding", "1/odds", *STRATEGIES
-    )
+    title = f"schedules to the first, of {MOST:,}: mean ± spread of {repetitions}; =: exactly expected"
+    table = _table(title, "finding", "walk =", "uniform =", *STRATEGIES)
     for question in questions(only):
         of = {}
         for strategy in STRATEGIES:
