@@ -7,6 +7,7 @@ from sim.scenarios.library import LIBRARY
 from sim.scenarios.recipe import Recipe
 from sim.scenarios.switches import GUARDS
 from sim.scenarios.transitions import KERNELS
+from sim.search.named import STRATEGIES
 from sim.tdx.releases import RELEASES
 
 FINDINGS = {
@@ -108,5 +109,8 @@ GLOSSARY: dict[str, dict[str, str]] = {
     "findings": {name: _see(text, references.FINDINGS[name]) for name, text in FINDINGS.items()},
     "causes": {name: _see(text, references.CAUSES[name]) for name, text in CAUSES.items()},
     "numbers": {name: _said(text) for name, text in NUMBERS.items()},
+    "strategies": {
+        name: f"{text[0].upper()}{text[1:]}. For `tdpsim fuzz` and `run`." for name, text in STRATEGIES.items()
+    },
     "measured": {"contention": "Which leafs of the module answer BUSY because of which, by running each pair."},
 }

@@ -18,9 +18,10 @@ from sim.engine.scenario import Scenario, Task
 from sim.scenarios.library import recipe_named
 from sim.search.batch import MOST, Batch, Runner
 from sim.search.explore import explore
+from sim.search.named import STRATEGIES
 from sim.search.result import CountError, Counting
 from sim.search.sketch import Sketch
-from sim.search.strategies import NAMES, StrategyError
+from sim.search.strategies import StrategyError
 from tests.search.sctbench import PROGRAMS, account, reorder, two_stages
 
 EVERY = ("walk", "pct:1", "pct:3", "pos", "surw", "uniform", "fest", "portfolio")
@@ -237,4 +238,4 @@ def test_an_unknown_strategy_is_refused_by_name() -> None:
     for name in ("pct", "pct:0", "pct:x", "random", ""):
         with pytest.raises(StrategyError, match=r"no strategy is named .*; there are walk, pct:D, pos"):
             Runner(ROW_2, name)
-    assert set(NAMES) >= {"walk", "pos", "surw", "uniform", "fest", "portfolio"}
+    assert set(STRATEGIES) >= {"walk", "pos", "surw", "uniform", "fest", "portfolio"}

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from sim.engine.herd import Chooser
 from sim.engine.visited import U64
+from sim.search.named import STRATEGIES
 from sim.search.strategies.fest import Fest
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.novelty import Firsts
@@ -22,16 +23,6 @@ from sim.search.strategies.pos import Pos
 from sim.search.strategies.surw import Surw
 from sim.search.strategies.uniform import Uniform
 from sim.search.strategies.walk import Walk
-
-NAMES = {
-    "walk": "uniform at each step among the tasks that can take it",
-    "pct:D": "priorities that change at D - 1 places (ASPLOS 2010)",
-    "pos": "a priority for every step, drawn anew where steps race (CAV 2018)",
-    "surw": "uniform over the orders in which tasks get at one cell, another one in each run (ASPLOS 2025)",
-    "uniform": "every interleaving as likely as any other; where the graph is small enough",
-    "fest": "choice tapes that reached new states, mutated; adapts",
-    "portfolio": "all of them, and more seeds for those that find something new; adapts",
-}
 
 EPOCH = 1 << 15
 """Seeds between two points at which an adaptive strategy changes what it goes by."""
@@ -106,4 +97,6 @@ def strategy_named(name: str, ground: Ground) -> Strategy:
             return _Fest(ground)
         case "portfolio":
             return _Portfolio(ground)
-    raise StrategyError(f"no strategy is named {name!r}; there are {', '.join(NAMES)} (D from 1 to 99, such as pct:3)")
+    raise StrategyError(
+        f"no strategy is named {name!r}; there are {', '.join(STRATEGIES)} (D from 1 to 99, such as pct:3)"
+    )
