@@ -43,7 +43,7 @@ from tests.search.sctbench import PROGRAMS, PUBLISHED
 STRATEGIES = ("walk", "pct:3", "pos", "surw", "fest", "portfolio")
 SMALL = Size(2, 1)
 DETANGLE = ("detangle", "0.1.0")
-MOST, CUT, FIRST, BARREN = 100_000, 2000, 256, 3
+MOST, CUT, FIRST, BARREN = 1_000_000, 2000, 256, 2
 """Seeds of a repetition, steps of a run, seeds of a repetition's first batch, repetitions in vain to give up after."""
 
 RETRIES = 2
