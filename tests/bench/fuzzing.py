@@ -221,7 +221,8 @@ def first_sights(out: Console, repetitions: int, only: str) -> bool:
             name = f"{question.name}: {finding} {' '.join(finding.causes)}"
             cells = [said(of[strategy][finding], repetitions) for strategy in STRATEGIES]
             table.add_row(name, _times(walk), _times(uniform), *cells)
-            missing = [strategy for strategy in STRATEGIES if not of[strategy][finding]]
+            rare = walk is None or walk * MOST < 1
+            missing = [one for one in STRATEGIES if not of[one][finding] and not (one == "walk" and rare)]
             wrong = [f"not found by {', '.join(missing)}"] if missing else []
             if walk and not is_where_it_should(of["walk"][finding], walk, repetitions):
                 wrong.append("the walk is not where it should be")
