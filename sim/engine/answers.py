@@ -76,8 +76,8 @@ class Answers:
 
     A row changes `changes` cells: the j-th of them is `cell[j]`, and becomes `value[j]`; `touch` has, for each 64
     cells, the sets of those that it touches in each way. `shows` is its finding's number from 1 on, or 0, `halts` that
-    nobody goes on, `watched` that it changes what a property reads, `print` what the step is worth in a run's number,
-    `worth` what it adds to the state's, and `result` the number of its result among those of its operation.
+    nobody goes on, `watched` the set of properties that read what it changes, `print` what the step is worth in a run's
+    number, `worth` what it adds to the state's, and `result` the number of its result among those of its operation.
 
     Per local state: `op` is its operation, `done` that there is none. `base` plus the number of a result is the place
     in `after` of an edge, which leads to the local state `to`, adds `moving` to the state's number, and may begin the
@@ -96,7 +96,7 @@ class Answers:
         self._room: list[int] = []
         self.findings: list[Finding] = []
         self._finding: dict[Finding, int] = {}
-        self._watched: dict[int, None] = {}
+        self._watched: dict[int, int] = {}
         self._stands = fingerprint.Locals()
         self._new_operations()
         self._new_rows()
@@ -128,7 +128,7 @@ class Answers:
         self.cell: list[Column] = []
         self.value: list[Column] = []
         self.touch: list[dict[Access, Column]] = []
-        self.halts, self.watched = Column(np.bool_), Column(np.bool_)
+        self.halts, self.watched = Column(np.bool_), Column(np.int64)
         self.worth, self.print = Column(np.uint64), Column(np.uint64)
 
     def _new_locals(self) -> None:
@@ -293,7 +293,7 @@ class Answers:
     def _add(self, row: Row, numbers: Numbers) -> None:
         at, name, operation = len(self.rows), self.tasks[row.task].name, row.operation
         self.rows.append(row)
-        worth, changed, watched = 0, 0, False
+        worth, changed, watched = 0, 0, 0
         for cell, value, before in zip(operation.cells, row.outcome.values, numbers, strict=False):
             after = self._count(cell, value)
             if after == before:
@@ -304,7 +304,7 @@ class Answers:
                 self.cell.append(Column(np.int64))
                 self.value.append(Column(np.int64))
             self.cell[changed][at], self.value[changed][at] = of, after
-            changed, watched = changed + 1, watched or of in self._watched
+            changed, watched = changed + 1, watched | self._watched.get(of, 0)
         self.changes[at], self.watched[at], self.worth[at] = changed, watched, worth & fingerprint.MASK
         self.halts[at] = HALTED in operation.cells
         self.print[at] = fingerprint.of_step(name, operation.point, spell(row.outcome.result))
@@ -334,17 +334,17 @@ class Answers:
 
         leaf = HOLDS if prop.of.holds(look) else BROKEN
         for cell in read:
-            self._watch(cell)
+            self._watch(cell, 1 << self.properties.index(prop))
         prop.lay(self, tuple(read) or (0,), tuple(read.values()) or (0,), leaf)
 
-    def _watch(self, cell: int) -> None:
+    def _watch(self, cell: int, prop: int) -> None:
         """Flag every row that changes a cell which a property reads."""
-        if cell in self._watched:
+        if self._watched.get(cell, 0) & prop:
             return
-        self._watched[cell] = None
+        self._watched[cell] = self._watched.get(cell, 0) | prop
         for row in range(len(self.rows)):
             if any(self.cell[j].of[row] == cell for j in range(int(self.changes.of[row]))):
-                self.watched[row] = 1
+                self.watched[row] = int(self.watched.of[row]) | prop
 
 
 class Asked:

@@ -147,7 +147,7 @@ class Herd:
                 self._looking[int(answers.foot[level].of[op]) * width + slots] |= 1 << task
         for task in range(len(answers.start)):
             self._ask(np.full(len(slots), task), slots)
-        self._evaluate(slots, watcher)
+        self._evaluate(slots, np.full(len(slots), -1), watcher)
 
     def _step(self, chooser: Chooser, watcher: Watcher) -> Index:
         """Take a step in every slot that is in use; those whose runs are over by it."""
@@ -157,7 +157,7 @@ class Herd:
         answer = self.answer.take(at)
         row = answers.first.of.take(answer)
         count = answers.count.of.take(answer)
-        many = np.flatnonzero(count > 1)
+        many = (count > 1).nonzero()[0]
         if len(many):
             row[many] += chooser.outcome(self, slots.take(many), count.take(many))
         edge, before = self._go(at, row), self.op.take(at)
@@ -182,7 +182,7 @@ class Herd:
         answers = self.answers
         local, result = self.local.take(at), answers.result.of.take(row)
         edge: Index = answers.after.take(answers.base.of.take(local) + result)
-        while len(missing := np.flatnonzero(edge == ASK)):
+        while len(missing := (edge == ASK).nonzero()[0]):
             pairs = zip(local.take(missing).tolist(), row.take(missing).tolist(), strict=True)
             for one, by in dict.fromkeys(pairs):
                 answers.go(one, by)
@@ -195,7 +195,7 @@ class Herd:
         answers, woken = self.answers, np.zeros(len(row), np.int64)
         changes = answers.changes.of.take(row)
         for j in range(len(answers.cell)):
-            which = np.flatnonzero(changes > j)
+            which = (changes > j).nonzero()[0]
             if not len(which):
                 break
             rows = row.take(which)
@@ -210,7 +210,7 @@ class Herd:
         for op, begins in ((before, False), (after, True)):
             size = answers.size.of.take(op)
             for level, foot in enumerate(answers.foot):
-                which = None if level == 0 else np.flatnonzero(size > level)
+                which = None if level == 0 else (size > level).nonzero()[0]
                 if which is not None and not len(which):
                     break
                 of, slots = (op, self.slots) if which is None else (op.take(which), self.slots.take(which))
@@ -219,7 +219,7 @@ class Herd:
                 self._looking[at] = self._looking.take(at) | own if begins else self._looking.take(at) & ~own
 
     def _ask_others(self, woken: Index, slots: Index) -> None:
-        which = np.flatnonzero(woken)
+        which = woken.nonzero()[0]
         woken = woken.take(which)
         for task in range(len(self.answers.tasks)):
             of = which[(woken >> task) & 1 == 1]
@@ -231,7 +231,7 @@ class Herd:
         at = task * self.width + slots
         op = self.op.take(at)
         answer = self._follow(op, slots)
-        while len(missing := np.flatnonzero(answer == ASK)):
+        while len(missing := (answer == ASK).nonzero()[0]):
             self._learn(op.take(missing), slots.take(missing))
             answer = self._follow(op, slots)
         self.answer[at] = answer
@@ -243,7 +243,7 @@ class Herd:
         answers, width = self.answers, self.width
         value = self.held.take(answers.foot[0].of.take(op) * width + slots)
         answer = answers.child.take(answers.node.of.take(op) + value)
-        deep = np.flatnonzero(answers.size.of.take(op) > 1)
+        deep = (answers.size.of.take(op) > 1).nonzero()[0]
         level = 1
         while len(deep):
             deep = deep[answer.take(deep) != ASK]
@@ -276,17 +276,20 @@ class Herd:
         """Say what steps have shown, and which properties hold no more; after BUG(), nobody steps."""
         answers = self.answers
         shows = answers.shows.of.take(row)
-        which = np.flatnonzero(shows)
+        which = shows.nonzero()[0]
         if len(which):
             watcher.shown(self, self.slots.take(which), shows.take(which))
             self.able[self.slots.take(which[answers.halts.of.take(row.take(which))])] = 0
-        which = np.flatnonzero(answers.watched.of.take(row))
+        which = answers.watched.of.take(row).nonzero()[0]
         if len(which):
-            self._evaluate(self.slots.take(which), watcher)
+            self._evaluate(self.slots.take(which), answers.watched.of.take(row.take(which)), watcher)
 
-    def _evaluate(self, slots: Index, watcher: Watcher) -> None:
-        """Say in which slots properties do not hold."""
-        for prop in self.answers.properties:
+    def _evaluate(self, looked: Index, read: Index, watcher: Watcher) -> None:
+        """Say in which slots properties do not hold, of those that read what has changed there, a bit each."""
+        for number, prop in enumerate(self.answers.properties):
+            slots = looked[(read >> number) & 1 == 1]
+            if not len(slots):
+                continue
             unknown, broken = self._follow_look(prop, slots), np.zeros(0, np.int64)
             while len(unknown[0]):
                 self._look(prop, int(unknown[0][0]))
@@ -324,7 +327,7 @@ class Herd:
         for place, task in zip(at, answers.tasks, strict=True):
             stuck |= ~answers.done.of.take(self.local.take(place)) & (not task.daemon)
         stuck &= (self.able.take(slots) == 0) & ~self._halted(slots)
-        for i in np.flatnonzero(stuck).tolist():
+        for i in stuck.nonzero()[0].tolist():
             standing = {
                 task.name: answers.locals[int(self.local[place[i]])][1].operation
                 for place, task in zip(at, answers.tasks, strict=True)
@@ -344,7 +347,7 @@ def _members(tasks: int) -> tuple[Index, Index]:
     nth = np.zeros((1 << tasks, max(1, tasks)), np.int64)
     seen = np.zeros(1 << tasks, np.int64)
     for task in range(tasks):
-        has = np.flatnonzero((sets >> task) & 1)
+        has = ((sets >> task) & 1).nonzero()[0]
         nth[has, seen[has]] = task
         seen[has] += 1
     return sizes, nth.reshape(-1)
