@@ -68,7 +68,7 @@ class Rate:
         return self.who, f"{self.schedules / self.seconds:,.0f}", f"{self.steps / self.seconds:,.0f}", f"{each:.0f}"
 
 
-def ours(asked: Scenario, seconds: float, seeds: int = 50_000) -> Rate:
+def ours(asked: Scenario, seconds: float, seeds: int = 200_000) -> Rate:
     """The random walk, thousands of seeds at a time, once the tables are warm."""
     runner, total, steps, spent = Runner(asked, "walk"), 0, 0, 0.0
     for batch in range(1_000_000):
