@@ -43,6 +43,9 @@ HOLDS, BROKEN = 0, 1
 _NOTHING: Cell[None] = Cell("", None, domain=(None,))
 """The footprint of an operation that has none. Cell 0; it never changes."""
 
+_WAYS = 1 << 25
+"""Places of a trie after which it is begun anew: properties of a storm are asked of ever new states."""
+
 Numbers = tuple[int, ...]
 
 
@@ -115,7 +118,7 @@ class Answers:
         self.size, self.node = Column(np.int64), Column(np.int64)
         self.foot: list[Column] = []
         self.child = np.full(1 << 12, ASK, np.int64)
-        self._top = 0
+        self._top, self._most = 0, _WAYS
         self._known: dict[tuple[int, Numbers], int] = {}
         self.count, self.first = Column(np.int64), Column(np.int64)
         self._answers = 1
@@ -252,14 +255,19 @@ class Answers:
         self._is_full = False
         if any(len(values) > most for values, most in zip(self._values, self._room, strict=True)):
             self._room = _with_room(self._room, self._values)
-            self.child[: self._top], self._top = ASK, 0
-            for op, footprint in enumerate(self._footprint):
-                self.node[op] = self.block(footprint[0])
-            for prop in self.properties:
-                prop.forget()
+            self._begin_tries()
         if any(len(results) > most for results, most in zip(self._results, self._rooms, strict=True)):
             before, self._rooms = np.array(self._rooms), _with_room(self._rooms, self._results)
             self._move(before, np.array(self._rooms))
+
+    def _begin_tries(self) -> None:
+        """Forget all ways. What lies at their ends is known still, but for what properties say."""
+        self.child[: self._top], self._top = ASK, 0
+        for op, footprint in enumerate(self._footprint):
+            self.node[op] = self.block(footprint[0])
+        for prop in self.properties:
+            prop.forget()
+        self._most = max(_WAYS, 4 * self._top)
 
     def _move(self, before: Index, rooms: Index) -> None:
         """Give every local state's edges the room that its operation has now."""
@@ -335,6 +343,8 @@ class Answers:
         leaf = HOLDS if prop.of.holds(look) else BROKEN
         for cell in read:
             self._watch(cell, 1 << self.properties.index(prop))
+        if self._top > self._most:
+            self._begin_tries()
         prop.lay(self, tuple(read) or (0,), tuple(read.values()) or (0,), leaf)
 
     def _watch(self, cell: int, prop: int) -> None:

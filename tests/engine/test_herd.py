@@ -175,3 +175,21 @@ def test_more_tasks_than_have_room_are_refused() -> None:
     crowd = Scenario("crowd", tuple(Task(f"t{i}", look()) for i in range(WIDEST + 1)))
     with pytest.raises(EngineError, match="crowd has 17 tasks; 16 can be run side by side"):
         Herd(Answers(crowd), MOST)
+
+
+def test_ways_that_are_forgotten_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trie is begun anew when it is full; runs and findings are those of one that never is."""
+    asked = recipe_named("np-to-leaf-shared").scenario({"contenders": "tdcall"}, ("restore",))
+    whole = herded(Answers(asked), range(40), 20, 300)
+    monkeypatch.setattr("sim.engine.answers._WAYS", 0)
+    small, begun = Answers(asked), list[int]()
+    begin = small._begin_tries
+
+    def counted() -> None:
+        begun.append(len(small.rows))
+        begin()
+
+    monkeypatch.setattr(small, "_begin_tries", counted)
+    again = herded(small, range(40), 20, 300)
+    assert dict(again.runs) == dict(whole.runs)
+    assert len(begun) > 3
