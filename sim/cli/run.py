@@ -60,12 +60,12 @@ def run_command(
 
 
 def _drawn(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks:
-    """What a seed draws; all but a walk needs numpy, and some of it much else."""
+    """What a seed draws."""
     if strategy in {"uniform", "uniform-classes"}:
-        from sim.search.counting.sample import sample  # noqa: PLC0415
+        from sim.search.counting.sample import sample  # noqa: PLC0415 - a walk needs no numpy
 
         return sample(scenario, strategy, seed, retries)
-    from sim.search.batch import Runner, StrategyError  # noqa: PLC0415
+    from sim.search.batch import Runner, StrategyError  # noqa: PLC0415 - likewise
 
     try:
         runner = Runner(scenario, strategy)

@@ -73,13 +73,3 @@ def _seen(seen: Seen) -> str:
     if isinstance(seen, Returned):
         return spell(seen.value) if _is_value(seen.value) else type(seen.value).__name__
     return f"{seen.type.__name__}({', '.join(map(spell, seen.args))})"
-
-
-def begun(seed: int) -> int:
-    """A run's number before its first step."""
-    return mixed(seed & MASK)
-
-
-def gone_on(run: int, step: int) -> int:
-    """A run's number after one more step."""
-    return mixed(run ^ step)

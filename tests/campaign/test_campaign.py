@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -117,14 +118,14 @@ def test_what_adapts_is_verified_with_what_it_went_by(tmp_path: Path, monkeypatc
 
 @FEW
 @given(of=st.integers(2, 5), batch=STEPS, order=st.randoms())
-def test_shards_merged_in_any_order_are_one_run(of: int, batch: int, order: object) -> None:
+def test_shards_merged_in_any_order_are_one_run(of: int, batch: int, order: Random) -> None:
     with folder() as at:
         paths = [at / f"{number}.db" for number in range(1, of + 1)]
         for number, path in enumerate(paths, 1):
             store = toy.begun(path, WHOLE, shard_of(number, of, WHOLE))
             toy.run(store, batch=batch)
             store.close()
-        order.shuffle(paths)  # type: ignore[attr-defined]
+        order.shuffle(paths)
         merge(at / "left.db", [paths[0], paths[1]])
         if of > 2:
             merge(at / "right.db", paths[2:])

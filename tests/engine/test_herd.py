@@ -13,6 +13,7 @@ from sim.engine import fingerprint, live, stepper
 from sim.engine.answers import Answers
 from sim.engine.automata import Automata
 from sim.engine.cells import BOOL, Cell
+from sim.engine.dice import mixed
 from sim.engine.errors import EngineError
 from sim.engine.herd import WIDEST, Herd
 from sim.engine.operations import Finding, bug, load, step, store
@@ -79,9 +80,9 @@ def herded(answers: Answers, seeds: range, width: int, most: int = MOST) -> Note
 
 
 def expected(run: Run, seed: int) -> One:
-    number = fingerprint.begun(seed)
+    number = mixed(seed)
     for one in run.steps:
-        number = fingerprint.gone_on(number, fingerprint.of_step(one.task, one.point, one.saw))
+        number = mixed(number ^ fingerprint.of_step(one.task, one.point, one.saw))
     steps = [(one.task, one.point, one.saw) for one in run.steps]
     return One(steps, dict.fromkeys(run.findings), number)
 

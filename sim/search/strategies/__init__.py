@@ -24,9 +24,6 @@ from sim.search.strategies.surw import Surw
 from sim.search.strategies.uniform import Uniform
 from sim.search.strategies.walk import Walk
 
-EPOCH = 1 << 15
-"""Seeds between two points at which an adaptive strategy changes what it goes by."""
-
 
 class StrategyError(Exception):
     """A strategy that does not exist, or cannot do what is asked of it; the message says which can."""
@@ -67,17 +64,6 @@ class _Fixed:
         return guidance
 
 
-class _Fest(Fest):
-    epoch = EPOCH
-
-    def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
-        yield self.chooser(guidance), seeds
-
-
-class _Portfolio(Portfolio):
-    epoch = EPOCH
-
-
 def strategy_named(name: str, ground: Ground) -> Strategy:
     """Raises StrategyError for one that does not exist, CountError for one that the scenario is too large for."""
     match = re.fullmatch(r"pct:([1-9]\d?)", name)
@@ -94,9 +80,9 @@ def strategy_named(name: str, ground: Ground) -> Strategy:
             uniform = Uniform(ground)
             return _Fixed(lambda: uniform)
         case "fest":
-            return _Fest(ground)
+            return Fest(ground)
         case "portfolio":
-            return _Portfolio(ground)
+            return Portfolio(ground)
     raise StrategyError(
         f"no strategy is named {name!r}; there are {', '.join(STRATEGIES)} (D from 1 to 99, such as pct:3)"
     )

@@ -13,17 +13,17 @@ its seed and of the seeds before its epoch.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
 from sim.engine import dice_many
-from sim.engine.herd import Herd
+from sim.engine.herd import Chooser, Herd
 from sim.engine.visited import U64, Index, Mask
 from sim.search.strategies.ground import Ground
-from sim.search.strategies.novelty import Firsts
+from sim.search.strategies.novelty import EPOCH, Firsts
 from sim.search.strategies.walk import Walk
 
 _TAPES, _LONGEST, _MUTATIONS = 512, 12, 8
@@ -114,9 +114,15 @@ class _Player(Walk):
 class Fest:
     """Goes by the tapes that were kept."""
 
+    epoch = EPOCH
+
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._player: tuple[bytes, Walk] | None = None
+
+    def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
+        """One player for all."""
+        yield self.chooser(guidance), seeds
 
     def chooser(self, guidance: bytes) -> Walk:
         """What plays the tapes that have been kept."""

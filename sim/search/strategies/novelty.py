@@ -13,6 +13,9 @@ import numpy as np
 
 from sim.search.sketch import ROOM, U64, begin_with
 
+EPOCH = 1 << 15
+"""Seeds between two points at which an adaptive strategy changes what it goes by."""
+
 
 @attrs.frozen(eq=False)
 class Firsts:

@@ -20,7 +20,7 @@ from sim.engine.herd import Chooser
 from sim.engine.visited import U64, Index
 from sim.search.strategies.fest import Fest
 from sim.search.strategies.ground import Ground
-from sim.search.strategies.novelty import Firsts
+from sim.search.strategies.novelty import EPOCH, Firsts
 from sim.search.strategies.pct import Pct
 from sim.search.strategies.pos import Pos
 from sim.search.strategies.surw import Surw
@@ -34,6 +34,8 @@ _WHOLE, _MEMBER = 1000, 7
 
 class Portfolio:
     """The members in order, and how the next epoch is shared out between them."""
+
+    epoch = EPOCH
 
     def __init__(self, ground: Ground) -> None:
         self._ground, self._fest = ground, Fest(ground)
