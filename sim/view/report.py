@@ -113,7 +113,8 @@ def reach_lines(found: Found, counts: Counts | None) -> list[str]:
     if reach is None:
         return []
     least = f"{reach.preemptions} preemption{'' if reach.preemptions == 1 else 's'}"
-    likely = "" if reach.odds is None else f"a random walk comes by it with probability {probability(reach.odds)}; "
+    walk = f"a random walk {_retries(counts.retries if counts else None)}".rstrip()
+    likely = "" if reach.odds is None else f"{walk} comes by it with probability {probability(reach.odds)}; "
     lines = [f"{likely}{least}, none with fewer; {inevitable(reach.inevitable_at, len(found.picks.picks))}"]
     if counts is not None and counts.interleavings is not None and reach.interleavings is not None:
         of = f"{number(reach.interleavings)} of {number(counts.interleavings)} interleavings"
