@@ -95,3 +95,11 @@ def test_a_sketch_survives_its_bytes() -> None:
     for data in (b"", b"x" * 12, some.to_bytes()[:-1]):
         with pytest.raises(ValueError, match="not a sketch"):
             Sketch.from_bytes(data)
+
+
+def test_a_lesser_seed_counts_although_the_state_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gatherer, "_MOST", 1)
+    gatherer, passed = Gatherer(), np.full(3, state(1), np.uint64)
+    for seeds in ([7, 5, 9], [8, 3, 6], [4, 5, 6]):
+        gatherer.add(passed, np.array(seeds, np.uint64))
+    assert [part.tolist() for part in gatherer.firsts()[1:]] == [[state(1)], [3]]

@@ -12,9 +12,11 @@ import pytest
 from sim.engine import stepper
 from sim.engine.cells import Cell
 from sim.engine.dice import MASK
+from sim.engine.herd import Herd
 from sim.engine.operations import load, report, store, xchg
 from sim.engine.routines import routine
 from sim.engine.scenario import Scenario, Task
+from sim.engine.visited import Index
 from sim.scenarios.library import recipe_named
 from sim.search.batch import MOST, Batch, Runner
 from sim.search.explore import explore
@@ -22,6 +24,8 @@ from sim.search.named import STRATEGIES
 from sim.search.result import CountError, Counting
 from sim.search.sketch import Sketch
 from sim.search.strategies import StrategyError
+from sim.search.strategies.ground import Ground
+from sim.search.strategies.pos import Pos
 from tests.search.sctbench import PROGRAMS, account, reorder, two_stages
 
 EVERY = ("walk", "pct:1", "pct:3", "pos", "surw", "uniform", "fest", "portfolio")
@@ -168,6 +172,44 @@ def test_pct_without_changes_is_a_permutation_of_the_tasks() -> None:
     wanted = {tuple(name for name in order for _ in range(3)) for order in permutations("pqr")}
     assert set(counted) == wanted
     assert min(counted.values()) > 25
+
+
+class Priorities:
+    """The priorities of POS after every step of one run."""
+
+    def __init__(self, pos: Pos) -> None:
+        self._pos, self.after = pos, list[list[int]]()
+
+    def begun(self, herd: Herd, slots: Index) -> None:
+        pass
+
+    def stepped(self, herd: Herd, row: Index) -> None:
+        self.after.append(self._pos._priority[:, 0].tolist())
+
+    def shown(self, herd: Herd, slots: Index, finding: Index) -> None:
+        pass
+
+    def ended(self, herd: Herd, slots: Index) -> None:
+        pass
+
+
+def test_pos_draws_anew_what_races_and_nothing_else() -> None:
+    """While p writes c, q is about to write it too, and r to write d."""
+    asked = Scenario("race", (Task("p", three(C, 1)), Task("q", three(C, 2)), Task("r", three(D, 3))))
+    ground = Ground(asked, MOST)
+    redrawn = kept = 0
+    for seed in range(20):
+        pos = Pos(ground)
+        watcher, steps = Priorities(pos), [task for task, _ in Runner(asked, "pos").picks(seed).picks]
+        Herd(ground.answers, MOST, 1).runs(np.array([seed], np.uint64), pos, watcher)
+        for number in range(1, 3):
+            before, after = watcher.after[number - 1], watcher.after[number]
+            changed = [name for name, was, now in zip("pqr", before, after, strict=True) if was != now]
+            racing = {"p": ["p", "q"], "q": ["p", "q"], "r": ["r"]}[steps[number]]
+            assert changed == racing
+            redrawn, kept = redrawn + (len(racing) == 2), kept + (len(racing) == 1)
+    assert redrawn > 5
+    assert kept > 5
 
 
 @routine

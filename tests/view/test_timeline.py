@@ -135,7 +135,13 @@ def test_the_cells_stand_beside_the_lanes_where_they_change() -> None:
     plain = [line.plain for line in lines]
     column = plain[2].index("spte[A]")
     said = [line[column : column + 8].strip() for line in plain[4:] if line[column : column + 8].strip()]
-    assert said == [str(value) for moment in seen for cell, value in moment.changed if cell == "spte[A]"]
+    changes = [
+        (i, str(value)) for i, moment in enumerate(seen, 1) for cell, value in moment.changed if cell == "spte[A]"
+    ]
+    assert said == [value for _, value in changes]
+    for number, value in changes:
+        (line,) = (line for line in plain if re.match(rf" *{number}[ ·] ", line))
+        assert line[column:].startswith(value)
     assert "spte[A]" not in drawn(FROZEN, 80)[0][2].plain
 
 
