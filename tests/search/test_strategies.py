@@ -14,7 +14,7 @@ from sim.engine.cells import Cell
 from sim.engine.dice import MASK
 from sim.engine.herd import Herd
 from sim.engine.operations import load, report, store, xchg
-from sim.engine.routines import routine
+from sim.engine.routines import Again, Done, repeat, routine
 from sim.engine.scenario import Scenario, Task
 from sim.engine.visited import Index
 from sim.scenarios.library import recipe_named
@@ -26,7 +26,7 @@ from sim.search.sketch import Sketch
 from sim.search.strategies import StrategyError
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.pos import Pos
-from tests.search.sctbench import PROGRAMS, account, reorder, two_stages
+from tests.search.sctbench import PROGRAMS, account, reorder, spawned, two_stages
 
 EVERY = ("walk", "pct:1", "pct:3", "pos", "surw", "uniform", "fest", "portfolio")
 ROW_2 = recipe_named("np-to-leaf-exclusive").scenario({})
@@ -164,6 +164,29 @@ def test_surw_takes_every_order_of_what_it_selects_as_often() -> None:
     bound = 43.8  # of chi-square with 19 degrees of freedom, once in a thousand
     assert chi_square(orders(asked, "surw", 1200), comb(6, 3)) < bound
     assert chi_square(orders(asked, "walk", 1200), comb(6, 3)) > 2 * bound
+
+
+def test_the_profile_says_who_begins_whom_and_what_is_contended_for() -> None:
+    profile = Ground(spawned("noise", {"p": three(C, 1), "q": three(C, 2)}), MOST).profile
+    assert profile.parent == (-1, 0, 0)
+    assert {cell.name: (cell.touched, cell.pairs) for cell in profile.cells}["c"] == ((0, 3, 3), 1)
+
+
+@routine
+async def spin() -> Again | Done[None]:
+    return Done(None) if await load(D) else Again()
+
+
+@routine
+async def spinner() -> None:
+    await repeat(spin)
+
+
+@pytest.mark.parametrize("strategy", ["pct:1", "pct:3", "pos"])
+def test_who_only_retries_lets_the_others_go_first(strategy: str) -> None:
+    """One task waits in a loop for what the other does: with the higher priority for good it would wait for ever."""
+    asked = Scenario("spin", (Task("p", spinner()), Task("q", noisy(D, C, 1))))
+    assert Runner(asked, strategy, 200).batch(0, 300).cut == 0
 
 
 def test_pct_without_changes_is_a_permutation_of_the_tasks() -> None:
