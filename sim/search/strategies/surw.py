@@ -11,8 +11,8 @@ Which cell it is, the paper leaves to the user, or to chance. Here it is drawn i
 depend on each other by it: what two tasks hand to each other has few orders, and needs few runs.
 
 The weights are from the profile. What a task does before it has begun is credited to the one that has to begin it, or
-the first tasks to begin would seem to be alone. Once it has begun, a draw that its parent has won stays the parent's; in
-the paper it is divided between them. A retry makes the counts wrong; they do not fall below one while a task can step.
+the first tasks to begin would seem to be alone. When it begins, a draw that its parent has won stays the parent's: in
+the paper they share it. A retry makes the counts wrong; they do not fall below one while a task can step.
 """
 
 from __future__ import annotations
