@@ -29,7 +29,7 @@ async def work(inside):
     await store(TAKEN, False)
 
 
-alone = Property("one-at-a-time", "divergence", lambda look: not all(look(cell) for cell in INSIDE.values()))
+alone = Property.whole("one-at-a-time", "divergence", lambda look: not all(look(cell) for cell in INSIDE.values()))
 tasks = tuple(Task(name, work(cell)) for name, cell in INSIDE.items())
 
 exploration = explore(Scenario("flag", tasks, (alone,)))

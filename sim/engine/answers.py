@@ -40,6 +40,9 @@ ASK = -1
 HOLDS, BROKEN = 0, 1
 """Leaves of a property's trie."""
 
+_NOWHERE = 0
+"""The place in the tries at which there is never an answer."""
+
 _NOTHING: Cell[None] = Cell("", None, domain=(None,))
 """The footprint of an operation that has none. Cell 0; it never changes."""
 
@@ -118,7 +121,7 @@ class Answers:
         self.size, self.node = Column(np.int64), Column(np.int64)
         self.foot: list[Column] = []
         self.child = np.full(1 << 12, ASK, np.int64)
-        self._top, self._most = 0, _WAYS
+        self._top, self._most = _NOWHERE + 1, _WAYS
         self._known: dict[tuple[int, Numbers], int] = {}
         self.count, self.first = Column(np.int64), Column(np.int64)
         self._answers = 1
@@ -262,7 +265,7 @@ class Answers:
 
     def _begin_tries(self) -> None:
         """Forget all ways. What lies at their ends is known still, but for what properties say."""
-        self.child[: self._top], self._top = ASK, 0
+        self.child[: self._top], self._top = ASK, _NOWHERE + 1
         for op, footprint in enumerate(self._footprint):
             self.node[op] = self.block(footprint[0])
         for prop in self.properties:
@@ -340,55 +343,86 @@ class Answers:
             read[of] = held[of] if of < len(held) else 0
             return cast("V", self._values[of][read[of]])
 
-        leaf = HOLDS if prop.of.holds(look) else BROKEN
-        for cell in read:
-            self._watch(cell, 1 << self.properties.index(prop))
         if self._top > self._most:
             self._begin_tries()
-        prop.lay(self, tuple(read) or (0,), tuple(read.values()) or (0,), leaf)
+        node, said, bit = prop.root, None, 1 << self.properties.index(prop)
+        for part, judge in enumerate(prop.of.parts, 1):
+            read.clear()
+            said = judge(look, said)
+            for cell in read:
+                self._watch(cell, bit)
+            end = prop.end(part, said)
+            is_news = prop.lay(self, node, read or {0: 0}, end)
+            if end in {HOLDS, BROKEN} or (is_news and prop.is_begun(end)):
+                return
+            node = end
 
     def _watch(self, cell: int, prop: int) -> None:
         """Flag every row that changes a cell which a property reads."""
         if self._watched.get(cell, 0) & prop:
             return
         self._watched[cell] = self._watched.get(cell, 0) | prop
-        for row in range(len(self.rows)):
-            if any(self.cell[j].of[row] == cell for j in range(int(self.changes.of[row]))):
-                self.watched[row] = int(self.watched.of[row]) | prop
+        for j, changed in enumerate(self.cell):
+            rows = (changed.of[: len(self.rows)] == cell).nonzero()[0]
+            self.watched.of[rows[self.changes.of.take(rows) > j]] |= prop
 
 
 class Asked:
-    """A property, and what is known of it: the ways that were looked along, in the trie.
+    """A property, and what is known of it: the ways that were looked along, a trie for each part and what it was told.
 
-    A node says which `cell` is looked at next, and its branches begin at `base` in `child`. They lead to nodes, or to
-    HOLDS or BROKEN, which are none.
+    A node says which `cell` is looked at next, and its branches begin at `base` in `child`; nobody knows where nobody
+    has looked on yet. They lead to nodes, or to HOLDS or BROKEN, which are none. The end of one part's way is where
+    the next one begins, so that a part is learned once, whatever the ones before it have seen on the way to telling it
+    the same.
     """
 
     def __init__(self, prop: Property, finding: int) -> None:
         self.of, self.finding = prop, finding
-        self.cell, self.base = Column(np.int64), Column(np.int64)
         self.forget()
 
     def forget(self) -> None:
         """Begin anew."""
-        self._nodes, self.root = 1 + max(HOLDS, BROKEN), ASK
+        self.cell, self.base = Column(np.int64), Column(np.int64)
+        self._nodes, self._begins = 1 + max(HOLDS, BROKEN), dict[tuple[int, object], int]()
+        self.root = self._node()
 
-    def lay(self, answers: Answers, cells: Numbers, numbers: Numbers, leaf: int) -> None:
-        """Lay a way that was looked along."""
-        if self.root == ASK:
-            self.root = self._node(answers, cells[0])
-        node = self.root
-        for cell, number in zip(cells[1:], numbers, strict=False):
-            at = int(self.base.of[node]) + number
+    def end(self, part: int, said: object) -> int:
+        """Where a part's way ends by which so many of them have been asked: HOLDS, BROKEN, or where the next begins."""
+        if said is False:
+            return BROKEN
+        if said is True or part == len(self.of.parts):
+            return HOLDS
+        if (part, said) not in self._begins:
+            self._begins[part, said] = self._node()
+        return self._begins[part, said]
+
+    def is_begun(self, node: int) -> bool:
+        """Whether somebody has looked on from there."""
+        return bool(self.base.of[node] != _NOWHERE)
+
+    def lay(self, answers: Answers, node: int, read: dict[int, int], end: int) -> bool:
+        """Lay the way from a node by what was read, cells and their values' numbers; whether there was none."""
+        *before, (last, held) = read.items()
+        for cell, number in before:
+            at = self._branch(answers, node, cell) + number
             if answers.child[at] == ASK:
-                fresh = self._node(answers, cell)
-                answers.child[at] = fresh
+                answers.child[at] = self._node()
             node = int(answers.child[at])
-        answers.child[int(self.base.of[node]) + numbers[-1]] = leaf
+        at = self._branch(answers, node, last) + held
+        is_news = bool(answers.child[at] == ASK)
+        answers.child[at] = end
+        return is_news
 
-    def _node(self, answers: Answers, cell: int) -> int:
+    def _branch(self, answers: Answers, node: int, cell: int) -> int:
+        """Where a node's branches begin, once it is known which cell it asks for."""
+        if not self.is_begun(node):
+            self.cell[node], self.base[node] = cell, answers.block(cell)
+        return int(self.base.of[node])
+
+    def _node(self) -> int:
+        """One from which nobody has looked on: it asks for cell 0, and nobody has answered."""
         node, self._nodes = self._nodes, self._nodes + 1
-        self.cell[node], self.base[node] = cell, answers.block(cell)
+        self.cell[node], self.base[node] = 0, _NOWHERE
         return node
 
 

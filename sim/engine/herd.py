@@ -290,29 +290,33 @@ class Herd:
             slots = looked[(read >> number) & 1 == 1]
             if not len(slots):
                 continue
-            unknown, broken = self._follow_look(prop, slots), np.zeros(0, np.int64)
-            while len(unknown[0]):
-                self._look(prop, int(unknown[0][0]))
-                broken = np.concatenate([broken, unknown[1]])
-                unknown = self._follow_look(prop, unknown[0])
-            broken = np.concatenate([broken, unknown[1]])
-            if len(broken):
-                watcher.shown(self, broken, np.full(len(broken), prop.finding))
+            while len(slots):
+                unknown, at, broken = self._follow_look(prop, slots)
+                if len(broken):
+                    watcher.shown(self, broken, np.full(len(broken), prop.finding))
+                slots = unknown
+                for first in np.unique(at, return_index=True)[1].tolist():
+                    self._look(prop, int(slots[first]))
 
-    def _follow_look(self, prop: Asked, slots: Index) -> tuple[Index, Index]:
-        """The slots of which it is not known whether a property holds, and those in which it does not."""
-        if prop.root == ASK:
-            return slots, slots[:0]
-        unknown, broken = list[Index](), list[Index]()
+    def _follow_look(self, prop: Asked, slots: Index) -> tuple[Index, Index, Index]:
+        """The slots of which it is not known whether a property holds, where that is so, and those in which it doesn't.
+
+        Two of which it is not known at the same place are one question.
+        """
+        unknown, places, broken = list[Index](), list[Index](), list[Index]()
         node = np.full(len(slots), prop.root)
         while len(slots):
             at = prop.cell.of.take(node) * self.width + slots
-            node = self.answers.child.take(prop.base.of.take(node) + self.held.take(at))
-            unknown.append(slots[node == ASK])
-            broken.append(slots[node == BROKEN])
+            place = prop.base.of.take(node) + self.held.take(at)
+            node = self.answers.child.take(place)
             on = node > BROKEN
-            node, slots = node[on], slots[on]
-        return np.concatenate(unknown), np.concatenate(broken)
+            if not on.all():
+                asked = node == ASK
+                unknown.append(slots[asked])
+                places.append(place[asked])
+                broken.append(slots[node == BROKEN])
+                node, slots = node[on], slots[on]
+        return np.concatenate(unknown), np.concatenate(places), np.concatenate(broken)
 
     def _look(self, prop: Asked, slot: int) -> None:
         """Learn whether a property holds in a slot."""

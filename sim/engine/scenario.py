@@ -29,16 +29,38 @@ class Look(Protocol):
     def __call__(self, cell: Cell[V], /) -> V: ...
 
 
+Part = Callable[[Look, Any], object]
+"""Reads cells through the first argument and nothing else; which ones may depend on what it has read.
+
+The second is what the part before it said, None for the first. True is that the property holds, whatever comes after,
+False that it does not; anything else, which must be hashable, is for the next part. After the last it holds.
+"""
+
+
 @attrs.frozen(eq=False)
 class Property:
     """A predicate over cells. Where it does not hold, that is a finding of kind `kind` at `name`.
 
-    `holds` reads cells through its argument and nothing else; which ones it reads may depend on what it has read.
+    What is asked of many things one after the other has a part for each: what is known of a part is known of it beside
+    whatever the others see (`sim.engine.answers`).
     """
 
     name: str
     kind: str
-    holds: Callable[[Look], bool]
+    parts: tuple[Part, ...] = attrs.field(validator=attrs.validators.min_len(1))
+
+    @classmethod
+    def whole(cls, name: str, kind: str, holds: Callable[[Look], bool]) -> Property:
+        """One that is asked in one go."""
+        return cls(name, kind, (lambda look, _: holds(look),))
+
+    def holds(self, look: Look) -> bool:
+        said: object = None
+        for part in self.parts:
+            said = part(look, said)
+            if isinstance(said, bool):
+                return said
+        return True
 
     def finding(self) -> Finding:
         return Finding(self.kind, self.name)

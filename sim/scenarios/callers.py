@@ -21,8 +21,8 @@ from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
 from sim.scenarios.patch import PATCH, patched
 from sim.scenarios.recipe import Param, Recipe, Settings
-from sim.scenarios.switches import GUARDS, INJECT, injected
-from sim.tdx.releases import RELEASES, release_named
+from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
+from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptState
 from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import Tdvps
@@ -135,20 +135,22 @@ CALLERS = (
     ),
 )
 
+ORDER = Param(
+    "order",
+    (*KERNELS, PATCH),
+    "after",
+    "the kernel: `before` is v6.19, `after` the series with S-EPT huge pages, `patch` what --patch FILE says",
+)
+
 PARAMS = (
-    Param(
-        "order",
-        (*KERNELS, PATCH),
-        "after",
-        "the kernel: `before` is v6.19, `after` the series with S-EPT huge pages, `patch` what --patch FILE says",
-    ),
-    Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module"),
+    ORDER,
+    MODULE,
     Param("root", ("mirror", "direct"), "mirror", "the root whose SPTEs are changed"),
     Param("pages", ("2M", "4K"), "2M", "what backs the range, where the kernel can map it so"),
     INJECT,
     Param("census", ("no", "yes"), "no", "whether every change of an SPTE is reported"),
-    Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock"),
-    Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own"),
+    MMU_LOCK,
+    GRAIN,
 )
 
 

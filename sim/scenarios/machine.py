@@ -5,14 +5,15 @@ Gfns A and C lie in one 2M range, B in another. A scenario has those that it nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 
 import attrs
 
 from sim.engine.cells import Cell
 from sim.engine.operations import Operation
 from sim.engine.routines import routine
-from sim.engine.scenario import Look, Property, Task
+from sim.engine.scenario import Look, Part, Property, Task
 from sim.kvm.guest_memfd import Backing, Gmem
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.mmu_lock import MmuLock
@@ -178,19 +179,15 @@ class AtRest:
 
     kvm: Kvm
 
-    def _excused(self, look: Look) -> bool:
-        return not look(self.kvm.mmu_lock.cell).free or look(self.kvm.vm_bugged)
+    def _excused(self, look: Look, _: object) -> bool | None:
+        return not look(self.kvm.mmu_lock.cell).free or look(self.kvm.vm_bugged) or None
 
-    def mirror_is_sept(self, look: Look) -> bool:
+    def mirror_is_sept(self, gfn: str, look: Look, _: object) -> bool | None:
         """A leaf has its page in the S-EPT, PENDING or MAPPED, a page table its S-EPT page, a plain NP has nothing.
 
         FROZEN is nobody's. Of a TD that is torn down nobody asks the S-EPT.
         """
-        return (
-            self._excused(look)
-            or self.kvm.module.td.torn_down
-            or all(self._agree(look, gfn) for gfn, _ in self.kvm.pfns)
-        )
+        return None if self.kvm.module.td.torn_down or self._agree(look, gfn) else False
 
     def _agree(self, look: Look, gfn: str) -> bool:
         spte, entry = look(self.kvm.root.cell(gfn)), look(self.kvm.module.td.entry(gfn, 1))
@@ -201,37 +198,39 @@ class AtRest:
             return False
         return _is_same(look(page.cell(gfn)), look(self.kvm.module.td.entry(gfn)))
 
-    def is_thawed(self, look: Look) -> bool:
+    def is_thawed(self, gfn: str, look: Look, _: object) -> bool | None:
         """No SPTE that can be walked to is FROZEN."""
-        return self._excused(look) or not any(spte.is_frozen for spte, _ in self._mapping(look))
+        spte, _level = self._mapping(look, gfn)
+        return False if spte.is_frozen else None
 
-    def stats_are_leafs(self, look: Look) -> bool:
-        """pages_4k and pages_2m count the leafs, level by level."""
-        if self._excused(look):
-            return True
-        counts = [0, 0]
-        for _, level in self._mapping(look, Kind.LEAF):
-            counts[level - 1] += 1
-        return counts == [look(cell) for cell in self.kvm.stats]
+    def stats_are_leafs(self, gfn: str, look: Look, counts: tuple[int, int] | None) -> tuple[int, int]:
+        """pages_4k and pages_2m count the leafs, level by level; so far there are `counts`."""
+        small, large = counts or (0, 0)
+        spte, level = self._mapping(look, gfn)
+        if spte.kind is not Kind.LEAF or (level == PG_LEVEL_2M and not self._is_first(gfn)):
+            return small, large
+        return (small + 1, large) if level == PG_LEVEL_4K else (small, large + 1)
 
-    def _mapping(self, look: Look, *kinds: Kind) -> Iterator[tuple[Spte, int]]:
-        """The SPTEs that can be walked to, of these kinds or of all, with their level; each once."""
-        seen: dict[Cell[Spte], None] = {}
-        for gfn, cell in self.kvm.root.sptes:
-            spte, level = look(cell), PG_LEVEL_2M
-            if spte.kind is Kind.NONLEAF:
-                cell = self.kvm.spte_to_child_sp(spte).cell(gfn)  # noqa: PLW2901 - a step down
-                spte, level = look(cell), PG_LEVEL_4K
-            if cell not in seen and (not kinds or spte.kind in kinds):
-                yield spte, level
-            seen[cell] = None
+    def _stats_are(self, look: Look, counts: tuple[int, int]) -> bool:
+        return counts == tuple(look(cell) for cell in self.kvm.stats)
 
-    def tables_are_linked(self, look: Look) -> bool:
+    def _is_first(self, gfn: str) -> bool:
+        """Whether it is the first of those that share an SPTE at 2M."""
+        cell = self.kvm.root.cell(gfn)
+        return gfn == next(other for other, shared in self.kvm.root.sptes if shared is cell)
+
+    def _mapping(self, look: Look, gfn: str) -> tuple[Spte, int]:
+        """The SPTE that a walk for a gfn ends at, and its level."""
+        spte = look(self.kvm.root.cell(gfn))
+        if spte.kind is not Kind.NONLEAF:
+            return spte, PG_LEVEL_2M
+        return look(self.kvm.spte_to_child_sp(spte).cell(gfn)), PG_LEVEL_4K
+
+    def tables_are_linked(self, page: MmuPage, look: Look, _: object) -> bool | None:
         """Page tables live exactly while they can be walked to; the S-EPT pages of the others have been given back."""
-        if self._excused(look) or not self.kvm.rcu:
-            return True
-        linked = [look(cell).pfn for _, cell in self.kvm.root.sptes if look(cell).kind is Kind.NONLEAF]
-        return all(self._is_accounted_for(look, page, page.number in linked) for page in self.kvm.rcu.pages)
+        sptes = [look(cell) for _, cell in self.kvm.root.sptes]
+        linked = any(spte.kind is Kind.NONLEAF and spte.pfn == page.number for spte in sptes)
+        return None if self._is_accounted_for(look, page, linked) else False
 
     def _is_accounted_for(self, look: Look, page: MmuPage, linked: bool) -> bool:
         lives = page.life is None or look(page.life).stage is Stage.LIVE
@@ -239,31 +238,30 @@ class AtRest:
             return lives == linked
         return not linked and look(self.kvm.module.td.page(page.external_spt).pt) is PageType.NDA
 
-    def leafs_are_backed(self, look: Look) -> bool:
+    def leafs_are_backed(self, gmem: Gmem, gfn: str, look: Look, _: object) -> bool | None:
         """What is mapped is a page that guest_memfd still has."""
-        gmem = self.kvm.gmem
-        if gmem is None or self._excused(look):
-            return True
-        return all(self._is_backed(look, gmem, gfn) for gfn, _ in self.kvm.pfns)
+        spte, _level = self._mapping(look, gfn)
+        return None if spte.kind is not Kind.LEAF or look(gmem.page(gfn)) is Backing.ALLOCATED else False
 
-    def _is_backed(self, look: Look, gmem: Gmem, gfn: str) -> bool:
-        spte = look(self.kvm.root.cell(gfn))
-        if spte.kind is Kind.NONLEAF:
-            spte = look(self.kvm.spte_to_child_sp(spte).cell(gfn))
-        return spte.kind is not Kind.LEAF or look(gmem.page(gfn)) is Backing.ALLOCATED
+    def _property(self, name: str, kind: str, parts: Iterable[Part]) -> Property:
+        return Property(name, kind, (self._excused, *parts))
 
     def properties(self) -> tuple[Property, ...]:
-        same = (
-            Property("mirror-is-sept", "divergence", self.mirror_is_sept)
-            if self.kvm.root.is_mirror
-            else Property("no-frozen", "divergence", self.is_thawed)
-        )
-        return (
-            same,
-            Property("stats-are-leafs", "divergence", self.stats_are_leafs),
-            *((Property("leafs-are-backed", "use-after-free", self.leafs_are_backed),) if self.kvm.gmem else ()),
-            *((Property("tables-are-linked", "leak", self.tables_are_linked),) if self.kvm.rcu else ()),
-        )
+        kvm, gfns = self.kvm, [gfn for gfn, _ in self.kvm.pfns]
+        found = [
+            self._property("mirror-is-sept", "divergence", (partial(self.mirror_is_sept, gfn) for gfn in gfns))
+            if kvm.root.is_mirror
+            else self._property("no-frozen", "divergence", (partial(self.is_thawed, gfn) for gfn in gfns))
+        ]
+        counting: tuple[Part, ...] = (*(partial(self.stats_are_leafs, gfn) for gfn in gfns), self._stats_are)
+        found.append(self._property("stats-are-leafs", "divergence", counting))
+        if kvm.gmem:
+            backed = (partial(self.leafs_are_backed, kvm.gmem, gfn) for gfn in gfns)
+            found.append(self._property("leafs-are-backed", "use-after-free", backed))
+        if kvm.rcu:
+            linked = (partial(self.tables_are_linked, page) for page in kvm.rcu.pages)
+            found.append(self._property("tables-are-linked", "leak", linked))
+        return tuple(found)
 
 
 def _is_same(spte: Spte, entry: SeptEntry) -> bool:

@@ -22,13 +22,13 @@ from sim.engine.routines import Again, Done, repeat, routine
 from sim.engine.scenario import Scenario, Task
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.x86 import Kvm
-from sim.scenarios.callers import KERNELS, NOT_COVERED
+from sim.scenarios.callers import KERNELS, NOT_COVERED, ORDER
 from sim.scenarios.machine import AtRest, machine, rcu_tasks
 from sim.scenarios.patch import PATCH, patched
 from sim.scenarios.recipe import Param, Recipe, Settings
-from sim.scenarios.switches import GUARDS, INJECT, injected
+from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
 from sim.tdx.lp import send_ipi
-from sim.tdx.releases import RELEASES, release_named
+from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptState
 from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import Tdvps
@@ -171,13 +171,8 @@ def _numbers(*numbers: int) -> tuple[str, ...]:
 
 
 PARAMS = (
-    Param(
-        "order",
-        (*KERNELS, PATCH),
-        "after",
-        "the kernel: `before` is v6.19, `after` the series with S-EPT huge pages, `patch` what --patch FILE says",
-    ),
-    Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module"),
+    ORDER,
+    MODULE,
     Param("vcpus", _numbers(*range(1, 9)), "4", "how many vCPUs run"),
     Param("pages", _numbers(1, 2, 4, 8, 16, 32), "4", "how many gfns there are, four in a 2M range"),
     Param("levels", ("4K", "2M"), "4K", "whether the first range may be mapped at 2M"),
@@ -186,8 +181,8 @@ PARAMS = (
     Param("zaps", _numbers(1, 2, 3, 4, 6, 8), "1", "how often each of them does"),
     Param("irqs", _numbers(0, 1, 2, 4, 8), "0", "how many host interrupts hit somebody"),
     INJECT,
-    Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock"),
-    Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own"),
+    MMU_LOCK,
+    GRAIN,
 )
 
 STORM = Recipe(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import attrs
 
 from sim.scenarios.recipe import Guard, Param
+from sim.tdx.releases import RELEASES
 
 
 @attrs.frozen
@@ -101,6 +102,10 @@ SWITCHES = (
 )
 
 FAULTS = ("invalidation", "cmpxchg", "resched")
+
+MODULE = Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module")
+MMU_LOCK = Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock")
+GRAIN = Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own")
 
 INJECT = Param(
     "inject",

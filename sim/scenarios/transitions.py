@@ -39,8 +39,8 @@ from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
 from sim.scenarios.patch import PATCH, patched
 from sim.scenarios.recipe import Param, Recipe, Settings
-from sim.scenarios.switches import GUARDS, INJECT, injected, params_of
-from sim.tdx.releases import RELEASES, release_named
+from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected, params_of
+from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptState
 from sim.tdx.td import SEAMCALL, TDCALL, ZERO_STEP
 from sim.tdx.vp_enter import Instruction
@@ -131,7 +131,7 @@ def params(row: Row) -> tuple[Param, ...]:
             "the order of steps in the setters: `before` is v6.19, `after` the end of the series that has patch 07/17, "
             "`6.18` is before 6.19, `patch07` that patch alone, `patch` what --patch FILE says",
         ),
-        Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module"),
+        MODULE,
         Param(
             "contenders",
             tuple(dict.fromkeys(("all", *row.crowds, *row.contenders, "none"))),
@@ -140,8 +140,8 @@ def params(row: Row) -> tuple[Param, ...]:
         ),
         Param("root", ("mirror", "direct"), "mirror", "the root that the SPTE belongs to"),
         INJECT,
-        Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock"),
-        Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own"),
+        MMU_LOCK,
+        GRAIN,
         *params_of(row.number),
     )
 

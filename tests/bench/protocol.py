@@ -271,7 +271,7 @@ def protocol(vcpus: int, limit: int = 2) -> Scenario:
         f"protocol-{vcpus}-{limit}",
         (*(Task(f"v{i}", call) for i, call in enumerate(calls)), Task("zapper", cells.zapper())),
         (
-            Property("a leaf SPTE has a page behind it", "divergence", backed),
-            Property("nobody has frozen the SPTE under the write lock", "divergence", thawed),
+            Property.whole("a leaf SPTE has a page behind it", "divergence", backed),
+            Property.whole("nobody has frozen the SPTE under the write lock", "divergence", thawed),
         ),
     )

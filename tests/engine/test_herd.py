@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
+from typing import cast
 
 import attrs
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sim.engine import fingerprint, live, stepper
 from sim.engine.answers import Answers
 from sim.engine.automata import Automata
 from sim.engine.cells import BOOL, Cell
-from sim.engine.dice import mixed
+from sim.engine.dice import below, mixed
 from sim.engine.errors import EngineError
 from sim.engine.herd import WIDEST, Herd
 from sim.engine.operations import Finding, bug, load, step, store
 from sim.engine.routines import routine
-from sim.engine.scenario import Property, Scenario, Task
+from sim.engine.scenario import Look, Property, Scenario, Task
 from sim.engine.scheduler import Walk
 from sim.engine.values import spell
 from sim.engine.visited import Index
@@ -26,7 +29,7 @@ from sim.engine.world import Run
 from sim.scenarios.library import recipe_named
 from sim.search.explore import explore
 from sim.search.strategies.walk import Walk as Walks
-from tests.engine.mini import programs, scenario
+from tests.engine.mini import Block, Memory, programs, scenario
 
 MOST = 60
 SEEDS = 40
@@ -101,9 +104,33 @@ def check(asked: Scenario, seeds: range, width: int = 8) -> None:
 
 @laws
 @given(programs)
-def test_its_runs_are_those_of_the_stepper(blocks: tuple[object, ...]) -> None:
+def test_its_runs_are_those_of_the_stepper(blocks: tuple[Block, ...]) -> None:
     """Steps, findings and deadlocks, for any program, and slots that are used again and again."""
-    check(scenario(blocks), range(SEEDS))  # type: ignore[arg-type] # programs of the little language
+    check(scenario(blocks), range(SEEDS))
+
+
+def judging(memory: Memory, table: int) -> Property:
+    """A property of five parts that goes by chance: each reads as many cells as it likes, and tells the next a number.
+
+    What it says is a function of the table, what it was told and what it read; half of what was told is told again.
+    """
+
+    def judge(part: int, look: Look, told: int | None) -> object:
+        place = 7 * part + (told or 0)
+        cells = [cell for nth, cell in enumerate(memory.cells) if below(3, table, place, nth)]
+        said = below(8, table, place, sum((look(cell) + 20) * 60**nth for nth, cell in enumerate(cells)) + 9)
+        return {0: False, 1: True}.get(said, said % 3)
+
+    return Property("by chance", "divergence", tuple(partial(judge, part) for part in range(5)))
+
+
+@laws
+@given(programs, st.integers(0, 1 << 32))
+def test_a_property_of_many_parts_is_judged_as_if_it_were_one(blocks: tuple[Block, ...], table: int) -> None:
+    """In every state, whichever of the ways that its parts look along are known by then."""
+    asked = scenario(blocks)
+    prop = judging(cast("Memory", asked.tasks[0].call.args[0]), table)
+    check(attrs.evolve(asked, properties=(prop,)), range(SEEDS))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +191,7 @@ async def look() -> None:
 
 
 def test_nobody_steps_after_bug() -> None:
-    closed = Property("closed", "divergence", lambda look: not look(FLAG) or look(DOOR))
+    closed = Property.whole("closed", "divergence", lambda look: not look(FLAG) or look(DOOR))
     asked = Scenario("crash", (Task("p", crash()), Task("q", look())), (closed,))
     check(asked, range(SEEDS))
     notes = herded(Answers(asked), range(SEEDS), 8)

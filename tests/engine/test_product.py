@@ -75,7 +75,9 @@ def _never_both(look: Look) -> bool:
 
 def test_the_pulse_is_found_in_between() -> None:
     """x=1;x=0 beside y=1;y=0: no final state, and no partial-order reduced search, shows both at 1."""
-    exploration = explore(scenario(pulse(X), pulse(Y), properties=(Property("never-both", "divergence", _never_both),)))
+    exploration = explore(
+        scenario(pulse(X), pulse(Y), properties=(Property.whole("never-both", "divergence", _never_both),))
+    )
     assert kinds(exploration) == ["divergence"]
     assert [len(found.witness.steps) for found in exploration.found] == [2]
     assert exploration.states == 9
@@ -87,7 +89,7 @@ def _reads_by_value(look: Look) -> bool:
 
 def test_a_property_may_read_what_its_last_read_told_it_to() -> None:
     """x chooses between y and z; each violation is seen, and z at 1 beside x at 1 is none."""
-    prop = Property("by-value", "divergence", _reads_by_value)
+    prop = Property.whole("by-value", "divergence", _reads_by_value)
     assert kinds(explore(scenario(own_steps(X, 1), properties=(prop,)))) == []
     assert kinds(explore(scenario(own_steps(Z, 1), properties=(prop,)))) == ["divergence"]
     assert kinds(explore(scenario(x_then(Z), properties=(prop,)))) == []

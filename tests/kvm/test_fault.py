@@ -104,7 +104,7 @@ def test_the_local_retry_keeps_the_zero_step_list_empty(without: tuple[str, ...]
     )
     (vcpu,) = kvm.vcpus
     tree = kvm.module.td.sept_tree
-    nobody = Property("no-stepping", "armed", lambda look: look(tree).exclusive is None)
+    nobody = Property.whole("no-stepping", "armed", lambda look: look(tree).exclusive is None)
     found = explore(Scenario("arming", (Task("v1", kvm.vcpu_run(vcpu, Tdvps())),), (nobody,))).found
     assert [str(one.finding) for one in found] == (["armed no-stepping", "livelock v1"] if armed else [])
 

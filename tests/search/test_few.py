@@ -97,9 +97,9 @@ def test_what_a_property_reads_may_depend_on_what_it_has_read(liveness: bool) ->
     """`b if a else c`: which of the two is read changes on the way, and no verdict is carried over to the other."""
     tasks = (Task("a", put(A, True)), Task("b", put(B, True)), Task("c", put(C, True, False)))
     for prop in (
-        Property("b only after c", "divergence", lambda look: not (look(B) if look(A) else look(C))),
-        Property("never c", "divergence", lambda look: not look(C)),
-        Property("a and b", "divergence", lambda look: not (look(A) and look(B))),
+        Property.whole("b only after c", "divergence", lambda look: not (look(B) if look(A) else look(C))),
+        Property.whole("never c", "divergence", lambda look: not look(C)),
+        Property.whole("a and b", "divergence", lambda look: not (look(A) and look(B))),
     ):
         this = Scenario("three", tasks, (prop,))
         quick = explore(this, liveness=liveness, finals=True)

@@ -55,7 +55,7 @@ def holds(look: Look) -> bool:
 def test_what_was_found_out_before_fields_were_laid_out_anew_is_forgotten() -> None:
     """The ninth value of the one, where its field has become wider, is numbered as the second of the other was."""
     tasks = Task("p", put(COUNT, *range(1, 9))), Task("q", put(FLAG, 1, 0))
-    this = Scenario("two", tasks, (Property("not yet", "divergence", holds),))
+    this = Scenario("two", tasks, (Property.whole("not yet", "divergence", holds),))
     picks = Picks((("q", 0), ("q", 0), *(("p", 0) for _ in range(8))))
     assert stepper.run(this, picks).findings == (Finding("divergence", "not yet"),)
     way = Follower(this, Finding("divergence", "not yet")).follow("qqpppppppp", {})

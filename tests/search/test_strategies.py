@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import permutations
 from math import comb, sqrt
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sim.engine import stepper
-from sim.engine.cells import Cell
+from sim.engine.cells import BOOL, Cell
 from sim.engine.dice import MASK
 from sim.engine.herd import Herd
-from sim.engine.operations import load, report, store, xchg
-from sim.engine.routines import Again, Done, repeat, routine
+from sim.engine.operations import load, report, store, wait, xchg
+from sim.engine.routines import Again, Call, Done, repeat, routine
 from sim.engine.scenario import Scenario, Task
 from sim.engine.visited import Index
 from sim.scenarios.library import recipe_named
@@ -26,6 +27,7 @@ from sim.search.sketch import Sketch
 from sim.search.strategies import StrategyError
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.pos import Pos
+from sim.search.strategies.surw import Surw
 from tests.search.sctbench import PROGRAMS, account, reorder, spawned, two_stages
 
 EVERY = ("walk", "pct:1", "pct:3", "pos", "surw", "uniform", "fest", "portfolio")
@@ -152,7 +154,7 @@ def orders(asked: Scenario, strategy: str, seeds: int) -> Counter[tuple[str, ...
     return counted
 
 
-def chi_square(counted: Counter[tuple[str, ...]], classes: int) -> float:
+def chi_square(counted: Counter[Any], classes: int) -> float:
     expected = counted.total() / classes
     missing = classes - len(counted)
     return sum((n - expected) ** 2 / expected for n in counted.values()) + missing * expected
@@ -164,6 +166,75 @@ def test_surw_takes_every_order_of_what_it_selects_as_often() -> None:
     bound = 43.8  # of chi-square with 19 degrees of freedom, once in a thousand
     assert chi_square(orders(asked, "surw", 1200), comb(6, 3)) < bound
     assert chi_square(orders(asked, "walk", 1200), comb(6, 3)) > 2 * bound
+
+
+@routine
+async def creator(begins: tuple[Cell[bool], ...]) -> None:
+    """It gets at c itself after each thread that it creates."""
+    for begin in begins:
+        await store(begin, new=True)
+        await xchg(C, 1)
+
+
+@routine
+async def created(begin: Cell[bool], inner: Call[None] | None) -> None:
+    """A thread, which may create another one before it gets at c."""
+    await wait(f"{begin.name}.wait", bool, begin)
+    if inner is not None:
+        await inner
+    await xchg(C, 2)
+
+
+class Orders:
+    """In which order tasks get at c, in the runs that SURW has drawn that cell for."""
+
+    def __init__(self, surw: Surw) -> None:
+        self._surw, self._now = surw, defaultdict[int, list[int]](list)
+        self.counted = Counter[tuple[int, ...]]()
+
+    def begun(self, herd: Herd, slots: Index) -> None:
+        for slot in slots.tolist():
+            self._now[slot].clear()
+
+    def stepped(self, herd: Herd, row: Index) -> None:
+        for slot, number in zip(herd.slots.tolist(), row.tolist(), strict=True):
+            of = herd.answers.rows[number]
+            if of.operation.point == "c.xchg":
+                self._now[slot].append(of.task)
+
+    def shown(self, herd: Herd, slots: Index, finding: Index) -> None:
+        pass
+
+    def ended(self, herd: Herd, slots: Index) -> None:
+        for slot in slots.tolist():
+            if self._surw._names[self._surw._cell[slot]] == "c":
+                self.counted[tuple(self._now[slot])] += 1
+
+
+def test_surw_takes_every_order_as_often_where_tasks_begin_on_the_way() -> None:
+    """What a parent has won is its children's as well, and theirs. main() gets at c after it has created p, and q."""
+    begins = tuple(Cell(f"{name}.created", initial=False, domain=BOOL) for name in "pqr")
+    inner = creator(begins[2:])
+    tasks = (
+        Task("main", creator(begins[:2])),
+        Task("p", created(begins[0], None)),
+        Task("q", created(begins[1], inner)),
+        Task("r", created(begins[2], None)),
+    )
+    surw = Surw(ground := Ground(Scenario("creating", tasks), MOST))
+    assert ground.profile.parent == (-1, 0, 0, 2)
+    assert ground.profile.cells[0].touched == (2, 1, 2, 1)
+    taken = Orders(surw)
+    Herd(ground.answers, MOST, 500).runs(np.arange(40_000, dtype=np.uint64), surw, taken)
+    wanted = {
+        order
+        for order in permutations("AapbBr")
+        if order.index("A") < min(map(order.index, "abr")) and order.index("b") < order.index("B")
+    }
+    named = {"A": 0, "a": 0, "p": 1, "b": 2, "B": 2, "r": 3}
+    assert set(taken.counted) == {tuple(named[one] for one in order) for order in wanted}
+    bound = len(wanted) + 4 * sqrt(2 * len(wanted))
+    assert chi_square(taken.counted, len(wanted)) < bound
 
 
 def test_the_profile_says_who_begins_whom_and_what_is_contended_for() -> None:

@@ -10,9 +10,9 @@ one that was drawn waits for another, or if it retries and gets nowhere, the dra
 Which cell it is, the paper leaves to the user, or to chance. Here it is drawn in proportion to how many pairs of tasks
 depend on each other by it: what two tasks hand to each other has few orders, and needs few runs.
 
-The weights are from the profile. What a task does before it has begun is credited to the one that has to begin it, or
-the first tasks to begin would seem to be alone. When it begins, a draw that its parent has won stays the parent's: in
-the paper they share it. A retry makes the counts wrong; they do not fall below one while a task can step.
+The weights are from the profile. What a task will do that has not begun is credited to the one that has to begin it, or
+the first tasks to begin would seem to be alone. When it begins, a draw that its parent has won is made again between
+the two of them. A retry makes the counts wrong; they do not fall below one while a task can step.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from sim.engine.visited import Index, Mask
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.walk import Walk
 
-_CELL, _INTENDED, _CANDIDATE = 2, 3, 4
-"""Draws; there is a candidate for each turn of the search for one."""
+_CELL, _SHARED, _CANDIDATE = 2, 3, 4
+"""Draws; there is a candidate for each turn of the search for one, and somebody intended between two of them."""
 
 _NOBODY = -1
 
@@ -39,7 +39,8 @@ class Surw(Walk):
         self._names = [cell.name for cell in profile.cells]
         self._expected = np.array([cell.touched for cell in profile.cells], np.int64).reshape(-1, self._tasks)
         self._upto = np.cumsum([cell.pairs for cell in profile.cells])
-        self._parent = profile.parent
+        self._parent = np.array([task if parent < 0 else parent for task, parent in enumerate(profile.parent)])
+        self._late = [task for task, parent in enumerate(profile.parent) if parent >= 0]
         self._width = self._known = 0
 
     def begin(self, herd: Herd, slots: Index) -> None:
@@ -59,7 +60,7 @@ class Surw(Walk):
         if not self._names:
             return super().choose(herd)
         slots = herd.slots
-        self._begun[slots] |= herd.able.take(slots)
+        self._begin_tasks(herd, slots)
         chosen, open_ = np.zeros(len(slots), np.int64), np.arange(len(slots))
         turn = _CANDIDATE
         while len(open_):
@@ -88,18 +89,52 @@ class Surw(Walk):
         self._left[of, at] = np.maximum(1, self._left[of, at] - 1)
         self._waiting[at], self._intended[at] = 0, _NOBODY
 
+    def _begin_tasks(self, herd: Herd, slots: Index) -> None:
+        """Where tasks have begun, share what their parents have won."""
+        able, before = herd.able.take(slots), self._begun.take(slots)
+        fresh = able & ~before
+        self._begun[slots] = before | able
+        which = np.flatnonzero((fresh > 0) & (self._intended.take(slots) != _NOBODY))
+        if not len(which):
+            return
+        at, fresh, begun = slots.take(which), fresh.take(which), before.take(which)
+        intended, weights = self._intended.take(at), self._weights(at, self._begun.take(at))
+        for task, weight in enumerate(weights):
+            is_child = ((fresh >> task) & 1 == 1) & (self._owner(task, begun) == intended)
+            weight[~is_child & (intended != task)] = 0
+        shared = np.sum(weights, axis=0) > 0
+        self._draw(herd, at[shared], [weight[shared] for weight in weights], _SHARED)
+
     def _intend(self, herd: Herd, slots: Index, draw: int) -> None:
         """Draw who is to take the next interesting step, by what each is expected to have left."""
         if not len(slots):
             return
-        able, begun = herd.able.take(slots), self._begun.take(slots)
-        weights = [self._left[task].take(slots) for task in range(self._tasks)]
-        for child, parent in enumerate(self._parent):
-            if parent >= 0:
-                late = (begun >> child) & 1 == 0
-                weights[parent] = weights[parent] + np.where(late, weights[child], 0)
+        able = herd.able.take(slots)
+        weights = self._weights(slots, self._begun.take(slots))
         weights = [np.where((able >> task) & 1 == 1, weight, 0) for task, weight in enumerate(weights)]
         self._at_least_one(herd, slots, weights)
+        self._draw(herd, slots, weights, draw)
+
+    def _weights(self, slots: Index, begun: Index) -> list[Index]:
+        """What each task that has begun is expected to have left, with those that it has to begin yet."""
+        left = [self._left[task].take(slots) for task in range(self._tasks)]
+        weights = [weight.copy() for weight in left]
+        for task in self._late:
+            owner = self._owner(task, begun)
+            for other in range(self._tasks):
+                if other != task:
+                    weights[other] += np.where(owner == other, left[task], 0)
+        return weights
+
+    def _owner(self, task: int, begun: Index) -> Index:
+        """Who has the say over a task: itself, or the one that has begun of those that have to begin it."""
+        owner = np.full(len(begun), task)
+        for _ in self._late:
+            owner = np.where((begun >> owner) & 1 == 1, owner, self._parent.take(owner))
+        return owner
+
+    def _draw(self, herd: Herd, slots: Index, weights: list[Index], draw: int) -> None:
+        """Draw who is intended, in proportion to weights."""
         total = np.sum(weights, axis=0)
         drawn = herd.below(np.maximum(total, 1), slots, draw)
         intended, upto = np.full(len(slots), self._tasks), np.zeros(len(slots), np.int64)

@@ -39,7 +39,7 @@ def watched(program: Programs) -> Scenario:
     def holds(look: Look) -> bool:
         return not (look(memory.cells[0]) == 1 == look(memory.cells[1]))
 
-    return attrs.evolve(this, properties=(Property(brute.BOTH, "divergence", holds),))
+    return attrs.evolve(this, properties=(Property.whole(brute.BOTH, "divergence", holds),))
 
 
 def explored(program: Programs, retries: int | None, *, merge: bool = True) -> Frontier:
