@@ -16,8 +16,8 @@ from pathlib import Path
 
 LONGEST_SERVICE = 500
 """Calls after which a worker is replaced: whatever grows in it is not to grow for ever."""
-MOST_GROWTH = 1 << 30
-"""Bytes that it may grow by after its first call before it is replaced."""
+LEAST_GROWTH = 1 << 30
+"""Bytes that it may grow by after its first call before it is replaced, on however small a machine."""
 
 _calls = count(1)
 _at_first = 0
@@ -43,7 +43,13 @@ def is_spent() -> bool:
     calls = next(_calls)
     if calls == 1:
         _at_first = _resident()
-    return calls >= LONGEST_SERVICE or _resident() - _at_first > MOST_GROWTH
+    return calls >= LONGEST_SERVICE or _resident() - _at_first > _growth()
+
+
+def _growth() -> int:
+    """Half of a processor's share of the machine's memory: what a storm has taught it is worth keeping."""
+    share = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (os.cpu_count() or 1)
+    return max(LEAST_GROWTH, share // 2)
 
 
 def _resident() -> int:

@@ -49,6 +49,9 @@ _NOTHING: Cell[None] = Cell("", None, domain=(None,))
 _WAYS = 1 << 25
 """Places of a trie after which it is begun anew: properties of a storm are asked of ever new states."""
 
+_MANY = 1 << 12
+"""Values, or results, of which twice as many would be a waste."""
+
 Numbers = tuple[int, ...]
 
 
@@ -69,7 +72,8 @@ class Column:
         self.of: npt.NDArray[Any] = np.full(64, fill, dtype)
 
     def __setitem__(self, at: int, value: int) -> None:
-        self.of = room(self.of, at + 1, self._fill)
+        if at >= len(self.of):
+            self.of = room(self.of, at + 1, self._fill)
         self.of[at] = value
 
 
@@ -112,7 +116,7 @@ class Answers:
         self._operation(0, None)
         self.properties = [Asked(prop, self.finding(prop.finding())) for prop in scenario.properties]
         self.start = [self.local(i, self._automata.start(task.name, task.call)) for i, task in enumerate(self.tasks)]
-        self.first_state = np.uint64(sum(self._stands.of(*one) for one in self.locals) & fingerprint.MASK)
+        self.first_state = np.uint64(sum(self._stand) & fingerprint.MASK)
 
     def _new_operations(self) -> None:
         self._operations: list[tuple[int, Operation[Any] | None]] = []
@@ -139,6 +143,7 @@ class Answers:
 
     def _new_locals(self) -> None:
         self.locals: list[tuple[int, LocalState]] = []
+        self._stand: list[int] = []
         self._local: dict[tuple[int, LocalState], int] = {}
         self.op, self.base, self.done = Column(np.int64), Column(np.int64), Column(np.bool_)
         self.after = np.full(1 << 10, ASK, np.int64)
@@ -185,6 +190,7 @@ class Answers:
         if number is None:
             number = self._local[task, local] = len(self.locals)
             self.locals.append((task, local))
+            self._stand.append(self._stands.of(task, local))
             op = self._operation(task, local.operation)
             self.op[number], self.done[number] = op, op == 0
             self.base[number] = self._edges_of(op)
@@ -226,8 +232,7 @@ class Answers:
             name = self.tasks[task].name
             after = self._automata.step(name, before, self.rows[row].outcome.result)
             self.to[edge], self.retry[edge] = self.local(task, after), _is_retry(before, after)
-            moving = self._stands.of(task, after) - self._stands.of(task, before)
-            self.moving[edge] = moving & fingerprint.MASK
+            self.moving[edge] = (self._stand[int(self.to.of[edge])] - self._stand[local]) & fingerprint.MASK
         self.after[int(self.base.of[local]) + result] = edge
 
     def block(self, cell: int) -> int:
@@ -427,8 +432,11 @@ class Asked:
 
 
 def _with_room(now: list[int], sized: Sequence[Sized]) -> list[int]:
-    """Room for each, and for some more where it has run out."""
-    return [most if len(of) <= most else 4 << (len(of) - 1).bit_length() for most, of in zip(now, sized, strict=True)]
+    """Room for each, and for some more where it has run out; a lock that many wait for has a great many values."""
+    return [
+        most if len(of) <= most else len(of) * 2 if len(of) < _MANY else len(of) * 3 // 2
+        for most, of in zip(now, sized, strict=True)
+    ]
 
 
 def _is_retry(before: LocalState, after: LocalState) -> bool:
