@@ -3,7 +3,8 @@
 First the rate, beside the trio executor and detangle, on one protocol. Then schedules to the first sight of each
 finding of the table's rows and of the mutants, in repetitions with seeds of their own, beside what the walk has to
 expect exactly. Then the programs that schedulers are measured by elsewhere. Status 1 says that the walk is not where it
-has to be, or that a strategy has not found something.
+has to be, or that a strategy has not found something; of the walk nothing is asked that it has, exactly, to expect more
+schedules for than there are.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ MOST, CUT, FIRST, BARREN = 1_000_000, 2000, 256, 2
 """Seeds of a repetition, steps of a run, seeds of a repetition's first batch, repetitions in vain to give up after."""
 
 RETRIES = 2
-COUNTABLE = 2_000_000
-"""States of a graph of which the exact odds of a walk are worth the time."""
+COUNTABLE, LARGEST = 2_000_000, 20_000_000
+"""States of a graph of which the exact odds of a walk are worth the time, and where it has not found something."""
 
 WIDTH = 150
 
@@ -113,7 +114,7 @@ class Question:
     """A scenario, and what is to be found in it.
 
     How often a random walk, and an interleaving that is drawn uniformly, passes a finding is known where there are not
-    too many states: the one with no bound on retries, the other with two.
+    too many states: the one with no bound on retries, the other with two. The latter is not run: it takes that long.
     """
 
     name: str
@@ -216,12 +217,16 @@ def first_sights(out: Console, repetitions: int, only: str) -> bool:
         for strategy in STRATEGIES:
             progress(f"{question.name}: {strategy}")
             of[strategy] = firsts(question, strategy, repetitions)
+        odds = question.walk
+        if not odds and not all(of["walk"].values()):
+            progress(f"{question.name}: the walk's exact odds")
+            odds = hitting(question.scenario, LARGEST)
         for finding in question.wanted:
-            walk, uniform = question.walk.get(finding), question.uniform.get(finding)
+            walk, uniform = odds.get(finding), question.uniform.get(finding)
             name = f"{question.name}: {finding} {' '.join(finding.causes)}"
             cells = [said(of[strategy][finding], repetitions) for strategy in STRATEGIES]
             table.add_row(name, _times(walk), _times(uniform), *cells)
-            rare = walk is None or walk * MOST < 1
+            rare = walk is not None and walk * MOST < 1
             missing = [one for one in STRATEGIES if not of[one][finding] and not (one == "walk" and rare)]
             wrong = [f"not found by {', '.join(missing)}"] if missing else []
             if walk and not is_where_it_should(of["walk"][finding], walk, repetitions):
