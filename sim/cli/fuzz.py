@@ -58,7 +58,7 @@ def fuzz_command(
         Path | None, Parameter(help="Write schedules into this directory; STORE.findings by default")
     ] = None,
     most: Annotated[int, Parameter(help="Cut a run after so many steps")] = MOST,
-    batch: Annotated[int | None, Parameter(help="Seeds to a batch; as many as take two seconds by default")] = None,
+    batch: Annotated[int | None, Parameter(help="Seeds to a batch; as many as take eight seconds by default")] = None,
     patience: Annotated[str, Parameter(help="Kill the worker of a batch that takes longer")] = f"{PATIENCE:.0f}s",
     set: Settings = (),
     without: Without = (),

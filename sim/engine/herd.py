@@ -42,14 +42,14 @@ class Chooser(Protocol):
     def begin(self, herd: Herd, slots: Index) -> None:
         """New runs begin in these slots."""
 
-    def choose(self, herd: Herd) -> Index:
-        """A task, by number, for each of `herd.slots`."""
+    def choose(self, herd: Herd, slots: Index) -> Index:
+        """A task, by number, for each of these slots."""
 
     def outcome(self, herd: Herd, slots: Index, count: Index) -> Index:
         """For some of them, which outcome of so many."""
 
-    def moved(self, herd: Herd, task: Index, row: Index, retry: Mask) -> None:
-        """They have taken their steps, and some have only begun the same turn of a loop again."""
+    def moved(self, herd: Herd, slots: Index, task: Index, row: Index, retry: Mask) -> None:
+        """Tasks have taken their steps, and some have only begun the same turn of a loop again."""
 
 
 class Watcher(Protocol):
@@ -152,7 +152,7 @@ class Herd:
     def _step(self, chooser: Chooser, watcher: Watcher) -> Index:
         """Take a step in every slot that is in use; those whose runs are over by it."""
         answers, slots, width = self.answers, self.slots, self.width
-        task = chooser.choose(self)
+        task = chooser.choose(self, slots)
         at = task * width + slots
         answer = self.answer.take(at)
         row = answers.first.of.take(answer)
@@ -171,7 +171,7 @@ class Herd:
         self.state[slots] += answers.worth.of.take(row) + answers.moving.of.take(edge)
         self._ask(task, slots)
         self._ask_others(woken & ~(1 << task), slots)
-        chooser.moved(self, task, row, answers.retry.of.take(edge))
+        chooser.moved(self, slots, task, row, answers.retry.of.take(edge))
         self._show(row, watcher)
         watcher.stepped(self, row)
         over: Index = slots[(self.able.take(slots) == 0) | (self.step.take(slots) >= self.most)]

@@ -151,16 +151,16 @@ class Runner:
     def batch(self, first: int, stop: int, guidance: bytes = b"") -> Batch:
         """Run the seeds from `first` up to `stop`."""
         tally = _Tally(WIDTH)
-        for chooser, seeds in self._strategy.parts(_seeds(first, stop), guidance):
-            Herd(self._ground.answers, self.most, min(WIDTH, len(seeds))).runs(seeds, chooser, tally)
+        herd = Herd(self._ground.answers, self.most, min(WIDTH, stop - first))
+        herd.runs(_seeds(first, stop), self._strategy.chooser(guidance), tally)
         lesson = b"" if self.epoch is None else Firsts(*tally.sketch.firsts()).to_bytes()
         return tally.batch(first, stop, lesson)
 
     def picks(self, seed: int, guidance: bytes = b"") -> Picks:
         """The very choices that a batch takes for this seed."""
         picking = _Picking()
-        for chooser, seeds in self._strategy.parts(_seeds(seed, seed + 1), guidance):
-            Herd(self._ground.answers, self.most, 1).runs(seeds, chooser, picking)
+        herd = Herd(self._ground.answers, self.most, 1)
+        herd.runs(_seeds(seed, seed + 1), self._strategy.chooser(guidance), picking)
         return Picks(tuple(picking.picks))
 
 

@@ -51,7 +51,7 @@ RETRIES = 2
 COUNTABLE, LARGEST = 2_000_000, 20_000_000
 """States of a graph of which the exact odds of a walk are worth the time, and where it has not found something."""
 
-WIDTH = 150
+WIDTH = 190
 
 
 @attrs.frozen

@@ -7,12 +7,11 @@ one also goes by *guidance*, which changes between epochs and is a function of a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from typing import Protocol
 
 from sim.engine.herd import Chooser
-from sim.engine.visited import U64
 from sim.search.named import STRATEGIES
 from sim.search.strategies.fest import Fest
 from sim.search.strategies.ground import Ground
@@ -36,8 +35,8 @@ class Strategy(Protocol):
     def epoch(self) -> int | None:
         """Seeds between two points at which it adapts."""
 
-    def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
-        """Who runs which of the seeds."""
+    def chooser(self, guidance: bytes) -> Chooser:
+        """What runs the seeds of an epoch."""
 
     def learned(self, guidance: bytes, firsts: list[Firsts]) -> bytes:
         """What to go by after one more epoch: b"" at first."""
@@ -52,12 +51,12 @@ class _Fixed:
         self._make = make
 
     @cached_property
-    def _chooser(self) -> Chooser:
+    def _made(self) -> Chooser:
         return self._make()
 
-    def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
+    def chooser(self, guidance: bytes) -> Chooser:
         del guidance
-        yield self._chooser, seeds
+        return self._made
 
     def learned(self, guidance: bytes, firsts: list[Firsts]) -> bytes:
         del firsts

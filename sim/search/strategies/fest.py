@@ -13,14 +13,14 @@ its seed and of the seeds before its epoch.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
 from sim.engine import dice_many
-from sim.engine.herd import Chooser, Herd
+from sim.engine.herd import Herd
 from sim.engine.visited import U64, Index, Mask
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.novelty import EPOCH, Firsts
@@ -103,12 +103,11 @@ class _Player(Walk):
             which = steps >= 0
             self._played[at[which], steps[which]] = generation[which]
 
-    def choose(self, herd: Herd) -> Index:
-        slots = herd.slots
+    def choose(self, herd: Herd, slots: Index) -> Index:
         step = herd.step.take(slots)
         whose = np.where(step < self._length, self._played[slots, np.minimum(step, self._length - 1)], 0)
         herd.drawing[slots] = self._drawn[slots, whose]
-        return super().choose(herd)
+        return super().choose(herd, slots)
 
 
 class Fest:
@@ -119,10 +118,6 @@ class Fest:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._player: tuple[bytes, Walk] | None = None
-
-    def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
-        """One player for all."""
-        yield self.chooser(guidance), seeds
 
     def chooser(self, guidance: bytes) -> Walk:
         """What plays the tapes that have been kept."""

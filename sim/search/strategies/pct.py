@@ -41,22 +41,20 @@ class Pct(Walk):
         for i, change in enumerate(self._change):
             change[slots] = herd.below(np.full(len(slots), self._length), slots, _CHANGES + _CHANGES * i) + 1
 
-    def choose(self, herd: Herd) -> Index:
-        return highest(herd, self._priority)
+    def choose(self, herd: Herd, slots: Index) -> Index:
+        return highest(herd, slots, self._priority)
 
-    def moved(self, herd: Herd, task: Index, row: Index, retry: Mask) -> None:
+    def moved(self, herd: Herd, slots: Index, task: Index, row: Index, retry: Mask) -> None:
         del row
-        slots = herd.slots
         steps = herd.step.take(slots)
         for i, change in enumerate(self._change):
             at = np.flatnonzero(change.take(slots) == steps)
             self._priority[task.take(at), slots.take(at)] = i
-        demote(herd, self._priority, task, retry)
+        demote(herd, slots, self._priority, task, retry)
 
 
-def highest(herd: Herd, priority: Index) -> Index:
+def highest(herd: Herd, slots: Index, priority: Index) -> Index:
     """Of the tasks that can step, the one with the highest priority."""
-    slots = herd.slots
     able = herd.able.take(slots)
     best, chosen = np.full(len(slots), np.iinfo(np.int64).min), np.zeros(len(slots), np.int64)
     for task, of in enumerate(priority):
@@ -66,8 +64,7 @@ def highest(herd: Herd, priority: Index) -> Index:
     return chosen
 
 
-def demote(herd: Herd, priority: Index, task: Index, retry: Mask) -> None:
+def demote(herd: Herd, slots: Index, priority: Index, task: Index, retry: Mask) -> None:
     """Put tasks that have retried and got nowhere behind all others, the last of them furthest."""
     at = np.flatnonzero(retry)
-    slots = herd.slots.take(at)
-    priority[task.take(at), slots] = -herd.step.take(slots)
+    priority[task.take(at), slots.take(at)] = -herd.step.take(slots.take(at))

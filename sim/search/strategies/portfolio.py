@@ -16,8 +16,8 @@ import attrs
 import numpy as np
 
 from sim.engine import dice_many
-from sim.engine.herd import Chooser
-from sim.engine.visited import U64, Index
+from sim.engine.herd import Chooser, Herd
+from sim.engine.visited import U64, Index, Mask
 from sim.search.strategies.fest import Fest
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.novelty import EPOCH, Firsts
@@ -50,14 +50,10 @@ class Portfolio:
             "surw": Surw(self._ground),
         }
 
-    def parts(self, seeds: U64, guidance: bytes) -> Iterator[tuple[Chooser, U64]]:
-        """Each member with its seeds."""
+    def chooser(self, guidance: bytes) -> Chooser:
+        """All members, each in the slots of its seeds."""
         said = _Said.of(guidance)
-        member = said.member(seeds)
-        for i, name in enumerate(SHARES):
-            mine = seeds[member == i]
-            if len(mine):
-                yield self._fixed.get(name) or self._fest.chooser(said.fest), mine
+        return _Together([self._fixed.get(name) or self._fest.chooser(said.fest) for name in SHARES], said)
 
     def learned(self, guidance: bytes, firsts: list[Firsts]) -> bytes:
         """With shares by what each member has brought."""
@@ -96,3 +92,42 @@ class _Said:
         """Which member runs each seed."""
         drawn = dice_many.below(np.uint64(_WHOLE), dice_many.seeded(seeds), np.uint64(0), _MEMBER)
         return np.searchsorted(np.cumsum(self.shares), drawn.astype(np.int64), side="right")
+
+
+class _Together:
+    """Runs of several members side by side: each slot is that of the member whose seed runs there."""
+
+    def __init__(self, members: list[Chooser], said: _Said) -> None:
+        self._members, self._said = members, said
+        self._whose = np.zeros(0, np.int64)
+
+    def _split(self, slots: Index) -> Iterator[tuple[Chooser, Index]]:
+        """Each member, and which of the slots are its own."""
+        whose = self._whose.take(slots)
+        for number, member in enumerate(self._members):
+            mine = np.flatnonzero(whose == number)
+            if len(mine):
+                yield member, mine
+
+    def begin(self, herd: Herd, slots: Index) -> None:
+        if len(self._whose) < herd.width:
+            self._whose = np.zeros(herd.width, np.int64)
+        self._whose[slots] = self._said.member(herd.seed.take(slots))
+        for member, mine in self._split(slots):
+            member.begin(herd, slots.take(mine))
+
+    def choose(self, herd: Herd, slots: Index) -> Index:
+        chosen = np.zeros(len(slots), np.int64)
+        for member, mine in self._split(slots):
+            chosen[mine] = member.choose(herd, slots.take(mine))
+        return chosen
+
+    def outcome(self, herd: Herd, slots: Index, count: Index) -> Index:
+        drawn = np.zeros(len(slots), np.int64)
+        for member, mine in self._split(slots):
+            drawn[mine] = member.outcome(herd, slots.take(mine), count.take(mine))
+        return drawn
+
+    def moved(self, herd: Herd, slots: Index, task: Index, row: Index, retry: Mask) -> None:
+        for member, mine in self._split(slots):
+            member.moved(herd, slots.take(mine), task.take(mine), row.take(mine), retry.take(mine))

@@ -38,17 +38,17 @@ class Pos(Walk):
         for task in range(self._tasks):
             self._priority[task, slots] = herd.bits(slots, _NEXT + task)
 
-    def choose(self, herd: Herd) -> Index:
-        return highest(herd, self._priority)
+    def choose(self, herd: Herd, slots: Index) -> Index:
+        return highest(herd, slots, self._priority)
 
-    def moved(self, herd: Herd, task: Index, row: Index, retry: Mask) -> None:
-        answers, slots = herd.answers, herd.slots
+    def moved(self, herd: Herd, slots: Index, task: Index, row: Index, retry: Mask) -> None:
+        answers = herd.answers
         for other in range(self._tasks):
             answer = herd.answer.take(other * herd.width + slots)
             racing = racing_with(answers, row, answers.first.of.take(answer)) & (answer > 0)
             at = slots[racing | (task == other)]
             self._priority[other, at] = herd.bits(at, _NEXT + other)
-        demote(herd, self._priority, task, retry)
+        demote(herd, slots, self._priority, task, retry)
 
 
 def racing_with(answers: Answers, one: Index, other: Index) -> Mask:

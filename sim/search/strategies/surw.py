@@ -56,10 +56,9 @@ class Surw(Walk):
         self._left[:, slots] = self._expected[self._cell[slots]].T
         self._intended[slots], self._waiting[slots], self._begun[slots] = _NOBODY, 0, herd.able.take(slots)
 
-    def choose(self, herd: Herd) -> Index:
+    def choose(self, herd: Herd, slots: Index) -> Index:
         if not self._names:
-            return super().choose(herd)
-        slots = herd.slots
+            return super().choose(herd, slots)
         self._begin_tasks(herd, slots)
         chosen, open_ = np.zeros(len(slots), np.int64), np.arange(len(slots))
         turn = _CANDIDATE
@@ -78,12 +77,11 @@ class Surw(Walk):
             still = stuck.copy()
             still[going[held]] = True
             open_ = open_[still]
-        self._taken(herd, chosen)
+        self._taken(herd, slots, chosen)
         return chosen
 
-    def _taken(self, herd: Herd, task: Index) -> None:
+    def _taken(self, herd: Herd, slots: Index, task: Index) -> None:
         """Count down what has been waited for, and let the next be drawn."""
-        slots = herd.slots
         which = np.flatnonzero(self._is_interesting(herd, task, slots))
         of, at = task.take(which), slots.take(which)
         self._left[of, at] = np.maximum(1, self._left[of, at] - 1)
@@ -151,11 +149,10 @@ class Surw(Walk):
             of = np.full(len(which), task)
             weights[task][which] = self._is_interesting(herd, of, slots.take(which)) & ((able >> task) & 1 == 1)
 
-    def moved(self, herd: Herd, task: Index, row: Index, retry: Mask) -> None:
-        del task, row
+    def moved(self, herd: Herd, slots: Index, task: Index, row: Index, retry: Mask) -> None:
+        del herd, task, row
         if self._names:
-            slots = herd.slots[retry]
-            self._waiting[slots], self._intended[slots] = 0, _NOBODY
+            self._waiting[slots[retry]], self._intended[slots[retry]] = 0, _NOBODY
 
     def _is_interesting(self, herd: Herd, task: Index, slots: Index) -> Mask:
         """Whether tasks stand before a step that touches the cell of their run."""

@@ -46,8 +46,8 @@ class Uniform(Walk):
             more = ((0, width - slots), (0, max(0, length - most)))
             self._task, self._outcome = np.pad(self._task, more), np.pad(self._outcome, more)
 
-    def choose(self, herd: Herd) -> Index:
-        slots, walked = herd.slots, super().choose(herd)
+    def choose(self, herd: Herd, slots: Index) -> Index:
+        walked = super().choose(herd, slots)
         step = herd.step.take(slots)
         on = step < self._length.take(slots)
         walked[on] = self._task[slots[on], step[on]]

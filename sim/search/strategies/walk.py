@@ -15,14 +15,14 @@ class Walk:
     def begin(self, herd: Herd, slots: Index) -> None:
         """Nothing is kept."""
 
-    def choose(self, herd: Herd) -> Index:
+    def choose(self, herd: Herd, slots: Index) -> Index:
         """Any task, each as likely as any other."""
-        able = herd.able.take(herd.slots)
-        return herd.member(able, herd.below(herd.size_of(able), herd.slots, 0))
+        able = herd.able.take(slots)
+        return herd.member(able, herd.below(herd.size_of(able), slots, 0))
 
     def outcome(self, herd: Herd, slots: Index, count: Index) -> Index:
         """Any outcome."""
         return herd.below(count, slots, 1)
 
-    def moved(self, herd: Herd, task: Index, row: Index, retry: Mask) -> None:
+    def moved(self, herd: Herd, slots: Index, task: Index, row: Index, retry: Mask) -> None:
         """Nothing is learned."""
