@@ -114,9 +114,11 @@ class Answers:
         self.number_of(_NOTHING)
         self.number_of(HALTED)
         self._operation(0, None)
-        self.properties = [Asked(prop, self.finding(prop.finding())) for prop in scenario.properties]
+        self.asked = Asked(scenario.properties, [self.finding(prop.finding()) for prop in scenario.properties])
+        self.broken = [prop for prop in range(len(scenario.properties)) if not self.look(prop, [])]
         self.start = [self.local(i, self._automata.start(task.name, task.call)) for i, task in enumerate(self.tasks)]
         self.first_state = np.uint64(sum(self._stand) & fingerprint.MASK)
+        self.first_answers = [self._first_answer(int(self.op.of[local])) for local in self.start]
 
     def _new_operations(self) -> None:
         self._operations: list[tuple[int, Operation[Any] | None]] = []
@@ -221,6 +223,12 @@ class Answers:
         self.after = room(self.after, self._end, ASK)
         return at
 
+    def _first_answer(self, op: int) -> int:
+        """An operation's answer where all cells hold their first values."""
+        numbers = (0,) * len(self._footprint[op])
+        self.follow(op, numbers)
+        return self._known[op, numbers]
+
     def go(self, local: int, row: int) -> None:
         """Learn where a task goes from a local state by a row."""
         result = int(self.result.of[row])
@@ -273,8 +281,7 @@ class Answers:
         self.child[: self._top], self._top = ASK, _NOWHERE + 1
         for op, footprint in enumerate(self._footprint):
             self.node[op] = self.block(footprint[0])
-        for prop in self.properties:
-            prop.forget()
+        self.asked.forget()
         self._most = max(_WAYS, 4 * self._top)
 
     def _move(self, before: Index, rooms: Index) -> None:
@@ -339,8 +346,11 @@ class Answers:
             for access, column in columns.items():
                 column[at] = (sets[access] >> 64 * word) & fingerprint.MASK
 
-    def look(self, prop: Asked, held: list[int]) -> None:
-        """Learn whether a property holds where cells, in order of number, hold these values."""
+    def look(self, prop: int, held: list[int]) -> bool:
+        """Learn whether a property holds where cells, in order of number, hold these values; all others their first.
+
+        True as well if what was missing is learned, and all that comes after may be known.
+        """
         read: dict[int, int] = {}
 
         def look(cell: Cell[V]) -> V:
@@ -350,17 +360,19 @@ class Answers:
 
         if self._top > self._most:
             self._begin_tries()
-        node, said, bit = prop.root, None, 1 << self.properties.index(prop)
-        for part, judge in enumerate(prop.of.parts, 1):
+        asked, said = self.asked, None
+        node = int(asked.root[prop])
+        for part, judge in enumerate(asked.of[prop].parts, 1):
             read.clear()
             said = judge(look, said)
             for cell in read:
-                self._watch(cell, bit)
-            end = prop.end(part, said)
-            is_news = prop.lay(self, node, read or {0: 0}, end)
-            if end in {HOLDS, BROKEN} or (is_news and prop.is_begun(end)):
-                return
+                self._watch(cell, 1 << prop)
+            end = asked.end(prop, part, said)
+            is_news = asked.lay(self, node, read or {0: 0}, end)
+            if end in {HOLDS, BROKEN} or (is_news and asked.is_begun(end)):
+                break
             node = end
+        return end != BROKEN
 
     def _watch(self, cell: int, prop: int) -> None:
         """Flag every row that changes a cell which a property reads."""
@@ -373,33 +385,33 @@ class Answers:
 
 
 class Asked:
-    """A property, and what is known of it: the ways that were looked along, a trie for each part and what it was told.
+    """What is known of properties: the ways that were looked along, a trie for each part and what it was told.
 
     A node says which `cell` is looked at next, and its branches begin at `base` in `child`; nobody knows where nobody
     has looked on yet. They lead to nodes, or to HOLDS or BROKEN, which are none. The end of one part's way is where
     the next one begins, so that a part is learned once, whatever the ones before it have seen on the way to telling it
-    the same.
+    the same. A property's first part begins at `root`; where it does not hold, that is `finding`, by number.
     """
 
-    def __init__(self, prop: Property, finding: int) -> None:
-        self.of, self.finding = prop, finding
+    def __init__(self, properties: tuple[Property, ...], findings: list[int]) -> None:
+        self.of, self.finding = properties, np.array(findings, np.int64)
         self.forget()
 
     def forget(self) -> None:
         """Begin anew."""
         self.cell, self.base = Column(np.int64), Column(np.int64)
-        self._nodes, self._begins = 1 + max(HOLDS, BROKEN), dict[tuple[int, object], int]()
-        self.root = self._node()
+        self._nodes, self._begins = 1 + max(HOLDS, BROKEN), dict[tuple[int, int, object], int]()
+        self.root = np.array([self._node() for _ in self.of], np.int64)
 
-    def end(self, part: int, said: object) -> int:
+    def end(self, prop: int, part: int, said: object) -> int:
         """Where a part's way ends by which so many of them have been asked: HOLDS, BROKEN, or where the next begins."""
         if said is False:
             return BROKEN
-        if said is True or part == len(self.of.parts):
+        if said is True or part == len(self.of[prop].parts):
             return HOLDS
-        if (part, said) not in self._begins:
-            self._begins[part, said] = self._node()
-        return self._begins[part, said]
+        if (prop, part, said) not in self._begins:
+            self._begins[prop, part, said] = self._node()
+        return self._begins[prop, part, said]
 
     def is_begun(self, node: int) -> bool:
         """Whether somebody has looked on from there."""

@@ -23,7 +23,7 @@ from typing import Protocol
 import numpy as np
 
 from sim.engine import dice_many
-from sim.engine.answers import ASK, BROKEN, Answers, Asked
+from sim.engine.answers import ASK, BROKEN, Answers
 from sim.engine.errors import EngineError
 from sim.engine.journal import deadlock
 from sim.engine.operations import HALTED, Finding
@@ -140,14 +140,14 @@ class Herd:
         self.drawing[slots], self.state[slots], self.able[slots] = dice_many.seeded(seeds), answers.first_state, 0
         for cells in (self.held, self._looking):
             cells.reshape(-1, width)[:, slots] = 0
-        for task, local in enumerate(answers.start):
-            op = int(answers.op.of[local])
-            self.local[task * width + slots], self.op[task * width + slots] = local, op
+        for task, (local, answer) in enumerate(zip(answers.start, answers.first_answers, strict=True)):
+            op, at = int(answers.op.of[local]), task * width + slots
+            self.local[at], self.op[at], self.answer[at] = local, op, answer
+            self.able[slots] |= (answer > 0) << task
             for level in range(int(answers.size.of[op])):
                 self._looking[int(answers.foot[level].of[op]) * width + slots] |= 1 << task
-        for task in range(len(answers.start)):
-            self._ask(np.full(len(slots), task), slots)
-        self._evaluate(slots, np.full(len(slots), -1), watcher)
+        for prop in answers.broken:
+            watcher.shown(self, slots, np.full(len(slots), answers.asked.finding[prop]))
 
     def _step(self, chooser: Chooser, watcher: Watcher) -> Index:
         """Take a step in every slot that is in use; those whose runs are over by it."""
@@ -286,39 +286,38 @@ class Herd:
 
     def _evaluate(self, looked: Index, read: Index, watcher: Watcher) -> None:
         """Say in which slots properties do not hold, of those that read what has changed there, a bit each."""
-        for number, prop in enumerate(self.answers.properties):
-            slots = looked[(read >> number) & 1 == 1]
-            if not len(slots):
-                continue
-            while len(slots):
-                unknown, at, broken = self._follow_look(prop, slots)
-                if len(broken):
-                    watcher.shown(self, broken, np.full(len(broken), prop.finding))
-                slots = unknown
-                for first in np.unique(at, return_index=True)[1].tolist():
-                    self._look(prop, int(slots[first]))
-
-    def _follow_look(self, prop: Asked, slots: Index) -> tuple[Index, Index, Index]:
-        """The slots of which it is not known whether a property holds, where that is so, and those in which it doesn't.
-
-        Two of which it is not known at the same place are one question.
-        """
-        unknown, places, broken = list[Index](), list[Index](), list[Index]()
-        node = np.full(len(slots), prop.root)
+        asked = self.answers.asked
+        parts = [looked[(read >> prop) & 1 == 1] for prop in range(len(asked.of))]
+        prop, slots = np.repeat(np.arange(len(parts)), list(map(len, parts))), np.concatenate(parts)
         while len(slots):
-            at = prop.cell.of.take(node) * self.width + slots
-            place = prop.base.of.take(node) + self.held.take(at)
-            node = self.answers.child.take(place)
+            unknown, places, broken = self._follow_look(prop, slots)
+            if len(broken):
+                watcher.shown(self, slots.take(broken), asked.finding.take(prop.take(broken)))
+            prop, slots = prop.take(unknown), slots.take(unknown)
+            for first in np.unique(places, return_index=True)[1].tolist():
+                self._look(int(prop[first]), int(slots[first]))
+
+    def _follow_look(self, prop: Index, slots: Index) -> tuple[Index, Index, Index]:
+        """Of properties in slots, those that are not known, at which place each, and those that do not hold.
+
+        What is not known at one place is one question.
+        """
+        answers, asked = self.answers, self.answers.asked
+        unknown, places, broken = list[Index](), list[Index](), list[Index]()
+        pair, node = np.arange(len(slots)), asked.root.take(prop)
+        while len(pair):
+            place = asked.base.of.take(node) + self.held.take(asked.cell.of.take(node) * self.width + slots)
+            node = answers.child.take(place)
             on = node > BROKEN
             if not on.all():
-                asked = node == ASK
-                unknown.append(slots[asked])
-                places.append(place[asked])
-                broken.append(slots[node == BROKEN])
-                node, slots = node[on], slots[on]
+                missing = node == ASK
+                unknown.append(pair[missing])
+                places.append(place[missing])
+                broken.append(pair[node == BROKEN])
+                node, slots, pair = node[on], slots[on], pair[on]
         return np.concatenate(unknown), np.concatenate(places), np.concatenate(broken)
 
-    def _look(self, prop: Asked, slot: int) -> None:
+    def _look(self, prop: int, slot: int) -> None:
         """Learn whether a property holds in a slot."""
         cells = len(self.answers.cells)
         self.answers.look(prop, self.held.reshape(-1, self.width)[:cells, slot].tolist())
