@@ -65,7 +65,7 @@ def _drawn(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks:
         from sim.search.counting.sample import sample  # noqa: PLC0415 - a walk needs no numpy
 
         return sample(scenario, strategy, seed, retries)
-    from sim.search.batch import Runner, StrategyError  # noqa: PLC0415 - likewise
+    from sim.search.batch import Runner, StrategyError  # noqa: PLC0415 - a walk needs no numpy
 
     try:
         runner = Runner(scenario, strategy)
