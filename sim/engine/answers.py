@@ -29,7 +29,7 @@ from sim.engine.cells import Cell
 from sim.engine.operations import HALTED, Access, Finding, Operation, Outcome
 from sim.engine.scenario import Property, Scenario
 from sim.engine.tables import room
-from sim.engine.values import spell
+from sim.engine.values import key_of, spell
 from sim.engine.visited import Index
 
 V = TypeVar("V")
@@ -169,10 +169,11 @@ class Answers:
     def _count(self, cell: Cell[Any], value: object) -> int:
         """A value's number among those of its cell."""
         of = self._cell[cell]
-        number = self._number[of].get(value)
+        key = key_of(value)
+        number = self._number[of].get(key)
         if number is None:
             cell.check(value)
-            number = self._number[of][value] = len(self._values[of])
+            number = self._number[of][key] = len(self._values[of])
             self._values[of].append(value)
             self._is_full |= number >= self._room[of]
             self._worth[of].append(fingerprint.of_value(cell, value))
@@ -308,7 +309,8 @@ class Answers:
         for nth, outcome in enumerate(outcomes):
             self.nth[len(self.rows)] = nth
             results = self._results[op]
-            self.result[len(self.rows)] = results.setdefault(outcome.result, len(results))
+            operation.check_result(outcome)
+            self.result[len(self.rows)] = results.setdefault(key_of(outcome.result), len(results))
             self._is_full |= len(results) > self._rooms[op]
             self._add(Row(task, operation, outcome), numbers)
         return answer
@@ -362,9 +364,9 @@ class Answers:
             self._begin_tries()
         asked, said = self.asked, None
         node = int(asked.root[prop])
-        for part, judge in enumerate(asked.of[prop].parts, 1):
+        for part in range(1, len(asked.of[prop].parts) + 1):
             read.clear()
-            said = judge(look, said)
+            said = asked.of[prop].ask(part - 1, look, said)
             for cell in read:
                 self._watch(cell, 1 << prop)
             end = asked.end(prop, part, said)
@@ -409,9 +411,10 @@ class Asked:
             return BROKEN
         if said is True or part == len(self.of[prop].parts):
             return HOLDS
-        if (prop, part, said) not in self._begins:
-            self._begins[prop, part, said] = self._node()
-        return self._begins[prop, part, said]
+        key = prop, part, key_of(said)
+        if key not in self._begins:
+            self._begins[key] = self._node()
+        return self._begins[key]
 
     def is_begun(self, node: int) -> bool:
         """Whether somebody has looked on from there."""

@@ -13,40 +13,41 @@ A *local state* is the stack of nodes. Returning pops a node and tells its paren
 gone (`merge=True`). With `merge=False` the parent also keeps the callee's last node as part of its own name, so that a
 local state is named by the whole history: the slow, obviously sound naming that tests compare the other one with.
 
-Each rebuilding checks the way it came: a routine that does something else than the last time is refused.
+Each node is learned twice, and each rebuilding checks the nodes that it passes: a routine that does something else than
+the last time is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import CoroutineType
 from typing import Any, cast
 
 import attrs
 
-from sim.engine.errors import EngineError, Place, RuleError, TaskDied, place_of, place_of_code
-from sim.engine.operations import PERFORMER, Operation
-from sim.engine.routines import LONGEST_FRAME, LONGEST_SETTLING, Call, Loop, next_turn
-from sim.engine.values import mutable_part
+from sim.engine.errors import REFUSALS, EngineError, Place, RuleError, TaskDied, place_of, place_of_code
+from sim.engine.operations import PERFORMER, Ledger, Operation
+from sim.engine.routines import (
+    LONGEST_FRAME,
+    LONGEST_SETTLING,
+    Call,
+    Loop,
+    Raised,
+    next_turn,
+)
+from sim.engine.values import key_of
 
 
 @attrs.frozen
 class Returned:
     """A routine's return value, or an operation's result."""
 
-    value: object
-
-
-@attrs.frozen
-class Raised:
-    """An exception that left a routine: an outcome like any other."""
-
-    type: type[Exception]
-    args: tuple[object, ...]
+    value: object = attrs.field(eq=key_of)
 
 
 Seen = Returned | Raised
+"""What a frame sees: a value, or an exception that left a routine it had entered."""
 
 
 @attrs.frozen
@@ -72,15 +73,22 @@ class Discarded(BaseException):
     """Thrown into a coroutine that is given up, so that nothing it awaits on its way out is performed."""
 
 
-class _Dictation:
+_PATIENCE = 100
+"""How often a coroutine is told that it is given up: each `finally` around it may await something."""
+
+
+class _Dictation(Ledger):
     """Hands every await to whoever drives the coroutine, and nothing once it is given up."""
 
     def __init__(self) -> None:
-        self.over = False
+        super().__init__()
+        self._told = 0
 
     def _offer(self, trap: object) -> Generator[Any, Any, object]:
-        if self.over:
+        if self.is_over and self._told < _PATIENCE:
+            self._told += 1
             raise Discarded
+        # Past that it catches what it is told, and may do so for ever: it is let stand where it is.
         return (yield trap)
 
     def operation(self, operation: Operation[Any]) -> Generator[Any, Any, object]:
@@ -93,19 +101,37 @@ class _Dictation:
         return self._offer(Loop(call))
 
 
+_STUBBORN: list[Coroutine[Any, Any, Any]] = []
+"""Coroutines that would not be given up; kept, since Python complains of them when they are freed."""
+
+
 @contextmanager
 def _started(call: Call[Any]) -> Generator[Coroutine[Any, Any, Any], None, None]:
-    dictation = _Dictation()
-    before = PERFORMER.set(dictation)
+    """A routine's coroutine, to be driven by hand; given up in the end. Raises whatever was refused meanwhile."""
+    dictation, refusals = _Dictation(), list[EngineError]()
+    before, others = PERFORMER.set(dictation), REFUSALS.set(refusals)
     coroutine = call.body(*call.args)
     try:
         yield coroutine
     finally:
-        dictation.over = True
-        with suppress(Discarded, RuntimeError):
-            coroutine.throw(Discarded())
-        coroutine.close()
+        dictation.is_over = True
+        stubborn = _give_up(coroutine)
         PERFORMER.reset(before)
+        REFUSALS.reset(others)
+    if stubborn is not None:
+        raise RuleError(stubborn, f"{call} catches every exception, the engine's own too: catch Exception")
+
+
+def _give_up(coroutine: Coroutine[Any, Any, Any]) -> Place | None:
+    """End a coroutine without letting it perform anything; where it stands if it does not let itself be ended."""
+    try:
+        coroutine.throw(Discarded())
+    except (Discarded, StopIteration):
+        return None
+    except Exception:  # noqa: BLE001 - an exception in place of the one it was given is its affair, as trio has it
+        return None
+    _STUBBORN.append(coroutine)
+    return place_of(cast("CoroutineType[Any, Any, Any]", coroutine))
 
 
 @attrs.define(eq=False)
@@ -148,16 +174,21 @@ class Node:
         return cast("Place", self._place)
 
     def _learn(self) -> None:
+        """Run the frame up to here, twice: what depends on more than it has seen is likely to differ."""
         way = [self]
         while way[-1].before is not None:
             way.append(way[-1].before)
         way.reverse()
+        self._run(way)
+        self._run(way)
+
+    def _run(self, way: list[Node]) -> None:
         with _started(self.call) as coroutine:
             action = _advance(self.call, coroutine, None)
             for node, outcome in zip(way, self.seen, strict=False):
                 node.check(action, coroutine)
                 action = _advance(self.call, coroutine, outcome)
-            self._remember(action, coroutine)
+            self.check(action, coroutine)
 
     def check(self, action: Action, coroutine: Coroutine[Any, Any, Any]) -> None:
         """The frame did `action` here when it was run again: as before, or its routine is refused."""
@@ -166,7 +197,7 @@ class Node:
         elif self._action != action:
             raise RuleError(
                 place_of(cast("CoroutineType[Any, Any, Any]", coroutine)),
-                f"{self.call} is not deterministic: having seen the same, it did {self._action} before, {action} now",
+                f"{self.call} is not deterministic: having seen the same, {_difference(self._action, action)}",
             )
 
     def _remember(self, action: Action, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -177,32 +208,68 @@ class Node:
             self._place = place_of(cast("CoroutineType[Any, Any, Any]", coroutine))
 
 
+def _difference(before: Action, now: Action) -> str:
+    """What an action did before and does now, in a line."""
+    was, is_ = _in_words(before), _in_words(now)
+    if was != is_:
+        return f"it {was} before, and {is_} now"
+    return (
+        f"it {is_} both times, with arguments that look alike and are not equal: "
+        "an object that is compared by identity is made once, when the scenario is built"
+    )
+
+
+_LONGEST_TEXT = 120
+
+
+def _in_words(action: Action) -> str:
+    match action:
+        case Perform(operation):
+            said = f"performed {operation.point}({', '.join(map(repr, operation.args))})"
+        case Enter(call, loop):
+            said = f"{'repeated' if loop else 'entered'} {call}({', '.join(map(repr, call.args))})"
+        case Leave(Returned(value)):
+            said = f"returned {value!r}"
+        case Leave(outcome):
+            said = f"raised {outcome}"
+    return said if len(said) <= _LONGEST_TEXT else said[:_LONGEST_TEXT] + "..."
+
+
 def _advance(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen | None) -> Action:
-    """Let the coroutine see one outcome (None: start it) and tell what it does next."""
+    """Let the coroutine see one outcome (None: start it) and tell what it does next.
+
+    Raises what was refused while it ran, whatever it has made of that.
+    """
+    try:
+        action = _next_action(call, coroutine, outcome)
+    finally:
+        refusals = REFUSALS.get()
+        if refusals:
+            raise refusals[0] from None
+    return action
+
+
+def _next_action(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen | None) -> Action:
     try:
         match outcome:
             case None:
                 trap = coroutine.send(None)
             case Returned(value):
                 trap = coroutine.send(value)
-            case Raised(type_, args):
-                trap = coroutine.throw(type_(*args))
+            case Raised():
+                trap = coroutine.throw(outcome.exception())
     except StopIteration as stop:
         call.check_outcome(stop.value)
         return Leave(Returned(stop.value))
-    except EngineError:
+    except (EngineError, KeyboardInterrupt):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever leaves a routine is its outcome
-        call.check_raised(error)
-        return Leave(Raised(type(error), error.args))
+    except BaseException as error:  # noqa: BLE001 - whatever leaves a routine is its outcome
+        return Leave(call.check_raised(error))
     match trap:
         case Operation():
-            part = mutable_part(trap.args)
-            if part is not None:
-                raise RuleError(
-                    place_of(cast("CoroutineType[Any, Any, Any]", coroutine)),
-                    f"{trap.point} is given something that can change: argument {part}",
-                )
+            problem = trap.argument_problem()
+            if problem is not None:
+                raise RuleError(place_of(cast("CoroutineType[Any, Any, Any]", coroutine)), problem)
             return Perform(trap)
         case Call():
             return Enter(trap, loop=False)
@@ -334,6 +401,5 @@ class Automata:
             parent = frames[-1]
             frames[-1] = attrs.evolve(parent, node=parent.node.after(outcome, before))
         elif isinstance(outcome, Raised):
-            spelled = ", ".join(map(repr, outcome.args))
-            raise TaskDied(f"task {task} died in {top.node.place}: {outcome.type.__name__}({spelled})")
+            raise TaskDied(f"task {task} died in {top.node.place}: {outcome}")
         return True

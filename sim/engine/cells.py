@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import attrs
 
 from sim.engine.errors import DomainError
-from sim.engine.values import spell
+from sim.engine.values import NO_VALUE, problem_of, spell
 
 V = TypeVar("V")
 
@@ -56,9 +56,12 @@ class Cell(Generic[V]):
 
     name: str
     initial: V
-    domain: Container[object] = attrs.field(repr=False)
+    domain: Container[object] = attrs.field(repr=False, metadata=NO_VALUE)
 
     def __attrs_post_init__(self) -> None:
+        problem = problem_of(self.initial)
+        if problem is not None:
+            raise DomainError(f"cell {self.name}: its first value{problem}")
         self.check(self.initial)
 
     def check(self, value: object) -> None:

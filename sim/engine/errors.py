@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from types import CodeType, CoroutineType
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import CodeType, CoroutineType, FrameType
+from typing import Any
 
 import attrs
 
@@ -35,24 +38,64 @@ def place_of(coroutine: CoroutineType[object, object, object]) -> Place:
     return place_of_code(coroutine.cr_code, frame.f_lineno if frame else None)
 
 
-def place_of_caller() -> Place:
-    """The line of the model from which the engine was entered, on the running stack."""
+def calling_line() -> tuple[CodeType, int]:
+    """The line of the model from which the engine was entered, on the running stack: its code, and its number."""
     frame = sys._getframe(1)  # noqa: SLF001 - the only way to the running line
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("sim.engine."):
+    while frame.f_back is not None and _is_of_the_engine(frame):
         frame = frame.f_back
-    return place_of_code(frame.f_code, frame.f_lineno)
+    return frame.f_code, frame.f_lineno
+
+
+def _is_of_the_engine(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").startswith("sim.engine.") or frame.f_code.co_filename.startswith(
+        "<attrs generated"
+    )
+
+
+def place_of_caller() -> Place:
+    """The place of `calling_line`."""
+    return place_of_code(*calling_line())
+
+
+REFUSALS: ContextVar[list[EngineError]] = ContextVar("refusals")
+"""Where an executor keeps what was refused while a model ran in its context.
+
+A model may catch whatever it likes, a refusal too. So each is noted where it is made, and the executor raises it again
+as soon as it has control.
+"""
 
 
 class EngineError(Exception):
     """The model broke a rule of the engine; the verdict is void."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        refusals = REFUSALS.get(None)
+        if refusals is not None:
+            refusals.append(self)
+
 
 class RuleError(EngineError):
-    """A routine broke one of the rules that keep merged local states sound."""
+    """A model broke one of the rules that keep merged states sound."""
 
     def __init__(self, place: Place | None, message: str) -> None:
         super().__init__(f"{place}: {message}" if place else message)
-        self.place = place
+        self.place, self._message = place, message
+
+    def __reduce__(self) -> tuple[type[RuleError], tuple[Place | None, str]]:
+        """Pickle it as it was made: a worker process sends it home."""
+        return type(self), (self.place, self._message)
+
+
+def refuse_code(code: CodeType, message: str) -> RuleError:
+    """The refusal of something that is defined by `code`."""
+    return RuleError(place_of_code(code), message)
+
+
+def refuse_function(function: Callable[..., Any], message: str) -> RuleError:
+    """The refusal of a function, with the place of its first line where it has one."""
+    code = getattr(function, "__code__", None)
+    return RuleError(place_of_code(code) if code is not None else None, message)
 
 
 class DomainError(EngineError):

@@ -16,7 +16,7 @@ from sim.engine.automata import LocalState, Node, Returned, Seen
 from sim.engine.cells import Cell
 from sim.engine.dice import mixed
 from sim.engine.routines import Call
-from sim.engine.values import spell
+from sim.engine.values import is_same, spell
 
 MASK = (1 << 64) - 1
 
@@ -33,7 +33,7 @@ def of_step(task: str, point: str, saw: str) -> int:
 
 def of_value(cell: Cell[object], value: object) -> int:
     """What a cell's value adds to a state: 0 for the first one."""
-    return 0 if value == cell.initial else of_text(f"{cell.name} = {spell(value)}")
+    return 0 if is_same(value, cell.initial) else of_text(f"{cell.name} = {spell(value)}")
 
 
 class Locals:
@@ -72,4 +72,6 @@ def _is_value(arg: object) -> bool:
 def _seen(seen: Seen) -> str:
     if isinstance(seen, Returned):
         return spell(seen.value) if _is_value(seen.value) else type(seen.value).__name__
-    return f"{seen.type.__name__}({', '.join(map(spell, seen.args))})"
+    attributes = (f"{name}={spell(value)}" for name, value in seen.attributes)
+    cause = f" from {_seen(seen.cause)}" if seen.cause is not None else ""
+    return f"{seen.type.__name__}({', '.join([*map(spell, seen.args), *attributes])}){cause}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from sim.engine.operations import Finding, Operation
 from sim.engine.scenario import Scenario
+from sim.engine.values import is_same, key_of
 from sim.engine.world import Lasso, Offer, Run, Step, World, violations
 
 LONGEST_RUN = 100_000
@@ -56,7 +57,8 @@ class Journal:
 
     def _here(self, standing: Mapping[str, object]) -> object:
         values = self._world.values
-        return dict(standing), {cell: value for cell, value in values.items() if value != cell.initial}
+        held = {cell: key_of(value) for cell, value in values.items() if not is_same(value, cell.initial)}
+        return dict(standing), held
 
     def look(self) -> None:
         """Check every property here."""

@@ -7,6 +7,8 @@ trio task and runs on to its next one. Nothing here steps a coroutine by hand, s
 
 When the run ends, tasks that have not finished are cancelled. A cancelled task unwinds as any trio task does; an
 operation that it comes to on its way out is never let through: giving up a task has no effect on the world.
+
+What a task is refused it may catch, as any exception. So the turnstile notes refusals, and ends the run at once.
 """
 
 from __future__ import annotations
@@ -17,13 +19,12 @@ from typing import Any
 import attrs
 import trio
 
-from sim.engine.errors import EngineError, RuleError, TaskDied, place_of_caller, place_of_code
+from sim.engine.errors import REFUSALS, EngineError, RuleError, TaskDied, place_of_caller, place_of_code
 from sim.engine.journal import LONGEST_RUN, Journal
-from sim.engine.operations import PERFORMER, Operation, Outcome
-from sim.engine.routines import LONGEST_FRAME, LONGEST_SETTLING, Call, Done, next_turn
+from sim.engine.operations import PERFORMER, Ledger, Operation, Outcome
+from sim.engine.routines import LONGEST_FRAME, LONGEST_SETTLING, Call, Done, Raised, next_turn
 from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Scheduler
-from sim.engine.values import mutable_part
 from sim.engine.world import Lasso, Offer, Run, Step, World
 
 
@@ -43,14 +44,16 @@ class _Turnstile:
         self.world = world
         self.parked: dict[str, _Parked] = {}
         self.last: Step | None = None
+        self.threadings: list[_Threading] = []
+        self.refusals: list[EngineError] = []
         self._watch = watch
         self._scheduler: trio.lowlevel.Task | None = None
 
     async def pass_through(self, task: str, operation: Operation[Any]) -> object:
         """Park before `operation`; once let through, perform it and give its result."""
-        part = mutable_part(operation.args)
-        if part is not None:
-            raise RuleError(None, f"{operation.point} is given something that can change: argument {part}")
+        problem = operation.argument_problem()
+        if problem is not None:
+            raise RuleError(place_of_caller(), problem)
         me = self.parked[task] = _Parked(operation, trio.lowlevel.current_task())
         self.hand_back()
         await trio.lowlevel.wait_task_rescheduled(lambda _raise_cancel: trio.lowlevel.Abort.SUCCEEDED)
@@ -80,6 +83,8 @@ class _Turnstile:
         """Wait until the running task hands the baton back."""
         self._scheduler = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(lambda _raise_cancel: trio.lowlevel.Abort.SUCCEEDED)
+        if self.refusals:
+            raise self.refusals[0]
 
     def hand_back(self) -> None:
         scheduler, self._scheduler = self._scheduler, None
@@ -87,10 +92,11 @@ class _Turnstile:
             trio.lowlevel.reschedule(scheduler)
 
 
-class _Threading:
+class _Threading(Ledger):
     """What `await` means to one task: operations go through the turnstile, routines are awaited as they are."""
 
     def __init__(self, task: str, turnstile: _Turnstile) -> None:
+        super().__init__()
         self._task, self._turnstile = task, turnstile
         self._seen = [0]
         self._turns = 0
@@ -128,9 +134,9 @@ class _Threading:
         self._seen.append(0)
         try:
             result = yield from call.body(*call.args).__await__()
-        except EngineError:
+        except (EngineError, trio.Cancelled, KeyboardInterrupt, GeneratorExit):
             raise
-        except Exception as error:
+        except BaseException as error:
             call.check_raised(error)
             raise
         else:
@@ -141,15 +147,17 @@ class _Threading:
 
 
 async def _be(task: Task, turnstile: _Turnstile, deaths: list[TaskDied]) -> None:
-    PERFORMER.set(_Threading(task.name, turnstile))
+    threading = _Threading(task.name, turnstile)
+    PERFORMER.set(threading)
+    REFUSALS.set(turnstile.refusals)
+    turnstile.threadings.append(threading)
     try:
         await task.call
     except EngineError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever leaves a task is the engine's to report
-        spelled = ", ".join(map(repr, error.args))
         place = place_of_code(task.call.body.__code__)
-        deaths.append(TaskDied(f"task {task.name} died in {place}: {type(error).__name__}({spelled})"))
+        deaths.append(TaskDied(f"task {task.name} died in {place}: {Raised.by(error)}"))
     turnstile.hand_back()
 
 
@@ -180,6 +188,8 @@ async def _schedule(
             offer = offers[picked[0]]
             journal.add(await turnstile.let_through(offer.task, offer.outcomes[picked[1]]))
         run = journal.close(turnstile.standing(scenario), ended=ended)
+        for threading in turnstile.threadings:
+            threading.is_over = True
         nursery.cancel_scope.cancel()
     if deaths:
         raise deaths[0]

@@ -5,20 +5,35 @@ the footprint's values to what may come of it. Several outcomes are a choice; no
 task stops *before* its operation: whoever schedules sees what each task is about to do, and on what.
 
 An outcome says per cell how it was touched. READ and READ commute, and so do ADD and ADD (readers of a rwlock, the
-count of a shared try-lock); everything else is dependent, whether or not the written value differs.
+count of a shared try-lock); everything else is dependent, whether or not the written value differs. What an outcome
+says is checked where it is given: a READ that changes its cell is refused, and so are two outcomes of an operation that
+is no `choice`. That two ADDs commute is checked where they meet (`sim.engine.dependence`).
+
+What is made to be awaited and then is not would do nothing, in silence. It is refused (`Ledger`).
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from enum import Enum
+from types import CodeType
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import attrs
 
 from sim.engine.cells import BOOL, Cell
-from sim.engine.values import spell
+from sim.engine.errors import (
+    REFUSALS,
+    EngineError,
+    RuleError,
+    calling_line,
+    place_of_caller,
+    place_of_code,
+    refuse_function,
+)
+from sim.engine.values import is_same, key_of, problem_of, spell
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -48,8 +63,8 @@ class Finding:
 class Outcome:
     """One thing that may come of an operation: its result, the footprint's new values, and how each was touched."""
 
-    result: object
-    values: tuple[object, ...]
+    result: object = attrs.field(eq=key_of)
+    values: tuple[object, ...] = attrs.field(eq=key_of)
     access: tuple[Access, ...]
     finding: Finding | None = None
 
@@ -83,24 +98,125 @@ class Operation(Generic[R]):
     point: str
     cells: tuple[Cell[Any], ...]
     effect: Callable[..., tuple[Outcome, ...]] = attrs.field(repr=False)
-    args: tuple[object, ...] = ()
+    args: tuple[object, ...] = attrs.field(default=(), eq=key_of)
     choice: bool = False
     progress: bool = False
 
     def __attrs_post_init__(self) -> None:
         if len(self.cells) > 1 and len(dict.fromkeys(self.cells)) < len(self.cells):
-            raise ValueError(f"{self.point}: a footprint names each cell once")
+            raise RuleError(place_of_caller(), f"{self.point}: a footprint names each cell once")
+        note_made(self, self.point)
 
     def outcomes(self, task: str, values: tuple[object, ...]) -> tuple[Outcome, ...]:
-        """What may come of it for `task` where the footprint holds `values`; empty while it must wait."""
-        return self.effect(task, values, *self.args)
+        """What may come of it for `task` where the footprint holds `values`; empty while it must wait.
+
+        Raises RuleError for an effect that fails, or says of itself what is not so.
+        """
+        try:
+            found = self.effect(task, values, *self.args)
+        except EngineError:
+            raise
+        except Exception as error:
+            raise self._refusal(f"raised {type(error).__name__}: {error}") from error
+        if found:
+            self._check(found, values)
+        elif found != ():
+            raise self._refusal(f"gave {found!r}: an effect gives a tuple of outcomes")
+        return found
+
+    def _check(self, found: tuple[Outcome, ...], values: tuple[object, ...]) -> None:
+        """Refuse outcomes that do not fit the footprint, or contradict what they say of their access."""
+        if type(found) is not tuple:
+            raise self._refusal(f"gave a {type(found).__name__}: an effect gives a tuple of outcomes")
+        if len(found) > 1 and not self.choice:
+            raise self._refusal(f"gave {len(found)} outcomes: only an operation with choice=True may")
+        for outcome in found:
+            if not len(outcome.values) == len(outcome.access) == len(values):
+                raise self._refusal(
+                    f"gave {len(outcome.values)} values and {len(outcome.access)} kinds of access "
+                    f"for a footprint of {len(values)} cells"
+                )
+            for cell, access, before, after in zip(self.cells, outcome.access, values, outcome.values, strict=True):
+                if access is Access.READ and after is not before and not is_same(before, after):
+                    raise self._refusal(f"says that it reads {cell.name}, and changes it")
+
+    def argument_problem(self) -> str | None:
+        """Why its arguments are no values; None if they are."""
+        for i, arg in enumerate(self.args):
+            problem = problem_of(arg)
+            if problem is not None:
+                return f"{self.point} is given argument {i}{problem}"
+            if isinstance(arg, Operation):
+                return f"{self.point} is given {arg} itself, not its result: write `await` before it"
+        return None
+
+    def check_result(self, outcome: Outcome) -> None:
+        """Refuse an outcome that happens and that gives, or leaves in a cell, what is no value."""
+        problem = problem_of(outcome.result)
+        if problem is not None:
+            raise self._refusal(f"gives a result{problem}")
+        for cell, value in zip(self.cells, outcome.values, strict=True):
+            problem = problem_of(value)
+            if problem is not None:
+                raise self._refusal(f"puts something into {cell.name}{problem}")
+
+    def with_effect(
+        self, effect: Callable[..., tuple[Outcome, ...]], args: tuple[object, ...], *cells: Cell[Any]
+    ) -> Operation[R]:
+        """A step at the same point with another effect, that touches these cells too; it is awaited in place of this."""
+        if is_running():
+            performer().note_awaited(self)
+        return attrs.evolve(self, cells=(*self.cells, *cells), effect=effect, args=args)
+
+    def _refusal(self, message: str) -> RuleError:
+        return refuse_function(self.effect, f"the effect of {self.point} {message}")
+
+    def __str__(self) -> str:
+        return self.point
 
     def __await__(self) -> Generator[Any, Any, R]:
-        return cast("R", (yield from performer().operation(self)))
+        ledger = performer()
+        ledger.note_awaited(self)
+        return cast("R", (yield from ledger.operation(self)))
+
+
+class Ledger:
+    """What a model has made to be awaited, an operation or a call, until it is.
+
+    Nobody keeps what was made and not awaited, so it is freed at once, and that is how it is noticed. What is freed
+    once the model is given up does not count.
+    """
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._made: dict[int, weakref.ref[object]] = {}
+
+    def note_made(self, thing: object, name: str, line: tuple[CodeType, int]) -> None:
+        refusals = REFUSALS.get([])
+
+        def free(_: object, key: int = id(thing)) -> None:
+            if self._made.pop(key, None) is not None and not self.is_over:
+                message = f"{name} is not awaited, so it does nothing: write `await` before it"
+                refusals.append(RuleError(place_of_code(*line), message))
+
+        self._made[id(thing)] = weakref.ref(thing, free)
+
+    def note_awaited(self, thing: object) -> None:
+        self._made.pop(id(thing), None)
+
+    def is_pending(self, thing: object) -> bool:
+        """Whether it was made here and has not been awaited."""
+        return id(thing) in self._made
 
 
 class Performer(Protocol):
     """What an executor puts behind `await`."""
+
+    def note_made(self, thing: object, name: str, line: tuple[CodeType, int]) -> None: ...
+
+    def note_awaited(self, thing: object) -> None: ...
+
+    def is_pending(self, thing: object) -> bool: ...
 
     def operation(self, operation: Operation[Any]) -> Generator[Any, Any, object]: ...
 
@@ -117,6 +233,18 @@ def performer() -> Performer:
         return PERFORMER.get()
     except LookupError:
         raise RuntimeError("a model runs inside an executor only (sim.engine.live or sim.engine.product)") from None
+
+
+def is_running() -> bool:
+    """Whether a model is being run by an executor, and not a scenario built."""
+    return PERFORMER.get(None) is not None
+
+
+def note_made(thing: object, name: str) -> None:
+    """Note what is made while a model runs; a scenario that is built makes what somebody else awaits."""
+    executor = PERFORMER.get(None)
+    if executor is not None:
+        executor.note_made(thing, name, calling_line())
 
 
 def _load(_task: str, values: tuple[object, ...]) -> tuple[Outcome, ...]:
@@ -144,7 +272,10 @@ def _add(_task: str, values: tuple[int, ...], amount: int) -> tuple[Outcome, ...
 
 
 def _wait(_task: str, values: tuple[object, ...], condition: Callable[..., bool]) -> tuple[Outcome, ...]:
-    return read(None, values) if condition(*values) else BLOCKED
+    holds = condition(*values)
+    if type(holds) is not bool:
+        raise refuse_function(condition, f"the condition of a wait gives True or False, this gave {holds!r}")
+    return read(None, values) if holds else BLOCKED
 
 
 def _choose(_task: str, _values: tuple[object, ...], *values: object) -> tuple[Outcome, ...]:
@@ -194,18 +325,19 @@ def atomic_add(cell: Cell[int], amount: int) -> Operation[None]:
 
 
 def wait(what: str, condition: Callable[..., bool], *cells: Cell[Any]) -> Operation[None]:
-    """Block until `condition(*values of cells)` holds; `condition` is a module-level function."""
+    """Block until `condition(*values of cells)` is True; `condition` is a module-level function that gives a bool."""
     return Operation(what, cells, _wait, (condition,))
 
 
 def choose(what: str, values: tuple[V, ...]) -> Operation[V]:
     """Take any of `values`, each an interleaving of its own. Their spellings must differ.
 
-    Raises ValueError for no values, or two that a schedule could not tell apart.
+    Raises RuleError for no values, or two that a schedule could not tell apart.
     """
     spellings = [spell(value) for value in values]
     if not values or len(dict.fromkeys(spellings)) < len(values):
-        raise ValueError(f"{what}: a choice needs values with different spellings, got {spellings}")
+        message = f"{what}: a choice needs values with different spellings, got {spellings}"
+        raise RuleError(place_of_caller(), message)
     return Operation(f"{what}.choose", (), _choose, values, choice=True)
 
 

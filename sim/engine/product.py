@@ -52,6 +52,7 @@ from sim.engine.cells import Cell
 from sim.engine.errors import EngineError
 from sim.engine.operations import HALTED, Finding, Outcome
 from sim.engine.scenario import Scenario
+from sim.engine.values import key_of
 
 V = TypeVar("V")
 
@@ -76,11 +77,13 @@ class Field:
     values: list[Any]
     bits: int
     tally: Tally = attrs.field(factory=Tally)
+    key_of: Callable[[Any], object] = key_of
+    """What a value is looked up by: two values with one key have one number."""
     shift: int = 0
-    number: dict[Any, int] = attrs.field(init=False)
+    number: dict[object, int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.number = {value: i for i, value in enumerate(self.values)}
+        self.number = {self.key_of(value): i for i, value in enumerate(self.values)}
 
     @property
     def mask(self) -> int:
@@ -90,15 +93,21 @@ class Field:
         return self.values[(state >> self.shift) & self.mask]
 
     def numbered(self, value: Any) -> int:
-        number = self.number.get(value)
+        key = self.key_of(value)
+        number = self.number.get(key)
         if number is None:
-            number = self.number[value] = len(self.values)
+            number = self.number[key] = len(self.values)
             self.tally.count += 1
             self.values.append(value)
         if number > self.mask:
             self.bits += 4
             raise Widen
         return number
+
+
+def _itself(local: LocalState) -> LocalState:
+    """A local state is looked up by itself."""
+    return local
 
 
 Deed = tuple[str, str, int]
@@ -116,7 +125,7 @@ class Product:
         self._automata = automata or Automata()
         starts = {task.name: self._automata.start(task.name, task.call) for task in scenario.tasks}
         self._tally = Tally()
-        self._locals = {name: Field([start], 8, self._tally) for name, start in starts.items()}
+        self._locals = {name: Field([start], 8, self._tally, _itself) for name, start in starts.items()}
         self._cells: dict[Cell[Any], Field] = {}
         self._names: dict[str, Cell[Any]] = {}
         self._top = 0
@@ -241,9 +250,10 @@ class Product:
         operation = local.operation
         answer = []
         for outcome in self.outcomes(task, state):
+            assert operation is not None  # noqa: S101 - a finished task has no outcomes
+            operation.check_result(outcome)
             after = self._automata.step(task, local, outcome.result)
             delta = self._difference(self._locals[task], state, after)
-            assert operation is not None  # noqa: S101 - a finished task has no outcomes
             for cell, value in zip(operation.cells, outcome.values, strict=True):
                 cell.check(value)
                 delta += self._difference(self.field(cell), state, value)

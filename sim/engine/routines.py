@@ -8,10 +8,12 @@ histories that return the same value to the same caller are one state from there
 That is sound exactly if a routine is a function of those things, so each of the following is checked, and refused with
 the line at fault:
 
-* a routine is a module-level function, or a method of a frozen object: no closure, no mutable global;
-* what goes in and what comes out is immutable and hashable (`sim.engine.values`);
+* a routine is a module-level function, or a method of a frozen object: no closure, no state outside of cells
+  (`sim.engine.purity`);
+* what goes in and what comes out is a value (`sim.engine.values`);
 * a loop that can repeat is `await repeat(body, *state)`; only `state` survives a turn;
-* an exception that leaves a routine is an outcome, its type and arguments, like a return value;
+* an exception that leaves a routine is an outcome like a return value. Its caller gets one with the same type,
+  arguments, attributes and cause (`Raised`);
 * a discarded task performs no operation on its way out.
 
 That a routine is deterministic is checked where it is run again (`sim.engine.automata`).
@@ -22,13 +24,15 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator
 from functools import wraps
 from inspect import CO_VARKEYWORDS
+from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, cast
 
 import attrs
 
-from sim.engine.errors import EngineError, RuleError, place_of_code
-from sim.engine.operations import performer
-from sim.engine.values import mutable_part
+from sim.engine.errors import RuleError, place_of_caller, place_of_code
+from sim.engine.operations import Operation, is_running, note_made, performer
+from sim.engine.purity import refuse_hidden_state
+from sim.engine.values import key_of, problem_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,15 +44,89 @@ LONGEST_SETTLING = 4096
 """Routines that a task may enter and leave between two operations before it is said to go round."""
 
 
+@attrs.frozen
+class Raised:
+    """An exception that left a routine: all that its caller can tell it from another one by.
+
+    `attributes` are those that it has beside its arguments, in its dictionary or in slots, in order of name. Not kept
+    are its traceback and what was being handled when it was raised (`__context__`).
+    """
+
+    type: type[BaseException]
+    args: tuple[object, ...] = attrs.field(eq=key_of)
+    attributes: tuple[tuple[str, object], ...] = attrs.field(default=(), eq=key_of)
+    cause: Raised | None = None
+
+    @classmethod
+    def by(cls, error: BaseException) -> Raised:
+        """What is kept of an exception."""
+        cause = error.__cause__
+        attributes = tuple((name, value) for name, value in sorted(_attributes(error).items()) if value is not None)
+        return cls(type(error), error.args, attributes, cls.by(cause) if cause is not None else None)
+
+    def exception(self) -> BaseException:
+        """A new exception that looks the same, made without its class's own `__init__`."""
+        error = self.type.__new__(self.type, *self.args)
+        error.args = self.args
+        for name, value in self.attributes:
+            if _attributes(error).get(name) is not value:
+                setattr(error, name, value)
+        if self.cause is not None:
+            error.__cause__ = self.cause.exception()
+        return error
+
+    def problem(self) -> str | None:
+        """Why it does not come back the same as it left; None if it does."""
+        problem = problem_of(self.args)
+        if problem is not None:
+            return f"argument {problem}"
+        for name, value in self.attributes:
+            problem = problem_of(value)
+            if problem is not None:
+                return f"attribute {name}{problem}"
+        try:
+            again = Raised.by(self.exception())
+        except Exception:  # noqa: BLE001 - whatever keeps it from being made again
+            again = None
+        if again != self:
+            return "something that is neither an argument nor an attribute"
+        return self.cause.problem() if self.cause is not None else None
+
+    def __str__(self) -> str:
+        return f"{self.type.__name__}({', '.join(map(repr, self.args))})"
+
+
+def is_awaitable(value: object) -> bool:
+    """Whether it is something to be awaited, which nobody passes on in place of its result."""
+    return isinstance(value, (Operation, Call, Loop))
+
+
+def _attributes(error: BaseException) -> dict[str, object]:
+    """An exception's dictionary, and what its classes keep in slots."""
+    own = dict(vars(error))
+    for base in type(error).__mro__:
+        if base is BaseException:
+            break
+        for name, slot in vars(base).items():
+            if isinstance(slot, (MemberDescriptorType, GetSetDescriptorType)) and name not in {
+                "__dict__",
+                "__weakref__",
+            }:
+                own[name] = getattr(error, name, None)
+    return own
+
+
 @attrs.frozen(cache_hash=True)
 class Call(Generic[R]):
     """A routine about to be entered: the name of its frame before it has seen anything."""
 
     body: Callable[..., Coroutine[Any, Any, R]]
-    args: tuple[object, ...]
+    args: tuple[object, ...] = attrs.field(eq=key_of)
 
     def __await__(self) -> Generator[Any, Any, R]:
-        return cast("R", (yield from performer().call(self)))
+        ledger = performer()
+        ledger.note_awaited(self)
+        return cast("R", (yield from ledger.call(self)))
 
     def __str__(self) -> str:
         return self.body.__name__
@@ -58,16 +136,22 @@ class Call(Generic[R]):
         raise RuleError(place_of_code(self.body.__code__), message)
 
     def check_outcome(self, value: object) -> None:
-        """Refuse a result that could change after it was returned."""
-        part = mutable_part(value)
-        if part is not None:
-            self.refuse(f"{self} returns something that can change: result{part}")
+        """Refuse a result that is no value."""
+        problem = problem_of(value)
+        if problem is not None:
+            self.refuse(f"{self} returns result{problem}")
+        if is_awaitable(value) and is_running() and performer().is_pending(value):
+            self.refuse(f"{self} returns {value} itself, not its result: write `await` before it")
 
-    def check_raised(self, error: Exception) -> None:
-        """Refuse an exception whose arguments could change after it left."""
-        part = mutable_part(error.args)
-        if part is not None:
-            self.refuse(f"{self} raises something that can change: {type(error).__name__} argument {part}")
+    def check_raised(self, error: BaseException) -> Raised:
+        """Refuse an exception that would not reach the caller as it left; give what is kept of it."""
+        if not isinstance(error, Exception):
+            self.refuse(f"{self} raises {type(error).__name__}, which ends whatever runs it: raise an Exception")
+        raised = Raised.by(error)
+        problem = raised.problem()
+        if problem is not None:
+            self.refuse(f"{self} raises {raised}, which carries {problem}")
+        return raised
 
 
 @attrs.frozen(init=False)
@@ -93,8 +177,13 @@ class Loop(Generic[R]):
 
     call: Call[Again | Done[R]]
 
+    def __str__(self) -> str:
+        return f"repeat({self.call})"
+
     def __await__(self) -> Generator[Any, Any, R]:
-        return cast("R", (yield from performer().loop(self.call)))
+        ledger = performer()
+        ledger.note_awaited(self)
+        return cast("R", (yield from ledger.loop(self.call)))
 
 
 def next_turn(call: Call[Any], result: object) -> Call[Any] | Done[Any]:
@@ -112,16 +201,15 @@ def _state_of(call: Call[Any]) -> tuple[object, ...]:
 
 
 def enter(body: Callable[..., Coroutine[Any, Any, R]], args: tuple[object, ...]) -> Call[R]:
-    """Name the frame of `body(*args)`; refuses arguments that could change under it."""
+    """Name the frame of `body(*args)`; refuses arguments that are no values."""
     for i, arg in enumerate(args):
-        part = mutable_part(arg)
-        if part is not None:
-            place = place_of_code(body.__code__)
-            raise RuleError(place, f"{body.__name__} is given something that can change: argument {i}{part}")
+        problem = problem_of(arg)
+        if problem is not None:
+            raise RuleError(place_of_code(body.__code__), f"{body.__name__} is given argument {i}{problem}")
     return Call(body, args)
 
 
-def _refuse_hidden_state(body: Callable[..., Any]) -> None:
+def _refuse_what_closes_over(body: Callable[..., Any]) -> None:
     code, name = body.__code__, body.__name__
     place = place_of_code(code)
     if body.__closure__:
@@ -134,30 +222,36 @@ def _refuse_hidden_state(body: Callable[..., Any]) -> None:
         raise RuleError(place, f"{name}: a routine takes its arguments by position")
 
 
-def _refuse_changing_globals(body: Callable[..., Any]) -> None:
-    for used in body.__code__.co_names:
-        if isinstance(body.__globals__.get(used), (list, dict, set, bytearray)):
-            place = place_of_code(body.__code__)
-            raise RuleError(place, f"{body.__name__} uses the global {used}, which can change")
+def _refuse_what_is_not_awaited(body: Callable[..., Any], args: tuple[object, ...]) -> None:
+    """Refuse, as an argument, what was made here and is yet to be awaited; a task may have been given it before."""
+    for arg in args:
+        if is_awaitable(arg) and performer().is_pending(arg):
+            message = f"{body.__name__}() is given {arg} itself, not its result: write `await` before it"
+            raise RuleError(place_of_caller(), message)
 
 
 def routine(body: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Call[R]]:
     """Make an `async def` a stack frame of its own. Raises RuleError where it breaks a rule."""
-    _refuse_hidden_state(body)
-    checked = False
+    _refuse_what_closes_over(body)
+    is_method = "." in body.__qualname__
+    checked: set[type | None] = set()
 
     @wraps(body)
     def call(*args: P.args, **kwargs: P.kwargs) -> Call[R]:
-        nonlocal checked
-        if not checked:  # at the first call: module globals are all there by then
-            _refuse_changing_globals(body)
-            checked = True
+        owner = type(args[0]) if is_method and args else None
+        if owner not in checked:  # not before the first call: module globals are all there by then
+            refuse_hidden_state(body, owner)
+            checked.add(owner)
         if kwargs:
             place = place_of_code(body.__code__)
             raise RuleError(place, f"{body.__name__}: a routine takes its arguments by position")
         missing = max(0, body.__code__.co_argcount - len(args))
         defaults = (body.__defaults__ or ())[-missing:] if missing else ()
-        return enter(body, (*args, *defaults))
+        made = enter(body, (*args, *defaults))
+        if is_running():
+            _refuse_what_is_not_awaited(body, args)
+        note_made(made, f"{body.__name__}()")
+        return made
 
     return call
 
@@ -166,5 +260,9 @@ def repeat(body: Callable[..., Call[Again | Done[R]]], *state: object) -> Loop[R
     """Run a routine turn after turn until it returns Done; `Again(*state)` gives the next turn its arguments."""
     call = body(*state)
     if not isinstance(call, Call):
-        raise EngineError(f"repeat() takes a routine, got {body!r}")
-    return Loop(call)
+        raise RuleError(place_of_caller(), f"repeat() takes a routine, got {body!r}")
+    loop = Loop(call)
+    if is_running():
+        performer().note_awaited(call)  # the loop is to be awaited in its place
+        note_made(loop, str(loop))
+    return loop

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from sim.engine.cells import Cell
+from sim.engine.errors import EngineError, RuleError, place_of_caller, refuse_function
 from sim.engine.operations import Finding
 from sim.engine.routines import Call
+from sim.engine.values import problem_of
 
 V = TypeVar("V")
 
@@ -19,8 +22,18 @@ class Task:
     """A simulated thread. A daemon need not finish: an idle one is no deadlock."""
 
     name: str
-    call: Call[Any]
+    call: Call[Any] = attrs.field()
     daemon: bool = False
+
+    @call.validator
+    def _is_a_call(self, _attribute: object, value: object) -> None:
+        if isinstance(value, Coroutine):
+            value.close()
+        if not isinstance(value, Call):
+            what = getattr(value, "__qualname__", repr(value))
+            raise RuleError(
+                place_of_caller(), f"task {self.name} is given {what}: a task is a call of a @routine, as `work()`"
+            )
 
 
 class Look(Protocol):
@@ -33,8 +46,15 @@ Part = Callable[[Look, Any], object]
 """Reads cells through the first argument and nothing else; which ones may depend on what it has read.
 
 The second is what the part before it said, None for the first. True is that the property holds, whatever comes after,
-False that it does not; anything else, which must be hashable, is for the next part. After the last it holds.
+False that it does not. Any other value is for the next part. The last part gives a bool; if it is one of several, None
+too, which says that it has found nothing against it.
 """
+
+_PROGRAMMING_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
+
+
+def _whole(holds: Callable[[Look], bool], look: Look, _: object) -> bool:
+    return holds(look)
 
 
 @attrs.frozen(eq=False)
@@ -52,12 +72,40 @@ class Property:
     @classmethod
     def whole(cls, name: str, kind: str, holds: Callable[[Look], bool]) -> Property:
         """One that is asked in one go."""
-        return cls(name, kind, (lambda look, _: holds(look),))
+        return cls(name, kind, (partial(_whole, holds),))
+
+    def ask(self, number: int, look: Look, said: object) -> object:
+        """What a part says, by its number from 0 on, after the one before it has `said`.
+
+        Raises RuleError for a part that fails, or gives what is no answer.
+        """
+        part = self.parts[number]
+        try:
+            answer = part(look, said)
+        except EngineError:
+            raise
+        except _PROGRAMMING_ERRORS as error:
+            raise self._refusal(part, f"raised {type(error).__name__}: {error}") from error
+        if type(answer) is bool:
+            return answer
+        is_last, is_whole = number == len(self.parts) - 1, len(self.parts) == 1
+        if is_last and (is_whole or answer is not None):
+            raise self._refusal(part, f"gave {answer!r}: a property gives True or False")
+        problem = problem_of(answer)
+        if problem is not None:
+            raise self._refusal(part, f"hands something on{problem}")
+        return answer
+
+    def _refusal(self, part: Part, message: str) -> RuleError:
+        while isinstance(part, partial):
+            part = part.args[0] if part.func is _whole else part.func
+        return refuse_function(part, f"property {self.name} {message}")
 
     def holds(self, look: Look) -> bool:
+        """Whether it holds where cells are read by `look`."""
         said: object = None
-        for part in self.parts:
-            said = part(look, said)
+        for number in range(len(self.parts)):
+            said = self.ask(number, look, said)
             if isinstance(said, bool):
                 return said
         return True

@@ -62,9 +62,9 @@ class _Group:
     def asks(self) -> list[tuple[Asked, int]]:
         """What nobody has asked before, each with a state that asks it."""
         values = [numbers_of(field, self._here) for field in self._fields]
-        question = self.table.questions(self._local, values, self._fields)
-        unknown = np.flatnonzero(self.table.answer.take(question) == ASK)
+        unknown = np.flatnonzero(self.table.answers(self._local, values, self._fields) == ASK)
         if not is_wide(self._fields):
+            question = self.table.questions(self._local, values, self._fields)
             asked, first = np.unique(question[unknown], return_index=True)
             return [(int(q), _joined(self._here, int(unknown[at]))) for q, at in zip(asked, first, strict=True)]
         wide = np.stack([self._local, *values]).astype(np.int64)[:, unknown]
@@ -78,7 +78,7 @@ class _Group:
         """Take all steps, if all that they ask has been answered."""
         table = self.table
         values = [numbers_of(field, self._here) for field in self._fields]
-        answer = table.answer.take(table.questions(self._local, values, self._fields))
+        answer = table.answers(self._local, values, self._fields)
         able = np.flatnonzero(answer)
         if len(able) < len(answer):
             answer = answer.take(able)

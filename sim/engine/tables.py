@@ -3,7 +3,11 @@
 A question is a task's local state and the values of its operation's footprint. It is asked of `sim.engine.product`
 once; from then on its answer is a row or several of 64-bit numbers to add, one number per word of a state. States whose
 operations have the same footprint can be handled together: the footprint's fields, shifted side by side, index a dense
-table of answers. A footprint with too many valuations for that has its questions numbered as they come up.
+table of answers. A footprint with too many valuations for that has its answers in a dictionary.
+
+Several processes keep tables of one task, and each is told what another has learned (`Table.catch_up`). So the place of
+a question may depend on the order of local states alone, which is the same for all of them, and not on what has been
+asked.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ _WIDEST = 16
 _MASK = (1 << WORD) - 1
 
 Asked = int | tuple[int, ...]
-"""A question: its number, or for a wide footprint the local state and the values."""
+"""A question: its place, or for a wide footprint the local state and the values."""
 
 Row = tuple[tuple[int, ...], Finding | None]
 """One outcome of an answer: what to add to each word of a state, and what it shows."""
@@ -32,8 +36,8 @@ Row = tuple[tuple[int, ...], Finding | None]
 Ask = tuple[int, Asked, int]
 """A question, the number of the task that asks it, and a state in which it does."""
 
-News = tuple[Asked, int, list[Row]]
-"""A question that has been answered, its number, and the outcomes."""
+News = tuple[Asked, list[Row]]
+"""A question that has been answered, and the outcomes."""
 
 Locals = dict[int, None]
 Moves = dict[tuple[int, int], None]
@@ -67,8 +71,8 @@ class Table:
     """What one task may do: its local states, the questions they ask, and the answers so far.
 
     `shape[local]` numbers the footprint of a local state's operation (0: it has finished), `base[local]` is where its
-    questions begin, `answer[question]` is 0 for nothing, or a number whose outcomes are the rows from `first` on. A row
-    has its finding in `findings`, the rows of a finding are in `showing`, and `which` is a row's place among the
+    questions begin in `_answer`. An answer is 0 for nothing, or a number whose outcomes are the rows from `first` on. A
+    row has its finding in `findings`, the rows of a finding are in `showing`, and `which` is a row's place among the
     outcomes and how many of them there are.
     """
 
@@ -81,9 +85,9 @@ class Table:
         self._numbers: dict[tuple[Field, ...], int] = {(): 0}
         self.shape = np.full(64, ASK, np.int16)
         self.base = np.zeros(64, np.int64)
-        self.answer = np.full(256, ASK, np.int32)
+        self._answer = np.full(256, ASK, np.int32)
         self._met = 0
-        self._questions = 1
+        self._questions = 0
         self._wide: dict[tuple[int, ...], int] = {}
         self.first = np.zeros(64, np.int64)
         self.outcomes = np.zeros(64, np.int64)
@@ -120,17 +124,18 @@ class Table:
         self.shape[local], self.base[local] = number, self._questions
         if not is_wide(fields):
             self._questions += 1 << sum(field.bits for field in fields)
-            self.answer = room(self.answer, self._questions, ASK)
+            self._answer = room(self._answer, self._questions, ASK)
+
+    def answers(self, local: Index, values: list[U64], fields: tuple[Field, ...]) -> npt.NDArray[np.int32]:
+        """What each state is answered, from its local state and the values of that one's footprint; or ASK."""
+        if not is_wide(fields):
+            return self._answer.take(self.questions(local, values, fields))
+        asked, which = np.unique(np.stack([local, *values]).astype(np.int64), axis=1, return_inverse=True)
+        known = [self._wide.get(tuple(column), ASK) for column in asked.T.tolist()]
+        return np.array(known, np.int32).take(which.reshape(-1))
 
     def questions(self, local: Index, values: list[U64], fields: tuple[Field, ...]) -> Index:
-        """The question that each state asks, from its local state and the values of that one's footprint.
-
-        0, which nobody answers, is a question of a wide footprint that has no number yet.
-        """
-        if is_wide(fields):
-            asked, which = np.unique(np.stack([local, *values]).astype(np.int64), axis=1, return_inverse=True)
-            numbers = [self._wide.get(tuple(column), 0) for column in asked.T.tolist()]
-            return np.array(numbers, np.int64).take(which.reshape(-1))
+        """The place of the question that each state asks, where the footprint is not wide."""
         question, bits = self.base.take(local), 0
         for field, value in zip(fields, values, strict=True):
             question += (value << np.uint64(bits)).view(np.int64)
@@ -139,11 +144,8 @@ class Table:
 
     def ask(self, asked: Asked, state: int) -> None:
         """Learn the answer to a question, if it is not known, from a state that asks it."""
-        question = asked if isinstance(asked, int) else self._wide.setdefault(asked, self._questions)
-        if question == self._questions:
-            self._questions += 1
-            self.answer = room(self.answer, self._questions, ASK)
-        if self.answer[question] != ASK:
+        known = int(self._answer[asked]) if isinstance(asked, int) else self._wide.get(asked, ASK)
+        if known != ASK:
             return
         answer = self.product.answer(self.task, state)
         local = (state >> self.field.shift) & self.field.mask
@@ -152,20 +154,23 @@ class Table:
         if not answer:
             self.waits[local] = None
         rows = [(_difference(state, delta, len(self.deltas)), finding) for delta, finding in answer]
-        self.news.append((asked, question, rows))
-        self._enter(question, rows)
+        self.news.append((asked, rows))
+        self._enter(asked, rows)
 
     def catch_up(self, news: list[News]) -> None:
         """Take over what another process has learned."""
-        for asked, question, rows in news:
-            if not isinstance(asked, int):
-                self._wide[asked] = question
-            self.answer = room(self.answer, question + 1, ASK)
-            self._enter(question, rows)
+        for asked, rows in news:
+            self._enter(asked, rows)
 
-    def _enter(self, question: int, rows: list[Row]) -> None:
+    def _set(self, asked: Asked, answer: int) -> None:
+        if isinstance(asked, int):
+            self._answer[asked] = answer
+        else:
+            self._wide[asked] = answer
+
+    def _enter(self, asked: Asked, rows: list[Row]) -> None:
         if not rows:
-            self.answer[question] = 0
+            self._set(asked, 0)
             return
         number, self._answers = self._answers, self._answers + 1
         self.first, self.outcomes = room(self.first, number + 1), room(self.outcomes, number + 1)
@@ -182,7 +187,7 @@ class Table:
             self.deltas = [room(column, row + 1) for column in self.deltas]
             for column, part in zip(self.deltas, delta, strict=True):
                 column[row] = part
-        self.answer[question] = number
+        self._set(asked, number)
 
     def widen(self, words: int) -> None:
         while len(self.deltas) < words:

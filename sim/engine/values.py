@@ -1,49 +1,215 @@
-"""The values that cells hold and tasks pass around: immutable, hashable, and with one spelling.
+"""The values that cells hold and tasks pass around.
 
-A local state is named by the values a task has seen, so a value that could change, or that hashed differently from run
-to run, would change a name behind the engine's back. `spell` is that value in a schedule: the same text on every Python
-version and under every hash seed, which is why no set may occur in it.
+A local state is named by the values a task has seen, and a state by the values of its cells. So whatever is put into a
+cell, an argument, a result or an exception has to come back the same: of the same type, equal, with the same
+attributes. Two values that are equal and yet can be told apart would be one state that acts in two ways. Hence:
+
+* a value is None, a bool, an int, a str, bytes, an enum's member, a function, a class, a tuple of values, or an object
+  of a frozen attrs class whose fields are values (`problem_of`);
+* a type whose objects equal those of another type is refused: floats, named tuples, IntEnum, subclasses of int and str;
+* a frozen attrs class compares all of its fields, or none of them and is compared by identity, as a pointer is. Its
+  fields are values all the same, but for those that are marked `NO_VALUE`;
+* True and 1 are equal in Python and both are allowed. They are two values here, however deep they lie (`key_of`).
+
+`spell` is a value in a schedule: the same text on every Python version and under every hash seed, which is why no set
+may occur in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from functools import cache
-from types import BuiltinFunctionType, FunctionType, MethodType, NoneType
+from functools import cache, cached_property
+from inspect import unwrap
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
+from weakref import WeakSet
 
 import attrs
 
-_ATOMS = (NoneType, bool, int, str, FunctionType, BuiltinFunctionType, type)
+_ATOMS = (NoneType, bool, int, str, bytes, type)
+_NUMBERS_OF_OTHER_TYPES = "may equal an int and is not one: use ints or an enum"
+
+_REASONS: dict[type, str] = {
+    float: _NUMBERS_OF_OTHER_TYPES,
+    complex: _NUMBERS_OF_OTHER_TYPES,
+    frozenset: "has no order of its own: use a sorted tuple",
+    list: "can change: use a tuple",
+    dict: "can change: use a tuple of pairs, or a frozen attrs class",
+    set: "can change: use a sorted tuple",
+    bytearray: "can change: use bytes",
+}
+
+
+_UNCHECKED = "is no value"
+NO_VALUE = {_UNCHECKED: True}
+"""Metadata of a field that says nothing of what its object does, or is checked elsewhere."""
+
+_SOUND: WeakSet[object] = WeakSet()
+"""Objects that are compared by identity and whose fields have been looked through."""
+
+
+@attrs.frozen
+class Problem:
+    """Why something is no value: the part of it that is at fault, as a path such as `[0].spte`, and what is wrong."""
+
+    path: str
+    type: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.type}), which {self.reason}"
+
+
+@attrs.frozen
+class _Class:
+    """What is known of a class: why its objects are no values, or else the fields that they are compared by."""
+
+    reason: str | None = None
+    fields: tuple[str, ...] = ()
+    is_compared: bool = False
 
 
 @cache
-def _frozen_fields(cls: type[object]) -> tuple[str, ...] | None:
-    """The fields of a frozen attrs class; none of a class that is compared by identity, as a pointer is."""
-    if not attrs.has(cls) or not attrs.inspect(cls).is_frozen:
-        return None
-    return () if cls.__hash__ is object.__hash__ else tuple(a.name for a in attrs.fields(cls) if a.eq)
+def _class(cls: type[object]) -> _Class:
+    for base in (int, str, bytes, tuple):
+        if issubclass(cls, base):
+            what = "a member of an enum" if issubclass(cls, Enum) else "an object"
+            return _Class(f"is {what} that equals a plain {base.__name__}: use a plain Enum, or a frozen attrs class")
+    if issubclass(cls, Enum):
+        by_identity = cls.__eq__ is object.__eq__
+        return _Class(None if by_identity else "is a member of an enum with an __eq__ of its own: use a plain Enum")
+    if not attrs.has(cls):
+        return _Class(_REASONS.get(cls, "can change: use a tuple, an enum or a frozen attrs class"))
+    if not attrs.inspect(cls).is_frozen:
+        return _Class("can change: its class is not frozen")
+    if cls.__eq__ is object.__eq__ and cls.__hash__ is object.__hash__:
+        return _Class(None, tuple(field.name for field in attrs.fields(cls) if not field.metadata.get(_UNCHECKED)))
+    return _compared(cls)
 
 
-def mutable_part(value: object) -> str | None:
-    """Name the part of `value` that could change, as a path such as `[0].spte`; None if there is none."""
-    if isinstance(value, (Enum, *_ATOMS)):
+def _compared(cls: type[object]) -> _Class:
+    """Of a frozen attrs class that is compared by value."""
+    fields = attrs.fields(cls)
+    for field in fields:
+        if not field.eq or field.eq_key not in {None, key_of}:
+            return _Class(f"leaves its field {field.name} out of comparison, or compares it in a way of its own")
+    for name in ("__eq__", "__hash__"):
+        code = getattr(getattr(cls, name), "__code__", None)
+        if code is None or not code.co_filename.startswith("<attrs generated"):
+            return _Class(f"has an {name} of its own: let attrs compare all fields")
+    return _Class(None, tuple(field.name for field in fields), is_compared=True)
+
+
+def problem_of(value: object) -> Problem | None:
+    """Say why `value` cannot be carried from one task to another; None if it can."""
+    cls = type(value)
+    if cls in _ATOMS or isinstance(value, type):
         return None
-    parts: Iterable[tuple[str, object]]
-    if isinstance(value, tuple):
-        parts = ((f"[{i}]", item) for i, item in enumerate(value))
-    elif isinstance(value, MethodType):
-        parts = [(".__self__", value.__self__)]
-    else:
-        fields = _frozen_fields(type(value))  # type: ignore[arg-type] # a class is hashable
-        if fields is None:
-            return f" ({type(value).__name__})"
-        parts = ((f".{name}", getattr(value, name)) for name in fields)
+    if isinstance(value, tuple) and cls is tuple:
+        return _first_problem((f"[{i}]", item) for i, item in enumerate(value))
+    if isinstance(value, MethodType):
+        return _first_problem([(".__self__", value.__self__)])
+    if isinstance(value, (FunctionType, BuiltinFunctionType)):
+        reason = _reason_against(value)
+        return Problem("", cls.__name__, reason) if reason else None
+    known = _class(cls)  # type: ignore[arg-type] # a class is hashable
+    if known.reason is not None:
+        return Problem("", cls.__name__, known.reason)
+    beside = _beside(value)
+    if beside:
+        return Problem("", cls.__name__, f"has the attribute {beside} beside its fields")
+    fields = ((f".{name}", getattr(value, name)) for name in known.fields)
+    return _first_problem(fields) if known.is_compared else _first_problem_behind(value, fields)
+
+
+def _first_problem(parts: Iterable[tuple[str, object]]) -> Problem | None:
     for path, item in parts:
-        inner = mutable_part(item)
-        if inner is not None:
-            return path + inner
+        problem = problem_of(item)
+        if problem is not None:
+            return attrs.evolve(problem, path=path + problem.path)
     return None
+
+
+def _first_problem_behind(value: object, fields: Iterable[tuple[str, object]]) -> Problem | None:
+    """The first problem in an object that is compared by identity; each is looked through once."""
+    if not hasattr(value, "__weakref__"):
+        return _first_problem(fields)
+    if value in _SOUND:
+        return None
+    _SOUND.add(value)  # beforehand, since its fields may lead back to it
+    problem = _first_problem(fields)
+    if problem is not None:
+        _SOUND.discard(value)
+    return problem
+
+
+def _reason_against(function: FunctionType | BuiltinFunctionType) -> str | None:
+    """Why a function is no value: it depends on more than its arguments, or is another one at every run."""
+    if isinstance(function, BuiltinFunctionType):
+        owner = function.__self__
+        if owner is None or isinstance(owner, (ModuleType, type)):
+            return None
+        problem = problem_of(owner)
+        return f"is a method of something that {problem.reason}" if problem else None
+    inner = unwrap(function)  # a routine is a wrapper made by its decorator
+    if getattr(inner, "__closure__", None) or "<locals>" in function.__qualname__:
+        return f"is made anew at every run ({function.__qualname__}): use a function at module level"
+    return None
+
+
+def _beside(value: object) -> str | None:
+    """An attribute that an object has beside the fields of its class."""
+    own = getattr(value, "__dict__", None)
+    if not own:
+        return None
+    cls = type(value)
+    fields = {field.name for field in attrs.fields(cls)} if attrs.has(cls) else own
+    computed = {name for base in cls.__mro__ for name, of in vars(base).items() if isinstance(of, cached_property)}
+    return next((name for name in own if name not in fields and name not in computed), None)
+
+
+class _Truth(Enum):
+    """The key of a bool: a key of its own, since True and 1 are equal."""
+
+    FALSE = False
+    TRUE = True
+
+
+@attrs.frozen
+class _Key:
+    """The key of an object in which a bool lies somewhere."""
+
+    cls: type[object]
+    parts: tuple[object, ...]
+
+
+def key_of(value: object) -> object:
+    """What to look `value` up by: two values have equal keys if they are one value, and not if only Python says so."""
+    cls = type(value)
+    if cls is bool:
+        return _Truth.TRUE if value else _Truth.FALSE
+    if cls is tuple:
+        return _keyed_alike(value, tuple([key_of(item) for item in value]))  # type: ignore[arg-type,attr-defined]
+    if cls in _ATOMS or isinstance(value, (type, Enum, FunctionType, BuiltinFunctionType, MethodType)):
+        return value
+    known = _class(cls)  # type: ignore[arg-type] # a class is hashable
+    if not known.is_compared:
+        return value
+    parts = [getattr(value, name) for name in known.fields]
+    keys = [key_of(part) for part in parts]
+    if all(key is part for key, part in zip(keys, parts, strict=True)):
+        return value
+    return _Key(cls, tuple(keys))
+
+
+def _keyed_alike(items: tuple[object, ...], keys: tuple[object, ...]) -> tuple[object, ...]:
+    """The tuple itself where each of its items is its own key."""
+    return items if all(key is item for key, item in zip(keys, items, strict=True)) else keys
+
+
+def is_same(one: object, other: object) -> bool:
+    """Whether two values are one: equal, and of the same types all through."""
+    return one is other or key_of(one) == key_of(other)
 
 
 def spell(value: object) -> str:

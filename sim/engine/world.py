@@ -15,7 +15,7 @@ from sim.engine.cells import Cell
 from sim.engine.errors import EngineError
 from sim.engine.operations import HALTED, Finding, Operation, Outcome
 from sim.engine.scenario import Property, Scenario
-from sim.engine.values import spell
+from sim.engine.values import is_same, spell
 
 V = TypeVar("V")
 
@@ -88,11 +88,12 @@ class World:
 
     def apply(self, task: str, operation: Operation[Any], outcome: Outcome) -> Step:
         """Let one outcome happen. Raises DomainError for a value that its cell may not hold."""
+        operation.check_result(outcome)
         step = Step(task, operation.point, outcome.result, outcome.finding)
         for cell, value in zip(operation.cells, outcome.values, strict=True):
             if value is not self.values.get(cell):
                 cell.check(value)
-                if value != self.values.get(cell):
+                if not is_same(value, self.values.get(cell)):
                     self.changed_by[cell] = step
                 self.values[cell] = value
         return step

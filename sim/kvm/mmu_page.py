@@ -91,8 +91,7 @@ class MmuPage:
     def _alive(self, operation: Operation[Any], where: str) -> Operation[Any]:
         if self.life is None:
             return operation
-        args = (operation.effect, where, operation.args)
-        return Operation(operation.point, (*operation.cells, self.life), _touch, args)
+        return operation.with_effect(_touch, (operation.effect, where, operation.args), self.life)
 
 
 def _touch(

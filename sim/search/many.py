@@ -148,6 +148,20 @@ class Many:
             if finding is not None:
                 self.findings.setdefault(finding, (number, ()))
         if product.scenario.properties and level:
-            for number in [0] if level.start == 0 else self._news.of(level, self._watched.mask):
-                for finding in self._watched.broken(frontier.visited.state(number)):
+            self._ask_properties(level)
+
+    def _ask_properties(self, level: range) -> None:
+        """Ask the properties of a level's states, once for each valuation of what they read.
+
+        An answer holds for all states that agree in the cells which were read for it. Which states agree is told by the
+        cells that were known to be read beforehand. Where asking has found another cell, of states that were taken for
+        one some may differ in it, so the level is gone through again.
+        """
+        visited, watched = self.frontier.visited, self._watched
+        while True:
+            mask = watched.mask
+            for number in [0] if level.start == 0 else self._news.of(level, mask):
+                for finding in watched.broken(visited.state(number)):
                     self.findings.setdefault(finding, (number, ()))
+            if watched.mask == mask:
+                return
