@@ -12,6 +12,7 @@ from sim.campaign.question import Question
 from sim.campaign.seeds import Span
 from sim.campaign.store import batches, check_identity, guidance, read
 from sim.engine.dice import below
+from sim.engine.draws import Stream
 from sim.search.batch import Batch
 
 
@@ -38,7 +39,7 @@ def verify(path: Path, question: Question, sample: int, seed: int) -> Iterator[C
 def _chosen(known: list[Done], sample: int, seed: int) -> Iterator[Done]:
     """Each as likely as any other, without one coming twice."""
     for draw in range(min(sample, len(known))):
-        yield known.pop(below(len(known), seed, draw, 0))
+        yield known.pop(below(len(known), seed, draw, Stream.VERIFY))
 
 
 def _differences(kept: Batch, again: Batch) -> Iterator[str]:

@@ -29,12 +29,14 @@ import attrs
 from sim.engine.errors import REFUSALS, EngineError, Place, RuleError, TaskDied, place_of, place_of_code
 from sim.engine.operations import PERFORMER, Ledger, Operation
 from sim.engine.routines import (
+    DEEPEST_STACK,
     LONGEST_FRAME,
     LONGEST_SETTLING,
     Call,
     Loop,
     Raised,
     next_turn,
+    too_deep,
 )
 from sim.engine.values import key_of
 
@@ -375,6 +377,8 @@ class Automata:
                 case Perform():
                     return LocalState(tuple(frames))
                 case Enter(call, loop):
+                    if len(frames) >= DEEPEST_STACK:
+                        raise RuleError(top.node.place, too_deep(task))
                     turns = Turns((call,)) if loop and self._retries is not None else None
                     frames.append(Frame(self._root(call), loop, turns=turns))
                 case Leave(outcome):

@@ -72,7 +72,8 @@ class Herd:
     """Runs of a scenario, each cut after `most` steps.
 
     `slots` are those in use. What there is one of per run is to be looked up by slot: `seed`, `step` (how many have
-    been taken), `run` and `state` (fingerprints), and `able`, the set of tasks that can step, a bit each.
+    been taken), `run` and `state` (fingerprints), and `able`, the set of tasks that can step, a bit each. A chooser
+    draws by `below` and `bits`, with draws of its own (`sim.engine.draws`), and may play another seed's (`draw_as`).
     """
 
     def __init__(self, answers: Answers, most: int, width: int = WIDTH) -> None:
@@ -81,7 +82,7 @@ class Herd:
             raise EngineError(f"{answers.scenario.name} has {tasks} tasks; {WIDEST} can be run side by side")
         self.answers, self.most, self.width = answers, most, width
         self.slots = np.arange(0)
-        self.seed, self.run, self.state, self.drawing = (np.zeros(width, np.uint64) for _ in range(4))
+        self.seed, self.run, self.state, self._drawing = (np.zeros(width, np.uint64) for _ in range(4))
         self.step, self.able = np.zeros(width, np.int64), np.zeros(width, np.int64)
         self.local, self.op, self.answer = (np.zeros(tasks * width, np.int64) for _ in range(3))
         self.held, self._looking = (np.zeros(width, np.int64) for _ in range(2))
@@ -98,13 +99,17 @@ class Herd:
     def below(self, n: Index, slots: Index, draw: int) -> Index:
         """`dice.below` for the seeds and steps of some slots."""
         step = self.step.take(slots).view(np.uint64)
-        drawn: Index = dice_many.below(n.view(np.uint64), self.drawing.take(slots), step, draw).view(np.int64)
+        drawn: Index = dice_many.below(n.view(np.uint64), self._drawing.take(slots), step, draw).view(np.int64)
         return drawn
+
+    def draw_as(self, slots: Index, drawing: U64) -> None:
+        """Draw in some slots as other seeds do, until this is called again: each as `dice_many.seeded` has it."""
+        self._drawing[slots] = drawing
 
     def bits(self, slots: Index, draw: int) -> Index:
         """63 random bits for the seeds and steps of some slots."""
         step = self.step.take(slots).view(np.uint64)
-        drawn: Index = (dice_many.bits(self.drawing.take(slots), step, draw) >> np.uint64(1)).view(np.int64)
+        drawn: Index = (dice_many.bits(self._drawing.take(slots), step, draw) >> np.uint64(1)).view(np.int64)
         return drawn
 
     def runs(self, seeds: U64, chooser: Chooser, watcher: Watcher) -> None:
@@ -137,7 +142,7 @@ class Herd:
         self._make_room()
         self.seed[slots], self.step[slots], self.run[slots] = seeds, 0, dice_many.mixed(seeds)
         watcher.begun(self, slots)
-        self.drawing[slots], self.state[slots], self.able[slots] = dice_many.seeded(seeds), answers.first_state, 0
+        self._drawing[slots], self.state[slots], self.able[slots] = dice_many.seeded(seeds), answers.first_state, 0
         for cells in (self.held, self._looking):
             cells.reshape(-1, width)[:, slots] = 0
         for task, (local, answer) in enumerate(zip(answers.start, answers.first_answers, strict=True)):

@@ -22,7 +22,7 @@ import trio
 from sim.engine.errors import REFUSALS, EngineError, RuleError, TaskDied, place_of_caller, place_of_code
 from sim.engine.journal import LONGEST_RUN, Journal
 from sim.engine.operations import PERFORMER, Ledger, Operation, Outcome
-from sim.engine.routines import LONGEST_FRAME, LONGEST_SETTLING, Call, Done, Raised, next_turn
+from sim.engine.routines import DEEPEST_STACK, LONGEST_FRAME, LONGEST_SETTLING, Call, Done, Raised, next_turn, too_deep
 from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Scheduler
 from sim.engine.world import Lasso, Offer, Run, Step, World
@@ -131,6 +131,8 @@ class _Threading(Ledger):
         raise RuleError(place_of_code(call.body.__code__), f"task {self._task} goes round without an operation")
 
     def _frame(self, call: Call[Any]) -> Generator[Any, Any, object]:
+        if len(self._seen) > DEEPEST_STACK:
+            raise RuleError(place_of_caller(), too_deep(self._task))
         self._seen.append(0)
         try:
             result = yield from call.body(*call.args).__await__()

@@ -163,7 +163,7 @@ class Operation(Generic[R]):
     def with_effect(
         self, effect: Callable[..., tuple[Outcome, ...]], args: tuple[object, ...], *cells: Cell[Any]
     ) -> Operation[R]:
-        """A step at the same point with another effect, that touches these cells too; it is awaited in place of this."""
+        """A step at the same point with another effect, which also touches these cells; awaited in place of this."""
         if is_running():
             performer().note_awaited(self)
         return attrs.evolve(self, cells=(*self.cells, *cells), effect=effect, args=args)

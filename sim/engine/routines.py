@@ -40,6 +40,9 @@ R = TypeVar("R")
 LONGEST_FRAME = 256
 """What one frame may see before a bare loop is suspected; the longest honest frame of the model sees about forty."""
 
+DEEPEST_STACK = 64
+"""Routines that may be entered in one another; the deepest honest stack of the model has about a dozen."""
+
 LONGEST_SETTLING = 4096
 """Routines that a task may enter and leave between two operations before it is said to go round."""
 
@@ -198,6 +201,11 @@ def next_turn(call: Call[Any], result: object) -> Call[Any] | Done[Any]:
 def _state_of(call: Call[Any]) -> tuple[object, ...]:
     """The arguments that a turn replaces: all but `self`."""
     return call.args[1:] if "." in call.body.__qualname__ else call.args
+
+
+def too_deep(task: str) -> str:
+    """What is said of a task that enters ever more routines and leaves none."""
+    return f"task {task} has entered {DEEPEST_STACK} routines in one another: is one its own caller?"
 
 
 def enter(body: Callable[..., Coroutine[Any, Any, R]], args: tuple[object, ...]) -> Call[R]:

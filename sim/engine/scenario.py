@@ -17,6 +17,14 @@ from sim.engine.values import problem_of
 V = TypeVar("V")
 
 
+MOST_TASKS = 250
+"""Tasks of a scenario: a task's number has a byte where there are steps by the million."""
+
+
+class ScenarioError(EngineError):
+    """Tasks that are no scenario."""
+
+
 @attrs.frozen
 class Task:
     """A simulated thread. A daemon need not finish: an idle one is no deadlock."""
@@ -127,6 +135,8 @@ class Scenario:
     not_covered: tuple[str, ...] = ()
 
     def __attrs_post_init__(self) -> None:
+        if not 0 < len(self.tasks) <= MOST_TASKS:
+            raise ScenarioError(f"{self.name} has {len(self.tasks)} tasks: a scenario has 1 to {MOST_TASKS}")
         names = [task.name for task in self.tasks]
         if len(dict.fromkeys(names)) < len(names):
-            raise ValueError(f"scenario {self.name}: two tasks have one name: {names}")
+            raise ScenarioError(f"{self.name}: two tasks have one name: {', '.join(names)}")

@@ -7,6 +7,7 @@ from typing import Protocol
 import attrs
 
 from sim.engine.dice import below
+from sim.engine.draws import Stream
 from sim.engine.world import Offer
 
 
@@ -23,8 +24,8 @@ class Walk:
     seed: int
 
     def pick(self, step: int, offers: tuple[Offer, ...]) -> tuple[int, int]:
-        task = below(len(offers), self.seed, step, 0)
-        return task, below(len(offers[task].outcomes), self.seed, step, 1)
+        task = below(len(offers), self.seed, step, Stream.TASK)
+        return task, below(len(offers[task].outcomes), self.seed, step, Stream.VALUE)
 
 
 @attrs.frozen

@@ -89,7 +89,7 @@ def _class(cls: type[object]) -> _Class:
 
 def _compared(cls: type[object]) -> _Class:
     """Of a frozen attrs class that is compared by value."""
-    fields = attrs.fields(cls)
+    fields = attrs.fields(cls)  # type: ignore[arg-type] # an attrs class
     for field in fields:
         if not field.eq or field.eq_key not in {None, key_of}:
             return _Class(f"leaves its field {field.name} out of comparison, or compares it in a way of its own")

@@ -20,7 +20,7 @@ from sim.kvm.versions import V6_18, HugePages, Patch07
 from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
 from sim.scenarios.patch import PATCH, patched
-from sim.scenarios.recipe import Param, Recipe, Settings
+from sim.scenarios.recipe import Param, Recipe, Settings, UsageError
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
 from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptState
@@ -182,9 +182,12 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
         without=settings.without,
         given=tuple(name for name, is_given in given.items() if is_given),
     )
+    tasks = tuple(Task(name, call) for name, call in caller.tasks(kvm))
+    if not tasks:
+        raise UsageError(f"{recipe.name} has no tasks with root={settings['root']}: nobody changes an SPTE there")
     return Scenario(
         recipe.name,
-        (*(Task(name, call) for name, call in caller.tasks(kvm)), *rcu_tasks(kvm)),
+        (*tasks, *rcu_tasks(kvm)),
         AtRest(kvm).properties(),
         model=f"{kernel.VERSION}+{settings['module']}",
         params=tuple(settings.values.items()),

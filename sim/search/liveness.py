@@ -8,10 +8,11 @@ lead on by climbing from where it steps to, and what cannot be shown that way is
 together with all that it reaches, and searched.
 
 **Starvation** is a cycle that weak fairness allows: each task steps in it, or cannot step somewhere in it; somebody who
-should finish does not, nobody makes progress, and yet another choice would have led out. A task that goes round comes
-back to the same local state, so a state can be on such a cycle only if every task has finished, or stands where its
-automaton leads back to, or where it can be made to wait. That is read off the learned automata, and rules out nearly
-every state; the rest is written out.
+should finish does not, nobody makes progress, and yet another choice would have led one of those on, to its end or to a
+step that is progress. Where all that leads out of a cycle leads to no such thing, it is no starvation: that is a
+livelock, or a deadlock, and reported as one. A task that goes round comes back to the same local state, so a state can
+be on such a cycle only if every task has finished, or stands where its automaton leads back to, or where it can be made
+to wait. That is read off the learned automata, and rules out nearly every state; the rest is written out.
 """
 
 from __future__ import annotations
@@ -80,11 +81,11 @@ def livelocks(frontier: Frontier) -> list[Endless] | None:
     trapped = _trapped(frontier)
     if trapped is None:
         return None
-    return _first(frontier, Graph(frontier, trapped).trimmed(), lambda parts: parts.is_closed)
+    return _first(frontier, Graph(frontier, trapped).trimmed(), lambda parts: parts.is_closed, _anywhere)
 
 
 def starvation(frontier: Frontier, *, wanted: bool = False) -> list[Endless] | None:
-    """For each set of tasks that can starve, the fair loop that is reached first.
+    """For each set of tasks that can starve, the fair loop that is reached first; one of them could yet get on.
 
     None if that would take long beside the exploration, and is not expressly `wanted`, or if there is too much to look
     at.
@@ -93,11 +94,55 @@ def starvation(frontier: Frontier, *, wanted: bool = False) -> list[Endless] | N
     if len(numbers) > (_MOST if wanted else max(_QUICK, frontier.visited.count // _SHARE)):
         return None
     graph = Graph(frontier, numbers).trimmed()
-    return _first(frontier, graph, lambda parts: parts.is_fair & ~parts.is_closed)
+    ways_on = _WaysOn(frontier)
+    return _first(frontier, graph, lambda parts: parts.is_fair & ~parts.is_closed, ways_on.is_open)
 
 
-def _first(frontier: Frontier, graph: Graph, wanted: Callable[[Parts], Mask]) -> list[Endless]:
-    """One way round for each set of tasks that get nowhere on it."""
+def _anywhere(_start: int, _task: int) -> bool:
+    return True
+
+
+class _WaysOn:
+    """Whether a task can get on from a state by any choice: finish, or take a step that is progress."""
+
+    def __init__(self, frontier: Frontier) -> None:
+        self._frontier = frontier
+        self._nowhere: dict[int, Mask] = {}
+        """Per task, the states from which it is known that it cannot."""
+
+    def is_open(self, start: int, task: int) -> bool:
+        """Look for a way on, deep states first: those are nearest to an end."""
+        frontier = self._frontier
+        nowhere = self._nowhere.setdefault(task, np.zeros(frontier.visited.count, np.bool_))
+        met = nowhere.copy()
+        met[start] = True
+        left = np.array([start])
+        while len(left):
+            here, left = left[-_CHUNK:], left[:-_CHUNK]
+            if self._gets_on(here, task):
+                return True
+            after = np.unique(frontier.edges(here).after)
+            fresh = after[~met[after]]
+            met[fresh] = True
+            left = np.sort(np.concatenate([left, fresh]))
+        self._nowhere[task] = met
+        return False
+
+    def _gets_on(self, numbers: Index, task: int) -> bool:
+        """Whether a task has finished in one of these states, or may take a step there that is progress."""
+        it = self._frontier.product.scenario.tasks[task]
+        finished = _where(self._frontier, numbers, it, lambda operation: operation is None)
+        progress = _where(self._frontier, numbers, it, lambda operation: operation is not None and operation.progress)
+        if finished.any():
+            return True
+        progressing = numbers[progress]
+        return bool(len(progressing) and (self._frontier.edges(progressing).task == task).any())
+
+
+def _first(
+    frontier: Frontier, graph: Graph, wanted: Callable[[Parts], Mask], is_open: Callable[[int, int], bool]
+) -> list[Endless]:
+    """One way round for each set of tasks that get nowhere on it, if `is_open` for one of them where it begins."""
     found: dict[tuple[str, ...], Endless] = {}
     progress = _is_progress(frontier, graph)
     every = range(len(graph.tasks))
@@ -107,8 +152,9 @@ def _first(frontier: Frontier, graph: Graph, wanted: Callable[[Parts], Mask]) ->
         for i in np.flatnonzero(wanted(parts)).tolist():
             component = parts.components[i]
             start = int(graph.numbers[component[0]])
-            tasks = tuple(graph.tasks[task] for task in who if _is_waiting(frontier, start, task))
-            if tasks and tasks not in found:
+            waiting = [task for task in who if _is_waiting(frontier, start, task)]
+            tasks = tuple(graph.tasks[task] for task in waiting)
+            if tasks and tasks not in found and any(is_open(start, task) for task in waiting):
                 loop = Round(part, component).loop()
                 steps = [(graph.tasks[by], int(graph.numbers[to])) for by, to in loop]
                 found[tasks] = Endless(start, tuple(steps), tasks)

@@ -368,5 +368,5 @@ def test_a_model_runs_in_an_executor_only() -> None:
 
 
 def test_tasks_have_different_names() -> None:
-    with pytest.raises(ValueError, match="two tasks have one name"):
+    with pytest.raises(EngineError, match="two tasks have one name"):
         Scenario("twins", (Task("t", one_step()), Task("t", one_step())))

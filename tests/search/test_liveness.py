@@ -47,6 +47,12 @@ def reached(config: Config, after: dict[Config, list[tuple[str, Config]]]) -> se
     return found
 
 
+def can_get_on(config: Config, reach: set[Config]) -> bool:
+    """Whether some task that has not finished there has in what that leads to."""
+    unfinished = [i for i, (_, left) in enumerate(config.tasks) if left]
+    return any(not to.tasks[i][1] for to in reach for i in unfinished)
+
+
 def naive_liveness(naive: Naive) -> tuple[set[str], set[str]]:
     """Who can get into a livelock and who can starve, from the definitions: everything against everything."""
     after: dict[Config, list[tuple[str, Config]]] = {}
@@ -67,7 +73,7 @@ def naive_liveness(naive: Naive) -> tuple[set[str], set[str]]:
         able = [{task for task, _ in after[c]} for c in part]
         if all(to in part for c in part for _, to in after[c]):
             locked.add(who)
-        elif set.intersection(*able) <= steps:
+        elif set.intersection(*able) <= steps and can_get_on(config, reach[config]):
             starving.add(who)
     return locked, starving
 
@@ -86,7 +92,7 @@ def test_who_goes_round_is_what_the_definitions_say(program: tuple[Block, ...]) 
 def test_who_goes_round_where_many_do() -> None:
     said = [hold(racing(number)) for number in range(150)]
     assert sum(bool(locked) for locked, _ in said) >= 50
-    assert sum(bool(starving) for _, starving in said) >= 25
+    assert sum(bool(starving) for _, starving in said) >= 20
 
 
 def hold(program: tuple[Block, ...]) -> tuple[set[str], set[str]]:

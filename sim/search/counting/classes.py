@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sim.engine.dependence import Touch, dependent
+from sim.engine.dependence import Touch, both_add, check_adds, dependent
 from sim.engine.product import WORD
 from sim.engine.scheduler import Picks
 from sim.engine.visited import U32, U64, Batch, Index, Mask, Visited
@@ -83,7 +83,7 @@ class Classes:
 
     def _pairs(self) -> tuple[U64, U64]:
         """Per edge, the bits of those before it out of the same state, and of those there that do not depend on it."""
-        touch, depends = self._touches()
+        touch, depends, adds = self._touches()
         task = self._runs.task.take(self._runs.kind)
         before, awake = np.zeros(len(task), np.uint64), np.zeros(len(task), np.uint64)
         place = np.arange(len(task)) - np.repeat(self._runs.dag.first[:-1], self._degree)
@@ -93,12 +93,24 @@ class Classes:
             before[other] |= self._bit.take(one)
             free = np.flatnonzero((task.take(one) != task.take(other)) & ~depends[touch.take(one), touch.take(other)])
             one, other = one.take(free), other.take(free)
+            self._check_adds(one, other, adds[touch.take(one), touch.take(other)])
             awake[one] |= self._bit.take(other)
             awake[other] |= self._bit.take(one)
         return before, awake
 
-    def _touches(self) -> tuple[U32, Mask]:
-        """Per edge, the number of what it touches; and which of these numbers depend on each other."""
+    def _check_adds(self, one: Index, other: Index, adds: Mask) -> None:
+        """Of pairs of edges out of one state that both add to some cell: refuse those that do not commute."""
+        runs = self._runs
+        one, other = one[adds], other[adds]
+        kinds, first = np.unique(np.stack([runs.kind.take(one), runs.kind.take(other)]), axis=1, return_index=True)
+        del kinds
+        for here, there in zip(one.take(first).tolist(), other.take(first).tolist(), strict=True):
+            node = int(np.searchsorted(runs.dag.first, here, side="right")) - 1
+            state = runs.frontier.visited.state(int(runs.dag.order[node]))
+            check_adds(runs.product, state, runs.pick(here), runs.pick(there))
+
+    def _touches(self) -> tuple[U32, Mask, Mask]:
+        """Per edge, the number of what it touches; and which of these numbers depend on each other, or both add."""
         runs, product = self._runs, self._runs.product
         sample = np.zeros(len(runs.task), np.int64)
         sample[runs.kind] = np.arange(len(runs.kind))
@@ -110,10 +122,11 @@ class Classes:
             task, state = runs.frontier.tables[int(runs.task[kind])].task, runs.frontier.visited.state(at)
             operation = product.local(state, task).operation
             access = product.outcomes(task, state)[int(runs.outcome[kind])].access
-            cells = (cell.name for cell in operation.cells) if operation else ()
-            of_kind[kind] = number.setdefault(tuple(zip(cells, access, strict=False)), len(number))
+            cells = tuple(cell.name for cell in operation.cells) if operation else ()
+            of_kind[kind] = number.setdefault(tuple(zip(cells, access, strict=True)), len(number))
         depends = np.array([[dependent(one, other) for other in number] for one in number], np.bool_)
-        return of_kind.take(runs.kind), depends
+        adds = np.array([[both_add(one, other) for other in number] for one in number], np.bool_)
+        return of_kind.take(runs.kind), depends, adds
 
     def _walk(self) -> tuple[Visited, Index, U32, Index]:
         """Every state with every sleep set it is come to with; edges by node, where they lead, and what they are."""

@@ -116,9 +116,9 @@ class Count:
         return counts
 
     def _total_classes(self) -> int | None:
-        if self._runs is None:
-            return reduced.classes(self._frontier.product.scenario, self._bound or 0, _NODES)
-        return None if self._classes is None else self._classes.total
+        if self._classes is not None:
+            return self._classes.total
+        return reduced.classes(self._frontier.product.scenario, self._bound or 0, _NODES)
 
     def of(self, found: list[tuple[Found, list[int]]], automata: Automata) -> list[Found]:
         """Findings with what there is to say of them; each comes with the states of its witness, by number."""

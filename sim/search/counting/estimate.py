@@ -8,12 +8,13 @@ carry most of the sum. So it comes with both: the error of the mean, and what th
 from __future__ import annotations
 
 from fractions import Fraction
-from math import isqrt
+from math import ceil, isqrt
 
 import attrs
 
 from sim.engine.automata import Automata
 from sim.engine.dice import below
+from sim.engine.draws import Stream
 from sim.engine.scenario import Scenario
 from sim.engine.stepper import run
 from sim.engine.world import Offer
@@ -31,7 +32,7 @@ class _Probe:
     def pick(self, step: int, offers: tuple[Offer, ...]) -> tuple[int, int]:
         ways = [(i, outcome) for i, offer in enumerate(offers) for outcome in range(len(offer.outcomes))]
         self.product *= len(ways)
-        return ways[below(len(ways), self._seed, step, 0)]
+        return ways[below(len(ways), self._seed, step, Stream.ESTIMATE)]
 
 
 def estimate(scenario: Scenario, retries: int | None, walks: int = _WALKS) -> Estimate:
@@ -45,4 +46,5 @@ def estimate(scenario: Scenario, retries: int | None, walks: int = _WALKS) -> Es
     said.sort()
     mean = Fraction(sum(said), walks)
     variance = sum((one - mean) ** 2 for one in said) / (walks * (walks - 1))
-    return Estimate(round(mean), isqrt(round(variance)), (said[walks // 4], said[3 * walks // 4]), walks)
+    error = isqrt(ceil(variance)) + 1  # never 0: the mean is rounded, and what no walk has met may be missing from it
+    return Estimate(round(mean), error, (said[walks // 4], said[3 * walks // 4]), walks)

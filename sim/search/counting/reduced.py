@@ -25,6 +25,7 @@ import attrs
 
 from sim.engine.automata import Automata
 from sim.engine.cells import Cell
+from sim.engine.dependence import check_adds
 from sim.engine.operations import HALTED, Access
 from sim.engine.product import Product, Widen
 from sim.engine.scenario import Scenario
@@ -129,6 +130,11 @@ class Reduction:
             touches.append(Touch(bits[Access.READ], bits[Access.ADD], bits[Access.WRITE]))
         return touches
 
+    def check_adds(self, state: int, one: tuple[int, int], other: tuple[int, int]) -> None:
+        """Refuse two steps that add to a common cell and do not commute."""
+        (task, outcome), (later, then) = one, other
+        check_adds(self.product, state, (self._tasks[task], outcome), (self._tasks[later], then))
+
     def look_ahead(self) -> None:
         """Gather what each task may ever do from each of its local states on, as far as that has been learned."""
         for own, following, ever in zip(self._own, self._following, self._ever, strict=True):
@@ -216,6 +222,9 @@ def _following(reduction: Reduction, node: Node) -> Iterator[Node]:
     for step in reduction.persistent(state):
         if (step.task, step.outcome) in sleeping:
             continue
+        for (task, outcome), touch in before.items():
+            if task != step.task and touch.add & step.touch.add and not touch.depends_on(step.touch):
+                reduction.check_adds(state, (task, outcome), (step.task, step.outcome))
         asleep = (name for name, touch in before.items() if name[0] != step.task and not touch.depends_on(step.touch))
         yield step.after, frozenset(asleep)
         before[step.task, step.outcome] = step.touch

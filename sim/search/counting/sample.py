@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sim.engine.automata import Automata
 from sim.engine.dice import below_big
+from sim.engine.draws import Stream
 from sim.engine.frontier import Frontier
 from sim.engine.product import Product
 from sim.engine.scenario import Scenario
@@ -35,7 +36,7 @@ def interleavings(scenario: Scenario, retries: int, most: int | None = None) -> 
 
 def sampled(of: Interleavings | Classes, seed: int) -> Picks:
     """The run that a seed draws."""
-    return of.run(below_big(of.total, seed, 0))
+    return of.run(below_big(of.total, seed, 0, Stream.UNIFORM_RUN))
 
 
 def sample(scenario: Scenario, strategy: str, seed: int, retries: int = 2) -> Picks:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.engine import dice_many
+from sim.engine.draws import Stream
 from sim.engine.herd import Herd
 from sim.engine.visited import U64, Index, Mask
 from sim.search.strategies.ground import Ground
@@ -31,9 +32,6 @@ _TAPES, _LONGEST, _MUTATIONS = 512, 12, 8
 
 _FRESH = 4
 """One run of so many is a walk of its own."""
-
-_IS_FRESH, _PARENT, _HOW_MANY, _WHERE = 2, 3, 4, 5
-"""Draws."""
 
 
 @attrs.frozen
@@ -47,8 +45,8 @@ class Tapes:
         if not self.of:
             return np.full(len(seeds), -1)
         drawing, step = dice_many.seeded(seeds), np.uint64(0)
-        parent = dice_many.below(np.uint64(len(self.of)), drawing, step, _PARENT).astype(np.int64)
-        parent[dice_many.below(np.uint64(_FRESH), drawing, step, _IS_FRESH) == 0] = -1
+        parent = dice_many.below(np.uint64(len(self.of)), drawing, step, Stream.FEST_PARENT).astype(np.int64)
+        parent[dice_many.below(np.uint64(_FRESH), drawing, step, Stream.FEST_IS_FRESH) == 0] = -1
         return parent
 
     def children(self, seeds: U64) -> list[tuple[int, ...]]:
@@ -63,10 +61,9 @@ class Tapes:
 def _steps_of(seeds: U64, length: int) -> npt.NDArray[np.int64]:
     """At which steps each seed's draws replace its parent's; -1 for none."""
     drawing, step = dice_many.seeded(seeds), np.uint64(0)
-    many = 1 + dice_many.below(np.uint64(_MUTATIONS), drawing, step, _HOW_MANY)
-    at = np.stack(
-        [dice_many.below(np.uint64(length), drawing, step, _WHERE + i).astype(np.int64) for i in range(_MUTATIONS)]
-    )
+    many = 1 + dice_many.below(np.uint64(_MUTATIONS), drawing, step, Stream.FEST_MUTATIONS)
+    draws = map(Stream.FEST_STEP.nth, range(_MUTATIONS))
+    at = np.stack([dice_many.below(np.uint64(length), drawing, step, draw).astype(np.int64) for draw in draws])
     return np.where(np.arange(_MUTATIONS)[:, None] < many, at, -1)
 
 
@@ -106,7 +103,7 @@ class _Player(Walk):
     def choose(self, herd: Herd, slots: Index) -> Index:
         step = herd.step.take(slots)
         whose = np.where(step < self._length, self._played[slots, np.minimum(step, self._length - 1)], 0)
-        herd.drawing[slots] = self._drawn[slots, whose]
+        herd.draw_as(slots, self._drawn[slots, whose])
         return super().choose(herd, slots)
 
 

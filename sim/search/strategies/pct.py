@@ -14,13 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from sim.engine.draws import Stream
 from sim.engine.herd import Herd
 from sim.engine.visited import Index, Mask
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.walk import Walk
-
-_FIRST, _CHANGES = 2, 3
-"""Draws."""
 
 
 class Pct(Walk):
@@ -37,9 +35,9 @@ class Pct(Walk):
             self._priority = np.zeros((self._tasks, herd.width), np.int64)
             self._change = np.zeros((self._depth - 1, herd.width), np.int64)
         for task in range(self._tasks):
-            self._priority[task, slots] = self._depth + (herd.bits(slots, _FIRST + _CHANGES * task) >> 1)
+            self._priority[task, slots] = self._depth + (herd.bits(slots, Stream.PCT_PRIORITY.nth(task)) >> 1)
         for i, change in enumerate(self._change):
-            change[slots] = herd.below(np.full(len(slots), self._length), slots, _CHANGES + _CHANGES * i) + 1
+            change[slots] = herd.below(np.full(len(slots), self._length), slots, Stream.PCT_CHANGE.nth(i)) + 1
 
     def choose(self, herd: Herd, slots: Index) -> Index:
         return highest(herd, slots, self._priority)

@@ -16,6 +16,7 @@ import attrs
 import numpy as np
 
 from sim.engine import dice_many
+from sim.engine.draws import Stream
 from sim.engine.herd import Chooser, Herd
 from sim.engine.visited import U64, Index, Mask
 from sim.search.strategies.fest import Fest
@@ -29,7 +30,7 @@ from sim.search.strategies.walk import Walk
 SHARES = {"walk": 50, "pct:2": 70, "pct:3": 70, "pct:5": 60, "pos": 200, "surw": 400, "fest": 150}
 """Of a thousand seeds."""
 
-_WHOLE, _MEMBER = 1000, 7
+_WHOLE = 1000
 
 
 class Portfolio:
@@ -90,7 +91,7 @@ class _Said:
 
     def member(self, seeds: U64) -> Index:
         """Which member runs each seed."""
-        drawn = dice_many.below(np.uint64(_WHOLE), dice_many.seeded(seeds), np.uint64(0), _MEMBER)
+        drawn = dice_many.below(np.uint64(_WHOLE), dice_many.seeded(seeds), np.uint64(0), Stream.PORTFOLIO_MEMBER)
         return np.searchsorted(np.cumsum(self.shares), drawn.astype(np.int64), side="right")
 
 

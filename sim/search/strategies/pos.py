@@ -14,15 +14,13 @@ from __future__ import annotations
 import numpy as np
 
 from sim.engine.answers import Answers
+from sim.engine.draws import Stream
 from sim.engine.herd import Herd
 from sim.engine.operations import Access
 from sim.engine.visited import Index, Mask
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.pct import demote, highest
 from sim.search.strategies.walk import Walk
-
-_NEXT = 2
-"""The first draw; each task has its own."""
 
 
 class Pos(Walk):
@@ -36,7 +34,7 @@ class Pos(Walk):
         if self._priority.shape[1] < herd.width:
             self._priority = np.zeros((self._tasks, herd.width), np.int64)
         for task in range(self._tasks):
-            self._priority[task, slots] = herd.bits(slots, _NEXT + task)
+            self._priority[task, slots] = herd.bits(slots, Stream.POS_PRIORITY.nth(task))
 
     def choose(self, herd: Herd, slots: Index) -> Index:
         return highest(herd, slots, self._priority)
@@ -47,7 +45,7 @@ class Pos(Walk):
             answer = herd.answer.take(other * herd.width + slots)
             racing = racing_with(answers, row, answers.first.of.take(answer)) & (answer > 0)
             at = slots[racing | (task == other)]
-            self._priority[other, at] = herd.bits(at, _NEXT + other)
+            self._priority[other, at] = herd.bits(at, Stream.POS_PRIORITY.nth(other))
         demote(herd, slots, self._priority, task, retry)
 
 

@@ -17,15 +17,15 @@ the two of them. A retry makes the counts wrong; they do not fall below one whil
 
 from __future__ import annotations
 
+from itertools import count
+
 import numpy as np
 
+from sim.engine.draws import Stream
 from sim.engine.herd import Herd
 from sim.engine.visited import Index, Mask
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.walk import Walk
-
-_CELL, _SHARED, _CANDIDATE = 2, 3, 4
-"""Draws; there is a candidate for each turn of the search for one, and somebody intended between two of them."""
 
 _NOBODY = -1
 
@@ -51,7 +51,7 @@ class Surw(Walk):
             self._waiting, self._begun = np.zeros(self._width, np.int64), np.zeros(self._width, np.int64)
         if not self._names:
             return
-        drawn = herd.below(np.full(len(slots), self._upto[-1]), slots, _CELL)
+        drawn = herd.below(np.full(len(slots), self._upto[-1]), slots, Stream.SURW_CELL)
         self._cell[slots] = np.searchsorted(self._upto, drawn, side="right")
         self._left[:, slots] = self._expected[self._cell[slots]].T
         self._intended[slots], self._waiting[slots], self._begun[slots] = _NOBODY, 0, herd.able.take(slots)
@@ -61,16 +61,16 @@ class Surw(Walk):
             return super().choose(herd, slots)
         self._begin_tasks(herd, slots)
         chosen, open_ = np.zeros(len(slots), np.int64), np.arange(len(slots))
-        turn = _CANDIDATE
-        while len(open_):
+        for turn in count():
+            if not len(open_):
+                break
             at = slots.take(open_)
-            turn += 2
-            self._intend(herd, at[self._intended.take(at) == _NOBODY], turn + 1)
+            self._intend(herd, at[self._intended.take(at) == _NOBODY], Stream.SURW_INTENDED.nth(turn))
             free = herd.able.take(at) & ~self._waiting.take(at)
             stuck = free == 0
             self._waiting[at[stuck]], self._intended[at[stuck]] = 0, _NOBODY
             going, free = np.flatnonzero(~stuck), free[~stuck]
-            task = herd.member(free, herd.below(herd.size_of(free), at.take(going), turn))
+            task = herd.member(free, herd.below(herd.size_of(free), at.take(going), Stream.SURW_CANDIDATE.nth(turn)))
             held = self._is_interesting(herd, task, at.take(going)) & (task != self._intended.take(at.take(going)))
             self._waiting[at.take(going[held])] |= 1 << task[held]
             chosen[open_.take(going[~held])] = task[~held]
@@ -101,7 +101,7 @@ class Surw(Walk):
             is_child = ((fresh >> task) & 1 == 1) & (self._owner(task, begun) == intended)
             weight[~is_child & (intended != task)] = 0
         shared = np.sum(weights, axis=0) > 0
-        self._draw(herd, at[shared], [weight[shared] for weight in weights], _SHARED)
+        self._draw(herd, at[shared], [weight[shared] for weight in weights], Stream.SURW_SHARED)
 
     def _intend(self, herd: Herd, slots: Index, draw: int) -> None:
         """Draw who is to take the next interesting step, by what each is expected to have left."""

@@ -5,6 +5,7 @@ The run of a seed is that of `sim.engine.scheduler.Walk`.
 
 from __future__ import annotations
 
+from sim.engine.draws import Stream
 from sim.engine.herd import Herd
 from sim.engine.visited import Index, Mask
 
@@ -18,11 +19,11 @@ class Walk:
     def choose(self, herd: Herd, slots: Index) -> Index:
         """Any task, each as likely as any other."""
         able = herd.able.take(slots)
-        return herd.member(able, herd.below(herd.size_of(able), slots, 0))
+        return herd.member(able, herd.below(herd.size_of(able), slots, Stream.TASK))
 
     def outcome(self, herd: Herd, slots: Index, count: Index) -> Index:
         """Any outcome."""
-        return herd.below(count, slots, 1)
+        return herd.below(count, slots, Stream.VALUE)
 
     def moved(self, herd: Herd, slots: Index, task: Index, row: Index, retry: Mask) -> None:
         """Nothing is learned."""

@@ -12,6 +12,7 @@ from hypothesis import example, given
 
 from sim.engine.automata import Automata
 from sim.engine.dice import below_big
+from sim.engine.draws import Stream
 from sim.engine.scenario import Scenario
 from sim.engine.scheduler import Picks, Walk
 from sim.engine.stepper import run
@@ -65,10 +66,10 @@ def walked(runs: Interleavings, count: int) -> list[Picks]:
 
 
 def test_draws_from_large_numbers_keep_their_range() -> None:
-    assert {below_big(3, seed, 0) for seed in range(99)} == {0, 1, 2}
-    assert below_big(1, 7, 0) == 0
+    assert {below_big(3, seed, 0, Stream.UNIFORM_RUN) for seed in range(99)} == {0, 1, 2}
+    assert below_big(1, 7, 0, Stream.UNIFORM_RUN) == 0
     large = 3 * 2**200
-    draws = [below_big(large, seed, 0) for seed in range(300)]
+    draws = [below_big(large, seed, 0, Stream.UNIFORM_RUN) for seed in range(300)]
     assert all(0 <= draw < large for draw in draws)
     assert 80 < sum(draw < 2**200 for draw in draws) < 120
 
