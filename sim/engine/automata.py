@@ -13,13 +13,14 @@ A *local state* is the stack of nodes. Returning pops a node and tells its paren
 gone (`merge=True`). With `merge=False` the parent also keeps the callee's last node as part of its own name, so that a
 local state is named by the whole history: the slow, obviously sound naming that tests compare the other one with.
 
-Each node is learned twice, and each rebuilding checks the nodes that it passes: a routine that does something else than
-the last time is refused.
+The first nodes of each routine are learned twice, and each rebuilding checks the nodes that it passes: a routine that
+does something else than the last time is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from types import CoroutineType
 from typing import Any, cast
@@ -38,14 +39,19 @@ from sim.engine.routines import (
     next_turn,
     too_deep,
 )
-from sim.engine.values import key_of
+from sim.engine.values import BY_KEY, key_of
 
 
 @attrs.frozen
 class Returned:
     """A routine's return value, or an operation's result."""
 
-    value: object = attrs.field(eq=key_of)
+    value: object = attrs.field(eq=False, metadata=BY_KEY)
+    _key: object = attrs.field(init=False, repr=False)
+
+    @_key.default
+    def _key_of_value(self) -> object:
+        return key_of(self.value)
 
 
 Seen = Returned | Raised
@@ -136,11 +142,17 @@ def _give_up(coroutine: Coroutine[Any, Any, Any]) -> Place | None:
     return place_of(cast("CoroutineType[Any, Any, Any]", coroutine))
 
 
+_TWICE = 64
+"""Nodes of a routine that are learned twice; later ones are still checked whenever one behind them is learned."""
+
+
 @attrs.define(eq=False)
 class Node:
     """Where one frame stands: its call and what it has seen since it was entered."""
 
     call: Call[Any]
+    learned: Counter[Callable[..., Any]]
+    """How many nodes of each routine have been learned; all nodes of an automaton share it."""
     seen: tuple[Seen, ...] = ()
     before: Node | None = None
     _after: dict[tuple[Seen, object], Node] = attrs.field(factory=dict, repr=False)
@@ -158,7 +170,7 @@ class Node:
                     f"{self.call} has seen {LONGEST_FRAME} results since it was entered: "
                     "a loop that can repeat is `await repeat(body, *state)`",
                 )
-            node = self._after[key] = Node(self.call, (*self.seen, outcome), self)
+            node = self._after[key] = Node(self.call, self.learned, (*self.seen, outcome), self)
         return node
 
     @property
@@ -176,13 +188,16 @@ class Node:
         return cast("Place", self._place)
 
     def _learn(self) -> None:
-        """Run the frame up to here, twice: what depends on more than it has seen is likely to differ."""
+        """Run the frame up to here, at first twice: what depends on more than it has seen is likely to differ."""
         way = [self]
         while way[-1].before is not None:
             way.append(way[-1].before)
         way.reverse()
         self._run(way)
-        self._run(way)
+        body = self.call.body
+        self.learned[body] += 1
+        if self.learned[body] <= _TWICE:
+            self._run(way)
 
     def _run(self, way: list[Node]) -> None:
         with _started(self.call) as coroutine:
@@ -347,6 +362,7 @@ class Automata:
     def __init__(self, *, merge: bool = True, retries: int | None = None) -> None:
         self._merge, self._retries = merge, retries
         self._roots: dict[Call[Any], Node] = {}
+        self._learned: Counter[Callable[..., Any]] = Counter()
         self._next: dict[tuple[LocalState, object], LocalState] = {}
 
     def start(self, task: str, call: Call[Any]) -> LocalState:
@@ -367,7 +383,7 @@ class Automata:
         return after
 
     def _root(self, call: Call[Any]) -> Node:
-        return self._roots.setdefault(call, Node(call))
+        return self._roots.setdefault(call, Node(call, self._learned))
 
     def _settle(self, task: str, frames: list[Frame]) -> LocalState:
         """Enter and leave routines until the task stands before an operation, or has finished."""

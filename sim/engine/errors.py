@@ -46,10 +46,17 @@ def calling_line() -> tuple[CodeType, int]:
     return frame.f_code, frame.f_lineno
 
 
+_OF_THE_ENGINE: dict[str, bool] = {}
+"""Whether a file's code is the engine's, or was generated for it; asked at every operation that a model makes."""
+
+
 def _is_of_the_engine(frame: FrameType) -> bool:
-    return frame.f_globals.get("__name__", "").startswith("sim.engine.") or frame.f_code.co_filename.startswith(
-        "<attrs generated"
-    )
+    file = frame.f_code.co_filename
+    known = _OF_THE_ENGINE.get(file)
+    if known is None:
+        module = frame.f_globals.get("__name__", "")
+        known = _OF_THE_ENGINE[file] = module.startswith("sim.engine.") or file.startswith("<attrs generated")
+    return known
 
 
 def place_of_caller() -> Place:

@@ -33,7 +33,7 @@ from sim.engine.errors import (
     place_of_code,
     refuse_function,
 )
-from sim.engine.values import is_same, key_of, problem_of, spell
+from sim.engine.values import BY_KEY, is_same, key_of, problem_of, spell
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -98,9 +98,14 @@ class Operation(Generic[R]):
     point: str
     cells: tuple[Cell[Any], ...]
     effect: Callable[..., tuple[Outcome, ...]] = attrs.field(repr=False)
-    args: tuple[object, ...] = attrs.field(default=(), eq=key_of)
+    args: tuple[object, ...] = attrs.field(default=(), eq=False, metadata=BY_KEY)
     choice: bool = False
     progress: bool = False
+    _key: object = attrs.field(init=False, repr=False)
+
+    @_key.default
+    def _key_of_args(self) -> object:
+        return key_of(self.args)
 
     def __attrs_post_init__(self) -> None:
         if len(self.cells) > 1 and len(dict.fromkeys(self.cells)) < len(self.cells):

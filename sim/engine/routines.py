@@ -32,7 +32,7 @@ import attrs
 from sim.engine.errors import RuleError, place_of_caller, place_of_code
 from sim.engine.operations import Operation, is_running, note_made, performer
 from sim.engine.purity import refuse_hidden_state
-from sim.engine.values import key_of, problem_of
+from sim.engine.values import BY_KEY, key_of, problem_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -124,7 +124,12 @@ class Call(Generic[R]):
     """A routine about to be entered: the name of its frame before it has seen anything."""
 
     body: Callable[..., Coroutine[Any, Any, R]]
-    args: tuple[object, ...] = attrs.field(eq=key_of)
+    args: tuple[object, ...] = attrs.field(eq=False, metadata=BY_KEY)
+    _key: object = attrs.field(init=False, repr=False)
+
+    @_key.default
+    def _key_of_args(self) -> object:
+        return key_of(self.args)
 
     def __await__(self) -> Generator[Any, Any, R]:
         ledger = performer()

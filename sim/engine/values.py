@@ -17,16 +17,20 @@ may occur in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import weakref
+from collections.abc import Callable
 from enum import Enum
 from functools import cache, cached_property
 from inspect import unwrap
+from operator import attrgetter
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
-from weakref import WeakSet
+from typing import Any
 
 import attrs
 
-_ATOMS = (NoneType, bool, int, str, bytes, type)
+_FINE = {NoneType, bool, int, str, bytes}
+"""Classes whose objects are values, whatever they are; enums are added as they are met."""
+
 _NUMBERS_OF_OTHER_TYPES = "may equal an int and is not one: use ints or an enum"
 
 _REASONS: dict[type, str] = {
@@ -44,8 +48,12 @@ _UNCHECKED = "is no value"
 NO_VALUE = {_UNCHECKED: True}
 """Metadata of a field that says nothing of what its object does, or is checked elsewhere."""
 
-_SOUND: WeakSet[object] = WeakSet()
-"""Objects that are compared by identity and whose fields have been looked through."""
+_KEYED = "is compared by a key"
+BY_KEY = {_KEYED: True}
+"""Metadata of a field that is not compared itself: another field has its `key_of`, found once and compared often."""
+
+_SOUND: dict[int, weakref.ref[object]] = {}
+"""Objects, by id, that are compared by identity and whose fields are known to be values; each goes when it is freed."""
 
 
 @attrs.frozen
@@ -76,8 +84,10 @@ def _class(cls: type[object]) -> _Class:
             what = "a member of an enum" if issubclass(cls, Enum) else "an object"
             return _Class(f"is {what} that equals a plain {base.__name__}: use a plain Enum, or a frozen attrs class")
     if issubclass(cls, Enum):
-        by_identity = cls.__eq__ is object.__eq__
-        return _Class(None if by_identity else "is a member of an enum with an __eq__ of its own: use a plain Enum")
+        if cls.__eq__ is not object.__eq__:
+            return _Class("is a member of an enum with an __eq__ of its own: use a plain Enum")
+        _FINE.add(cls)
+        return _Class()
     if not attrs.has(cls):
         return _Class(_REASONS.get(cls, "can change: use a tuple, an enum or a frozen attrs class"))
     if not attrs.inspect(cls).is_frozen:
@@ -91,6 +101,8 @@ def _compared(cls: type[object]) -> _Class:
     """Of a frozen attrs class that is compared by value."""
     fields = attrs.fields(cls)  # type: ignore[arg-type] # an attrs class
     for field in fields:
+        if field.metadata.get(_KEYED):
+            continue
         if not field.eq or field.eq_key not in {None, key_of}:
             return _Class(f"leaves its field {field.name} out of comparison, or compares it in a way of its own")
     for name in ("__eq__", "__hash__"):
@@ -102,45 +114,59 @@ def _compared(cls: type[object]) -> _Class:
 
 def problem_of(value: object) -> Problem | None:
     """Say why `value` cannot be carried from one task to another; None if it can."""
-    cls = type(value)
-    if cls in _ATOMS or isinstance(value, type):
+    cls = value.__class__
+    if cls in _FINE:
         return None
     if isinstance(value, tuple) and cls is tuple:
-        return _first_problem((f"[{i}]", item) for i, item in enumerate(value))
+        return _problem_in(value)
     if isinstance(value, MethodType):
-        return _first_problem([(".__self__", value.__self__)])
+        problem = problem_of(value.__self__)
+        return attrs.evolve(problem, path=f".__self__{problem.path}") if problem is not None else None
     if isinstance(value, (FunctionType, BuiltinFunctionType)):
         reason = _reason_against(value)
         return Problem("", cls.__name__, reason) if reason else None
+    if isinstance(value, type):
+        return None
     known = _class(cls)  # type: ignore[arg-type] # a class is hashable
     if known.reason is not None:
         return Problem("", cls.__name__, known.reason)
-    beside = _beside(value)
-    if beside:
-        return Problem("", cls.__name__, f"has the attribute {beside} beside its fields")
-    fields = ((f".{name}", getattr(value, name)) for name in known.fields)
-    return _first_problem(fields) if known.is_compared else _first_problem_behind(value, fields)
-
-
-def _first_problem(parts: Iterable[tuple[str, object]]) -> Problem | None:
-    for path, item in parts:
-        problem = problem_of(item)
-        if problem is not None:
-            return attrs.evolve(problem, path=path + problem.path)
+    if cls.__dictoffset__:  # slots have no room for anything else
+        beside = _beside(value)
+        if beside:
+            return Problem("", cls.__name__, f"has the attribute {beside} beside its fields")
+    if not known.is_compared:
+        return _problem_behind(value, known.fields)
+    for name in known.fields:
+        part = getattr(value, name)
+        if part.__class__ not in _FINE:
+            problem = problem_of(part)
+            if problem is not None:
+                return attrs.evolve(problem, path=f".{name}{problem.path}")
     return None
 
 
-def _first_problem_behind(value: object, fields: Iterable[tuple[str, object]]) -> Problem | None:
+def _problem_in(items: tuple[object, ...]) -> Problem | None:
+    for i, item in enumerate(items):
+        if item.__class__ not in _FINE:
+            problem = problem_of(item)
+            if problem is not None:
+                return attrs.evolve(problem, path=f"[{i}]{problem.path}")
+    return None
+
+
+def _problem_behind(value: object, fields: tuple[str, ...]) -> Problem | None:
     """The first problem in an object that is compared by identity; each is looked through once."""
-    if not hasattr(value, "__weakref__"):
-        return _first_problem(fields)
-    if value in _SOUND:
+    key = id(value)
+    if key in _SOUND:
         return None
-    _SOUND.add(value)  # beforehand, since its fields may lead back to it
-    problem = _first_problem(fields)
-    if problem is not None:
-        _SOUND.discard(value)
-    return problem
+    if hasattr(value, "__weakref__"):  # noted beforehand, since its fields may lead back to it
+        _SOUND[key] = weakref.ref(value, lambda _: _SOUND.pop(key, None))
+    for name in fields:
+        problem = problem_of(getattr(value, name))
+        if problem is not None:
+            _SOUND.pop(key, None)
+            return attrs.evolve(problem, path=f".{name}{problem.path}")
+    return None
 
 
 def _reason_against(function: FunctionType | BuiltinFunctionType) -> str | None:
@@ -183,28 +209,36 @@ class _Key:
     parts: tuple[object, ...]
 
 
+_PLAIN: dict[type[object], bool] = {int: True, str: True, bytes: True, NoneType: True, bool: False, tuple: False}
+"""Whether objects of a class are their own keys. This and `_PARTS` are caches: keys are asked for at every step."""
+
+_PARTS: dict[type[object], Callable[[Any], tuple[object, ...]]] = {tuple: lambda items: items}
+"""Of the other classes, how to get at the parts of an object."""
+
+
 def key_of(value: object) -> object:
     """What to look `value` up by: two values have equal keys if they are one value, and not if only Python says so."""
-    cls = type(value)
+    cls = value.__class__
+    if _PLAIN[cls] if cls in _PLAIN else _is_plain(cls):
+        return value
     if cls is bool:
         return _Truth.TRUE if value else _Truth.FALSE
-    if cls is tuple:
-        return _keyed_alike(value, tuple([key_of(item) for item in value]))  # type: ignore[arg-type,attr-defined]
-    if cls in _ATOMS or isinstance(value, (type, Enum, FunctionType, BuiltinFunctionType, MethodType)):
-        return value
-    known = _class(cls)  # type: ignore[arg-type] # a class is hashable
-    if not known.is_compared:
-        return value
-    parts = [getattr(value, name) for name in known.fields]
-    keys = [key_of(part) for part in parts]
-    if all(key is part for key, part in zip(keys, parts, strict=True)):
-        return value
-    return _Key(cls, tuple(keys))
+    parts = _PARTS[cls](value)
+    for part in parts:
+        if not _PLAIN.get(part.__class__) and key_of(part) is not part:
+            keys = tuple(map(key_of, parts))
+            return keys if cls is tuple else _Key(cls, keys)
+    return value
 
 
-def _keyed_alike(items: tuple[object, ...], keys: tuple[object, ...]) -> tuple[object, ...]:
-    """The tuple itself where each of its items is its own key."""
-    return items if all(key is item for key, item in zip(keys, items, strict=True)) else keys
+def _is_plain(cls: type[object]) -> bool:
+    by_identity = issubclass(cls, (type, Enum, FunctionType, BuiltinFunctionType, MethodType))
+    known = _Class() if by_identity else _class(cls)  # type: ignore[arg-type] # a class is hashable
+    _PLAIN[cls] = not (known.is_compared and known.fields)
+    if not _PLAIN[cls]:
+        get = attrgetter(*known.fields)
+        _PARTS[cls] = get if len(known.fields) > 1 else lambda value: (get(value),)
+    return _PLAIN[cls]
 
 
 def is_same(one: object, other: object) -> bool:

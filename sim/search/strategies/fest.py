@@ -58,7 +58,7 @@ class Tapes:
         ]
 
 
-def _steps_of(seeds: U64, length: int) -> npt.NDArray[np.int64]:
+def steps_of(seeds: U64, length: int) -> npt.NDArray[np.int64]:
     """At which steps each seed's draws replace its parent's; -1 for none."""
     drawing, step = dice_many.seeded(seeds), np.uint64(0)
     many = 1 + dice_many.below(np.uint64(_MUTATIONS), drawing, step, Stream.FEST_MUTATIONS)
@@ -76,7 +76,7 @@ class _Player(Walk):
         self._whose = np.zeros((len(tapes.of), length), np.uint8)
         for tape, seeds in enumerate(tapes.of):
             self._seeds[tape, : len(seeds)] = seeds
-            for generation, at in enumerate(_steps_of(np.array(seeds[1:], np.uint64), length).T, 1):
+            for generation, at in enumerate(steps_of(np.array(seeds[1:], np.uint64), length).T, 1):
                 self._whose[tape, at[at >= 0]] = generation
         self._generations = np.array([len(seeds) for seeds in tapes.of], np.int64)
         self._drawn = np.zeros((0, _LONGEST + 1), np.uint64)
@@ -96,7 +96,7 @@ class _Player(Walk):
         generation = self._generations.take(parent)
         self._drawn[at], self._played[at] = dice_many.seeded(self._seeds[parent]), self._whose[parent]
         self._drawn[at, generation] = dice_many.seeded(seeds)
-        for steps in _steps_of(seeds, self._length):
+        for steps in steps_of(seeds, self._length):
             which = steps >= 0
             self._played[at[which], steps[which]] = generation[which]
 
