@@ -88,7 +88,9 @@ class Journal:
         lasso = self._lasso
         if lasso is not None:
             if self._began == self._here(locals_ or standing) and not self._passed_over:
-                self._findings[endless(lasso.kind, self._waiting(standing))] = None
+                going_round = self._waiting(standing)
+                named = lasso.tasks if lasso.tasks and set(lasso.tasks) <= set(going_round) else going_round
+                self._findings[endless(lasso.kind, named)] = None
             else:
                 lasso = None
         waiting = standing.items() if stuck is not None else ()

@@ -36,6 +36,8 @@ _BUILTINS = frozenset({"delattr", "globals", "hash", "id", "input", "open", "set
 _IMMUTABLE = (float, complex, frozenset, range, slice, re.Pattern, MappingProxyType, TypeVar, GenericAlias, Cell)
 """What is no value of a model and yet never changes."""
 
+_INSTEAD = MappingProxyType({"dict": "types.MappingProxyType", "list": "tuple", "set": "frozenset"})
+
 _SETTING = frozenset(dis.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR", "STORE_SUBSCR", "DELETE_SUBSCR"))
 _ASSIGNING = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
 _HANDLING = dis.opmap["PUSH_EXC_INFO"]
@@ -134,7 +136,10 @@ def _reason_against(found: object) -> str | None:
         module = type(owner).__module__ if not isinstance(owner, (type(None), ModuleType, type)) else module
         return f"which is {module}'s" if module in _CHANCE else None
     problem = problem_of(found)
-    return f"a {problem.type}, which can change" if problem is not None else None
+    if problem is None:
+        return None
+    instead = _INSTEAD.get(problem.type)
+    return f"a {problem.type}, which can change" + (f" (a {instead} cannot)" if instead else "")
 
 
 def _is_of_typing(found: object) -> bool:

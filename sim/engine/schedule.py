@@ -177,8 +177,11 @@ def _lasso(loop: int | None, expect: tuple[str, ...], steps: int) -> Lasso | Non
         return None
     if not 1 <= loop <= steps:
         raise ScheduleError(f"schedule.loop: {loop} is not the number of a step (1 to {steps})")
-    kinds = (outcome.split(maxsplit=1)[0] for outcome in expect if outcome.strip())
-    return Lasso(loop - 1, next((kind for kind in kinds if kind in ENDLESS), ENDLESS[0]))
+    for outcome in expect:
+        kind, _, tasks = outcome.partition(" ")
+        if kind in ENDLESS:
+            return Lasso(loop - 1, kind, tuple(tasks.split(",")))
+    return Lasso(loop - 1, ENDLESS[0])
 
 
 def _without_x(table: Mapping[str, Any]) -> dict[str, Any]:

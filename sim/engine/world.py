@@ -121,11 +121,14 @@ LIVELOCK, STARVATION = ENDLESS = ("livelock", "starvation")
 class Lasso:
     """A run that ends where it was after its first `stem` steps, so that the rest can be repeated for ever.
 
-    `kind` says what that is: livelock if nothing leads out of it, starvation if something would.
+    `kind` says what that is: livelock if nothing leads out of it, starvation if something would. `tasks` are those that
+    it is said of; all that get nowhere in it, where there are none. That it can be left, and who could get on then, one
+    run does not show.
     """
 
     stem: int
     kind: str
+    tasks: tuple[str, ...] = ()
 
 
 @attrs.frozen

@@ -77,7 +77,7 @@ class _Witnesses:
             for task, to in way.steps:
                 loop.append(self._pick(many.state(at), many.state(to), task))
                 at = to
-            picks, lasso = Picks((*stem, *loop)), Lasso(len(stem), kind)
+            picks, lasso = Picks((*stem, *loop)), Lasso(len(stem), kind, way.tasks)
             run = run_over_automata(self._product.scenario, picks, automata=self._automata, lasso=lasso)
             if run.lasso is None:
                 raise EngineError(f"{kind} was found, but its loop does not close; this is a bug of tdpsim")

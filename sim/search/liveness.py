@@ -142,8 +142,9 @@ class _WaysOn:
 def _first(
     frontier: Frontier, graph: Graph, wanted: Callable[[Parts], Mask], is_open: Callable[[int, int], bool]
 ) -> list[Endless]:
-    """One way round for each set of tasks that get nowhere on it, if `is_open` for one of them where it begins."""
+    """One way round for each set of tasks that get nowhere on it, of those for whom `is_open` where it begins."""
     found: dict[tuple[str, ...], Endless] = {}
+    tried: dict[tuple[int, ...], None] = {}
     progress = _is_progress(frontier, graph)
     every = range(len(graph.tasks))
     for who in ([task] for task in every) if progress.any() else [every]:
@@ -152,13 +153,27 @@ def _first(
         for i in np.flatnonzero(wanted(parts)).tolist():
             component = parts.components[i]
             start = int(graph.numbers[component[0]])
-            waiting = [task for task in who if _is_waiting(frontier, start, task)]
-            tasks = tuple(graph.tasks[task] for task in waiting)
-            if tasks and tasks not in found and any(is_open(start, task) for task in waiting):
-                loop = Round(part, component).loop()
-                steps = [(graph.tasks[by], int(graph.numbers[to])) for by, to in loop]
-                found[tasks] = Endless(start, tuple(steps), tasks)
+            waiting = tuple(task for task in who if _is_waiting(frontier, start, task) and is_open(start, task))
+            if waiting and waiting not in tried:
+                tried[waiting] = None
+                loop = [(by, int(graph.numbers[to])) for by, to in Round(part, component).loop()]
+                moving = _getting_on(frontier, start, loop)
+                left = [task for task in every if task not in moving and _is_waiting(frontier, start, task)]
+                tasks = tuple(graph.tasks[task] for task in left if is_open(start, task))
+                steps = tuple((graph.tasks[by], to) for by, to in loop)
+                found.setdefault(tasks, Endless(start, steps, tasks))
     return sorted(found.values(), key=lambda endless: endless.start)
+
+
+def _getting_on(frontier: Frontier, start: int, loop: list[tuple[int, int]]) -> dict[int, None]:
+    """The tasks that take a step of progress in a loop."""
+    product, moving, at = frontier.product, dict[int, None](), start
+    for by, to in loop:
+        operation = product.local(frontier.visited.state(at), product.scenario.tasks[by].name).operation
+        if operation is not None and operation.progress:
+            moving[by] = None
+        at = to
+    return moving
 
 
 def _is_waiting(frontier: Frontier, number: int, task: int) -> bool:

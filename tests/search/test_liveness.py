@@ -47,10 +47,10 @@ def reached(config: Config, after: dict[Config, list[tuple[str, Config]]]) -> se
     return found
 
 
-def can_get_on(config: Config, reach: set[Config]) -> bool:
-    """Whether some task that has not finished there has in what that leads to."""
+def who_can_get_on(naive: Naive, config: Config, reach: set[Config]) -> str:
+    """The tasks that have not finished there, and have somewhere that it leads to."""
     unfinished = [i for i, (_, left) in enumerate(config.tasks) if left]
-    return any(not to.tasks[i][1] for to in reach for i in unfinished)
+    return ",".join(naive.names[i] for i in unfinished if any(not to.tasks[i][1] for to in reach))
 
 
 def naive_liveness(naive: Naive) -> tuple[set[str], set[str]]:
@@ -73,8 +73,8 @@ def naive_liveness(naive: Naive) -> tuple[set[str], set[str]]:
         able = [{task for task, _ in after[c]} for c in part]
         if all(to in part for c in part for _, to in after[c]):
             locked.add(who)
-        elif set.intersection(*able) <= steps and can_get_on(config, reach[config]):
-            starving.add(who)
+        elif set.intersection(*able) <= steps and (named := who_can_get_on(naive, config, reach[config])):
+            starving.add(named)
     return locked, starving
 
 
