@@ -9,7 +9,7 @@ import numpy as np
 
 from sim.engine.frontier import Frontier
 from sim.engine.journal import deadlock
-from sim.engine.operations import Finding
+from sim.engine.operations import HALTED, Finding
 from sim.engine.product import WORD
 from sim.engine.tables import Table, numbers_of
 from sim.engine.visited import Batch, Mask, Visited
@@ -68,7 +68,11 @@ def _deadlocks(frontier: Frontier) -> Iterable[tuple[Finding, Mask]]:
     if not len(numbers):
         return
     words = [word.take(numbers) for word in visited.words]
-    standing = np.stack([numbers_of(table.field, words) for table in frontier.tables])
+    fields = [
+        *(table.field for table in frontier.tables),
+        product.field(HALTED),
+    ]  # who stands alike may be halted or not
+    standing = np.stack([numbers_of(field, words) for field in fields])
     _, first, which = np.unique(standing, axis=1, return_index=True, return_inverse=True)
     for i, sample in enumerate(numbers.take(first).tolist()):
         state = visited.state(sample)

@@ -11,15 +11,20 @@ import pytest
 from hypothesis import example, given
 
 from sim.engine.automata import Automata
+from sim.engine.cells import BOOL, Cell
 from sim.engine.frontier import Frontier
+from sim.engine.operations import bug, choose, wait
 from sim.engine.product import Product
-from sim.engine.scenario import Look, Property, Scenario
+from sim.engine.routines import routine
+from sim.engine.scenario import Look, Property, Scenario, Task
 from sim.search.counting import reduced
 from sim.search.counting.classes import Classes
 from sim.search.counting.inevitable import inevitable_at
 from sim.search.counting.interleavings import Interleavings
 from sim.search.counting.passing import passings
 from sim.search.counting.preemptions import fewest, preempted
+from sim.search.explore import explore
+from sim.search.result import Counting
 from tests.engine.mini import Memory, Naive, programs, scenario
 from tests.engine.test_laws import ABBA, PULSE, SPIN, Programs, laws
 from tests.search.counting import brute
@@ -174,3 +179,33 @@ def numbers(frontier: Frontier, picks: tuple[tuple[str, int], ...]) -> list[int]
         state += frontier.product.answer(task, state)[outcome][0]
         way.append(every[state])
     return way
+
+
+@routine
+async def may_call_bug() -> None:
+    if await choose("bug", (False, True)):
+        await bug("may_call_bug")
+
+
+@routine
+async def calls_it() -> None:
+    await may_call_bug()
+
+
+@routine
+async def waits_for_ever() -> None:
+    await wait("never", bool, NEVER)
+
+
+NEVER = Cell("never", initial=False, domain=BOOL)
+
+
+def test_who_is_stuck_after_bug_is_no_deadlock_though_he_stands_as_one_who_is() -> None:
+    """Two ends in which the tasks stand alike: one is halted, the other a deadlock. One run leads to each."""
+    asked = Scenario("ends", (Task("p", calls_it()), Task("q", waits_for_ever())))
+    exploration = explore(asked, counting=Counting())
+    reach = {str(found.finding): found.reach for found in exploration.found}
+    assert set(reach) == {"BUG may_call_bug", "deadlock q@never"}
+    for one in reach.values():
+        assert one is not None
+        assert (one.interleavings, one.odds) == (1, Fraction(1, 2))
