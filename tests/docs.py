@@ -20,13 +20,14 @@ from sim.scenarios.model import model_digest
 from sim.scenarios.switches import FLIPS
 from sim.scenarios.table import Cell, Question, questions
 from sim.scenarios.transitions import NOT_COVERED, ORDERS, Row
-from sim.tdx.releases import RELEASES
+from sim.tdx.releases import ONE_OF_EACH
 from sim.view.table import YES, Notes, changes, is_on_mirror, place, sentences, table
 from tests.scenarios import mail
 
 PAGE = Path(__file__).parents[1] / "docs" / "transitions.md"
-MODULES = tuple(release.VERSION for release in RELEASES)
+MODULES = ONE_OF_EACH
 SHOWN = MODULES[:2]
+ALIKE = (("1.5.01", "2.0.08"), ("1.5.28", "2.0.14"), ("1.5.28", "1.5.34"))
 """The first release of each family; the others answer alike, which is checked."""
 OTHERS = ("patch07", "6.18")
 """Kernels between and before the two."""
@@ -95,7 +96,7 @@ def tables(known: dict[str, Cell]) -> Iterator[str]:
             mine = [c for c in known.values() if (c.order, c.module, c.flipped) == (order, module, "")]
             kernels = ", ".join(dict.fromkeys(cell.kernel for cell in mine))
             yield f"## {order} (kernel {kernels}), module {module}\n\n```\n{block(mine, notes)}\n```\n"
-    yield "2.0.08 answers as 1.5.01, and 2.0.14 as 1.5.28."
+    yield "2.0.08 answers as 1.5.01; 2.0.14 and 1.5.34 as 1.5.28."
     yield "With patch 07/17 alone, row 11 differs in silence: the mirror says NP, and nobody has told the S-EPT.\n\n```"
     yield from ("\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="   ")) for line in notes.lines())
     yield "```\n"
@@ -246,7 +247,7 @@ def alike(known: dict[str, Cell], one: str, other: str) -> bool:
 
 def main() -> int:
     known = derived()
-    for shown, other in zip(SHOWN, MODULES[2:], strict=True):
+    for shown, other in ALIKE:
         if not alike(known, shown, other):
             print(f"{other} no longer answers as {shown}", file=sys.stderr)
             return 1

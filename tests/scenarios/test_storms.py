@@ -18,7 +18,7 @@ from sim.search.explore import explore
 SEEDS = 30
 
 
-def storm(seeds: int = SEEDS, strategy: str = "walk", **given: str) -> Batch:
+def storm(seeds: int, strategy: str, **given: str) -> Batch:
     return Runner(recipe_named("storm").scenario(given), strategy).batch(0, seeds)
 
 
@@ -30,16 +30,16 @@ def test_a_storm_at_2m_starts_and_ends(pages: str, vcpus: str, zappers: str) -> 
     given = {"levels": "2M", "pages": pages, "vcpus": vcpus, "zappers": zappers, "zaps": "2"}
     if pages == "1" and zappers != "0":
         with pytest.raises(UsageError, match=r"storm: with levels=2M and pages=1 .* pages=2 or more, or zappers=0"):
-            storm(**given)
+            storm(SEEDS, "walk", **given)
         return
-    batch = storm(**given)
+    batch = storm(SEEDS, "walk", **given)
     assert (batch.cut, batch.sightings) == (0, ())
 
 
 @pytest.mark.parametrize("order", ["6.18", "before", "after", "patch07"])
 @pytest.mark.parametrize("levels", ["4K", "2M"])
 def test_several_zappers_show_nothing(order: str, levels: str) -> None:
-    assert storm(200, order=order, levels=levels, zappers="3", vcpus="2", pages="2").sightings == ()
+    assert storm(200, "walk", order=order, levels=levels, zappers="3", vcpus="2", pages="2").sightings == ()
 
 
 @pytest.mark.parametrize("given", [{"pages": "2"}, {"pages": "2", "levels": "2M"}])
