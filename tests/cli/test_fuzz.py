@@ -378,7 +378,7 @@ def test_a_store_that_was_killed_while_it_was_made_is_begun_again(tdpsim: Any) -
             shutil.copy(f"making.db{suffix}", f"a.db{suffix}")
     making.close()
     assert Path("a.db").stat().st_size > 0
-    assert tdpsim("fuzz", NAME, "--seeds", "0:5", "--jobs", 1, "--store", "a.db", "--resume").status in {0, 1}
+    assert tdpsim("fuzz", NAME, "--seeds", "0:5", "--jobs", 1, "--store", "a.db", "--resume").status == 0
     assert done(Path("a.db")) == 5
 
 
@@ -441,7 +441,7 @@ def test_two_cannot_go_on_with_one_store(tdpsim: Any) -> None:
     refused = tdpsim("fuzz", NAME, "--seeds", "2M:3M", "--jobs", "1", "--store", "a.db", "--resume")
     assert (refused.status, "a.db: another process writes to it" in refused.complaint) == (2, True)
     process.kill()
-    process.wait()
+    process.communicate()
     assert tdpsim("fuzz", NAME, "--seeds", "2M:2000020", "--jobs", "1", "--store", "a.db", "--resume").status in {0, 1}
 
 
