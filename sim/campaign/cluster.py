@@ -20,25 +20,12 @@ import attrs
 import trio
 
 from sim.campaign.errors import Lost, WorkersError
-from sim.campaign.question import Question
+from sim.campaign.work import Foreign, checked
 from sim.scenarios.recipe import UsageError
 
 T = TypeVar("T")
 _ANSWER = 20.0
 _LOOK = 2.0
-
-
-class Foreign(Exception):
-    """A worker that asks the question of another model or with another program."""
-
-
-def checked(model: dict[str, Any], function: Callable[..., T], question: Question, *args: object) -> T:
-    """In the worker: the call, if it means here what it means to whoever calls."""
-    mine = question.model()
-    for key, value in model.items():
-        if mine.get(key) != value:
-            raise Foreign(f"its {key} is {mine.get(key)}, and here it is {value}")
-    return function(question, *args)
 
 
 @attrs.frozen(eq=False)

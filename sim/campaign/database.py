@@ -7,6 +7,10 @@ right to write, for those who only read. With `synchronous=EXTRA` a transaction 
 end of its journal included, so neither kill -9 nor a power cut undoes it. A full disk fails the transaction, and the
 journal takes back what had been written of it.
 
+A store has one writer at a time: it holds a lock on a file beside the store, which the system takes back however the
+process ends. SQLite's own lock would keep readers out as well, for as long as the writer runs. Where a file server has
+no such locks the store goes without, as its rows and its coverage are right with two writers, too.
+
 Whoever reads opens the file read-only. There is one case in which that does not do: the writer was killed in the middle
 of a commit, and nobody has taken it back since. Then the file is opened for writing once, which takes it back.
 """
@@ -14,6 +18,8 @@ of a commit, and nobody has taken it back since. Then the file is opened for wri
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +67,53 @@ def writing(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+class Writer:
+    """The right to write to a store, until it is given up or the process is gone. Raises StoreError."""
+
+    def __init__(self, path: Path) -> None:
+        there = path.resolve()
+        self._lock = there.with_name(f"{there.name}.lock")
+        self._file: int | None = None
+        with contextlib.suppress(_NoLock):
+            while self._file is None:
+                self._file = self._locked(path)
+
+    def _locked(self, path: Path) -> int | None:
+        """The file, locked; None where it was taken away meanwhile, by whoever had it."""
+        try:
+            file = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError:  # then neither can SQLite's journal be made, and SQLite says why
+            raise _NoLock from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(file), self._lock.stat()):
+                return file
+        except BlockingIOError:
+            os.close(file)
+            raise StoreError(
+                f"{path}: another process writes to it: wait for that one, or give each a --store and seeds of its own;"
+                " `tdpsim merge` makes one of them"
+            ) from None
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(file)
+            raise _NoLock from None
+        os.close(file)
+        return None
+
+    def close(self) -> None:
+        """Take the file away while it is held, so that nobody else comes to hold one that is gone."""
+        if self._file is not None:
+            self._lock.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
+
+
+class _NoLock(Exception):
+    """Nothing can be locked there."""
 
 
 @contextlib.contextmanager

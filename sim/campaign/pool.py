@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 import trio
 import trio_parallel
 
 from sim.campaign import worker
-from sim.campaign.errors import Lost
-from sim.campaign.work import ready
+from sim.campaign.errors import Lost, WorkersError
+from sim.campaign.question import Question
+from sim.campaign.work import Foreign, checked, ready
 
 T = TypeVar("T")
 _GRACE = 5.0
@@ -45,15 +46,21 @@ class Pool:
     _context: trio_parallel.WorkerContext
     _unlimited: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(float("inf")))
 
-    async def call(self, patience: float, function: Callable[..., T], /, *args: object) -> T:
+    async def call(self, patience: float, function: Callable[..., T], /, *args: Any) -> T:
         try:
             if not self._context.statistics().idle_workers:
                 await self._within(_START, ready)
+            if args and isinstance(args[0], Question):  # asked of this program, and of no other
+                return await self._within(patience, checked, args[0].model(), function, *args)
             return await self._within(patience, function, *args)
         except trio.TooSlowError:
             raise Lost(f"it took longer than {patience:.0f} s") from None
         except trio_parallel.BrokenWorkerError as error:
             raise Lost(f"its worker died{_how(error)}") from None
+        except Foreign as error:
+            raise WorkersError(
+                f"tdpsim has changed since this began: {error}; --resume with it as it was, or another --store"
+            ) from None
         except Exception as error:  # noqa: BLE001 - whatever a worker raises, the others go on
             raise Lost(f"{type(error).__name__}: {error}") from None
 

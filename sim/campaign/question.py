@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,9 @@ from sim.campaign.seeds import Span
 from sim.engine.scenario import Scenario
 from sim.scenarios.library import recipe_named
 from sim.scenarios.model import identity
-from sim.scenarios.patch import load_patch
+from sim.scenarios.patch import Patch, load, loaded, read_patch
 from sim.scenarios.recipe import UsageError
 from sim.search.batch import MOST, Runner, StrategyError
-
-
-@attrs.frozen
-class Patch:
-    """A kernel from a file: what the file is called, and what is in it, for those who do not have it."""
-
-    name: str
-    source: str
 
 
 @attrs.frozen
@@ -38,19 +29,14 @@ class Question:
 
     @classmethod
     def of(cls, scenario: Scenario, strategy: str, most: int = MOST, patch: Path | None = None) -> Question:
-        """About a scenario that was built here, with the patch that was loaded for it."""
-        known = None if patch is None else Patch(patch.name, patch.read_text(encoding="utf-8"))
-        _loaded.append(known)
+        """About a scenario that was built here, with the text of the patch that was loaded for it."""
+        known = None if patch is None else loaded()
         return cls(scenario.name, scenario.params, scenario.without, strategy, most, known)
 
     def scenario(self) -> Scenario:
         """Build it, with the kernel that it is about. Raises UsageError."""
-        if self.patch is not None and self.patch not in _loaded[-1:]:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / self.patch.name
-                path.write_text(self.patch.source, encoding="utf-8")
-                load_patch(path)
-            _loaded.append(self.patch)
+        if self.patch is not None and self.patch != loaded():
+            load(self.patch)
         return recipe_named(self.name).scenario(dict(self.params), self.without)
 
     def runner(self) -> Runner:
@@ -72,10 +58,6 @@ class Question:
     @classmethod
     def again(cls, identity: dict[str, Any], patch: Path | None = None) -> Question:
         """The one that an identity is of, as far as the program here has it. Raises UsageError."""
-        known = None if patch is None else Patch(patch.name, patch.read_text(encoding="utf-8"))
+        known = None if patch is None else read_patch(patch)
         name, params, without = (identity[key] for key in ("scenario", "parameters", "guards out"))
         return cls(name, tuple(params.items()), tuple(without), identity["strategy"], identity["longest run"], known)
-
-
-_loaded: list[Patch | None] = []
-"""The patches that this process has loaded; the last one counts."""

@@ -72,7 +72,6 @@ def of_finding(finding: Finding) -> tuple[str, str, str]:
 
 def contents(connection: sqlite3.Connection) -> Contents:
     identity, created, shard, wanted = connection.execute("SELECT * FROM campaign").fetchone()
-    (sketch,) = connection.execute("SELECT sketch FROM coverage").fetchone()
     troubles = tuple(Trouble(int(seed), what) for seed, what in connection.execute("SELECT * FROM troubles"))
     totals, spans = _totals(connection)
     spans += [Span(trouble.seed, trouble.seed + 1) for trouble in troubles]
@@ -86,9 +85,14 @@ def contents(connection: sqlite3.Connection) -> Contents:
         summed(_sightings(connection)),
         tuple(witnesses(connection)),
         troubles,
-        Sketch.from_bytes(sketch),
+        coverage(connection),
         tuple(Minute(*row) for row in connection.execute("SELECT * FROM minutes ORDER BY at")),
     )
+
+
+def coverage(connection: sqlite3.Connection) -> Sketch:
+    (sketch,) = connection.execute("SELECT sketch FROM coverage").fetchone()
+    return Sketch.from_bytes(sketch)
 
 
 def _totals(connection: sqlite3.Connection) -> tuple[Totals, list[Span]]:

@@ -16,7 +16,7 @@ from typing import Any, Self
 import attrs
 
 from sim.campaign import rows
-from sim.campaign.database import in_words, reading, transaction, writing
+from sim.campaign.database import Writer, in_words, reading, transaction, writing
 from sim.campaign.errors import StoreError
 from sim.campaign.kept import Contents, Done, Minute, Trouble, Witness
 from sim.campaign.rows import of_finding, of_seed, summed
@@ -27,32 +27,42 @@ from sim.search.sketch import Sketch
 class Store:
     """A store that is written to. It is one process's; others may read it meanwhile."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path, self._connection = path, connection
+    def __init__(self, path: Path, connection: sqlite3.Connection, writer: Writer) -> None:
+        self.path, self._connection, self._writer = path, connection, writer
         with in_words(path):
             self.contents = rows.contents(connection)
 
     @classmethod
     def begin(cls, path: Path, identity: dict[str, Any], wanted: Span, shard: Shard | None = None) -> Self:
-        """A new one. Raises StoreError where there is something already."""
-        with in_words(path):
-            connection = writing(path)
-            try:
-                with transaction(connection):
-                    rows.lay_out(path, connection, identity, wanted, shard or Shard())
-            except BaseException:
-                connection.close()
-                raise
-            return cls(path, connection)
+        """A new one. Raises StoreError where there is something already, or another process is at it."""
+        writer = Writer(path)
+        try:
+            with in_words(path):
+                connection = writing(path)
+                try:
+                    with transaction(connection):
+                        rows.lay_out(path, connection, identity, wanted, shard or Shard())
+                except BaseException:
+                    connection.close()
+                    raise
+                return cls(path, connection, writer)
+        except BaseException:
+            writer.close()
+            raise
 
     @classmethod
     def resume(cls, path: Path, identity: dict[str, Any]) -> Self:
-        """One that is there. Raises StoreError where it is of another campaign."""
+        """One that is there. Raises StoreError where it is of another campaign, or another process writes to it."""
         with in_words(path):
             with reading(path) as connection:
                 rows.check_format(path, connection)
                 check_identity(path, rows.contents(connection).identity, identity)
-            return cls(path, writing(path))
+            writer = Writer(path)
+            try:
+                return cls(path, writing(path), writer)
+            except BaseException:
+                writer.close()
+                raise
 
     def want(self, wanted: Span) -> None:
         """What is asked for from now on."""
@@ -67,8 +77,9 @@ class Store:
         """
         now = self.contents
         totals, spans, sightings = now.totals, list(now.done), list(now.sightings)
-        sketch = now.sketch if sketch is None else now.sketch.united(sketch)
         with in_words(self.path), transaction(self._connection):
+            known = rows.coverage(self._connection)
+            sketch = known if sketch is None else known.united(sketch)
             for one in done:
                 self._refuse_twice(one.span)
                 self._insert(one)
@@ -147,6 +158,7 @@ class Store:
 
     def close(self) -> None:
         self._connection.close()
+        self._writer.close()
 
 
 def read(path: Path) -> Contents:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import attrs
 
@@ -21,11 +23,28 @@ from sim.scenarios.witnesses import full_model
 from sim.search.batch import Batch, Runner
 from sim.search.shrink import shrink
 
+T = TypeVar("T")
 _kept = threading.local()
 
 
 def ready() -> None:
     """What it takes to get here is done: this module is loaded."""
+
+
+class Foreign(Exception):
+    """A worker that asks the question of another model or with another program."""
+
+
+def checked(model: dict[str, Any], function: Callable[..., T], question: Question, *args: object) -> T:
+    """In the worker: the call, if it means here what it means to whoever calls.
+
+    A worker that is started later than the campaign imports whatever the program is by then.
+    """
+    mine = question.model()
+    for key, value in model.items():
+        if mine.get(key) != value:
+            raise Foreign(f"its {key} is {mine.get(key)}, and here it is {value}")
+    return function(question, *args)
 
 
 def run_batch(question: Question, first: int, stop: int, guidance: bytes) -> Batch:

@@ -9,7 +9,7 @@ from sim.cli.options import Json, console, print_json
 from sim.scenarios.contention import meetings
 from sim.scenarios.glossary import GLOSSARY
 from sim.scenarios.recipe import UsageError
-from sim.tdx.releases import RELEASES
+from sim.tdx.releases import ONE_OF_EACH, release_named
 from sim.view import contract
 from sim.view.contention import contention_lines
 
@@ -46,7 +46,7 @@ def _filled(text: str) -> str:
 
 def _contention(*, json: bool) -> int:
     """Run every pair of leafs against each other; this takes some seconds."""
-    measured = {release.VERSION: list(meetings(release)) for release in RELEASES}
+    measured = {version: list(meetings(release_named(version))) for version in ONE_OF_EACH}
     if json:
         print_json({version: [contract.of_meeting(meeting) for meeting in met] for version, met in measured.items()})
     else:

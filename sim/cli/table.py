@@ -22,7 +22,7 @@ from sim.scenarios.recipe import UsageError
 from sim.scenarios.switches import FLIPS
 from sim.scenarios.table import Cell, Question, flip_named, questions
 from sim.scenarios.transitions import ORDERS
-from sim.tdx.releases import RELEASES
+from sim.tdx.releases import ONE_OF_EACH, RELEASES
 from sim.view import contract
 from sim.view.table import READING, Notes, assumptions, blocks, flip_lines, made_by, sentences, table
 
@@ -35,7 +35,7 @@ def table_command(
         Literal["before", "after", "both", "6.18", "patch07"],
         Parameter(help="Of the steps in the setters; or a kernel between or before the two"),
     ] = "after",
-    module: Annotated[str, Parameter(help="A release of the TDX module, or all")] = "1.5.01",
+    module: Annotated[str, Parameter(help="A release of the TDX module, or all: one of each family")] = "1.5.01",
     flip: Annotated[str | None, Parameter(help="An assumption to turn over, or all: what does it decide?")] = None,
     jobs: Annotated[int | None, Parameter(help="Processes that share the cells; as many as processors")] = None,
     kept: Annotated[bool, Parameter(help="Use what was derived before with this very model")] = True,
@@ -51,7 +51,7 @@ def table_command(
     What was derived is kept in the user's cache directory, until the model or what explores it changes.
     """
     orders = tuple(ORDERS) if order == "both" else (order,)
-    versions = tuple(release.VERSION for release in RELEASES)
+    versions = tuple(release.version for release in RELEASES)
     if module != "all" and module not in versions:
         raise UsageError(f"no module release is named {module!r}; there are {', '.join(versions)}")
     flips = flip_named(flip) if flip else ()
@@ -60,7 +60,7 @@ def table_command(
         raise UsageError(f"no assumption is named {flip!r}; there are {known}, and all")
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs takes a number of processes, got {jobs}")
-    asked = tuple(questions(orders, versions if module == "all" else (module,), flips))
+    asked = tuple(questions(orders, ONE_OF_EACH if module == "all" else (module,), flips))
     derived = _derived(asked, jobs or os.cpu_count() or 1, Kept(cache_directory()) if kept else None)
     base = [derived[question.key] for question in asked if question.flip is None]
     flipped = [derived[question.key] for question in asked if question.flip]

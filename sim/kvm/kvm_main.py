@@ -1,4 +1,4 @@
-"""virt/kvm/kvm_main.c and include/linux/kvm_host.h: requests, kicks, and a VM that is given up."""
+"""virt/kvm/kvm_main.c and include/linux/kvm_host.h: requests, kicks, invalidation, and a VM that is given up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from sim.kvm.errno import Errno
 from sim.kvm.guest_memfd import Gmem
 from sim.kvm.mmu_lock import READ, WRITE, MmuLock
 from sim.kvm.mmu_page import MmuPage, Rcu
-from sim.kvm.spte import Spte
+from sim.kvm.mutex import Mutex, lock, unlock
+from sim.kvm.spte import PG_LEVEL_4K, Spte
 from sim.tdx.lp import Irq, irq, send_ipi, wait_for_ack
 from sim.tdx.status import Status
 from sim.tdx.vp_enter import Guest, Instruction, VpEnter
@@ -107,6 +108,7 @@ class KvmMain:
     stats: tuple[Cell[int], ...]
     rcu: Rcu | None = None
     gmem: Gmem | None = None
+    slots_lock: Cell[Mutex] | None = None
     without: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     root_invalid: Cell[bool] = attrs.field(factory=lambda: Cell("root.invalid", initial=False, domain=BOOL))
@@ -114,6 +116,8 @@ class KvmMain:
     wait_for_sept_zap: Cell[bool] = attrs.field(factory=lambda: Cell("wait_for_sept_zap", initial=False, domain=BOOL))
 
     VERSION = ""
+    GMEM_LEVEL = PG_LEVEL_4K
+    """The level that guest_memfd's folios can be mapped at."""
 
     def gfn_to_pfn(self, gfn: str) -> int:
         """What guest_memfd backs a gfn with."""
@@ -146,6 +150,13 @@ class KvmMain:
 
     def rcu_read_unlock(self) -> Awaitable[object]:
         return self.rcu.read_unlock() if self.rcu else _no_step()
+
+    def mutex_lock(self, lock_: Cell[Mutex] | None) -> Awaitable[object]:
+        """No step where there is nobody to keep out."""
+        return lock(lock_) if lock_ else _no_step()
+
+    def mutex_unlock(self, lock_: Cell[Mutex] | None) -> Awaitable[object]:
+        return unlock(lock_) if lock_ else _no_step()
 
     def KVM_BUG_ON(self, cond: Errno | Status | bool | None) -> Awaitable[bool]:
         """kvm_host.h: where `cond` holds, a finding in the calling function, and the VM is given up."""
@@ -197,6 +208,27 @@ class KvmMain:
         if request is Request.OUTSIDE_GUEST_MODE and "wait-for-exiting" not in self.without:
             return mode is not VcpuMode.OUTSIDE_GUEST_MODE
         return mode is VcpuMode.IN_GUEST_MODE
+
+    @routine
+    async def kvm_mmu_invalidate_begin(self) -> None:
+        """Count one more. The first one also empties the range, which is empty here (`Invalidation`)."""
+        await self.lockdep_assert_held_write()
+        if self.gmem:
+            await self.gmem.begin()
+
+    @routine
+    async def kvm_mmu_invalidate_range_add(self, gfns: tuple[str, ...]) -> None:
+        """The range grows to reach from the first gfn to the last."""
+        await self.lockdep_assert_held_write()
+        if self.gmem:
+            await self.gmem.range_add(gfns)
+
+    @routine
+    async def kvm_mmu_invalidate_end(self) -> None:
+        """mmu_invalidate_seq, then the count: those who read them without mmu_lock only save work, so one step."""
+        await self.lockdep_assert_held_write()
+        if self.gmem:
+            await self.KVM_BUG_ON(await self.gmem.end() < 0)
 
     def lockdep_assert_held(self) -> Awaitable[None]:
         return self._lockdep(caller(), (READ, WRITE))

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import load, store
+from sim.engine.operations import load
 from sim.engine.routines import routine
-from sim.kvm.guest_memfd import Backing
 from sim.kvm.tdp_mmu import Fault, RetPf, TdpMmu
 
 
@@ -26,10 +25,16 @@ class Mmu(TdpMmu):
         mmu_seq = (await load(self.gmem.invalidate)).seq
         if await self.mmu_invalidate_retry_gfn_unsafe(fault, mmu_seq):
             return None
-        await store(self.gmem.page(fault.gfn), Backing.ALLOCATED)  # kvm_gmem_get_pfn()
+        await self.gmem.get_folio(fault.gfn)  # kvm_gmem_get_pfn()
         if await self.mmu_invalidate_retry_gfn_unsafe(fault, mmu_seq):
             return None
         return mmu_seq
+
+    @routine
+    async def kvm_max_level_for_order(self, fault: Fault) -> int:
+        """The largest page that the folio has room for. C asks this as it gets the page, before it looks again."""
+        level = self.gmem.folio(fault.gfn)[1] if self.gmem else None
+        return fault.max_level if level is None else await load(level)
 
     @routine
     async def mmu_invalidate_retry_gfn_unsafe(self, fault: Fault, mmu_seq: int) -> bool:
@@ -50,6 +55,7 @@ class Mmu(TdpMmu):
         mmu_seq = await self.kvm_mmu_faultin_pfn(fault)
         if mmu_seq is None:
             return RetPf.RETRY
+        fault = attrs.evolve(fault, max_level=await self.kvm_max_level_for_order(fault))
         await self.mmu_lock.read_lock()
         stale = await self.is_page_fault_stale(fault, mmu_seq)
         ret = RetPf.RETRY if stale else await self.kvm_tdp_mmu_map(fault)

@@ -44,6 +44,8 @@ class Fault:
     vcpu: str
     gfn: str
     accepts_4k: bool = False
+    max_level: int = PG_LEVEL_2M
+    """What the folio behind the gfn has room for."""
 
 
 def _fill(_task: str, _values: tuple[Spte, ...], *sptes: Spte) -> tuple[Outcome, ...]:

@@ -14,7 +14,7 @@ import attrs
 
 from sim.engine.operations import load, store
 from sim.engine.routines import Again, Done, repeat, routine
-from sim.kvm.guest_memfd import Backing, Invalidation
+from sim.kvm.guest_memfd import Backing, Gmem
 from sim.kvm.kvm_main import dunder, part_of
 from sim.kvm.mmu import Mmu
 from sim.kvm.mmu_page import TdpIter
@@ -184,11 +184,10 @@ class TdpMmuWalks(Mmu):
 
     @routine
     async def kvm_gmem_invalidate_begin(self, gfns: tuple[str, ...], task: str) -> None:
-        """guest_memfd.c: say which gfns go, and zap them, under mmu_lock."""
+        """guest_memfd.c: say which gfns go, and zap them, under mmu_lock. A large folio that is split is said whole."""
         await self.mmu_lock.write_lock()
-        if self.gmem:
-            before = await load(self.gmem.invalidate)
-            await store(self.gmem.invalidate, Invalidation(gfns, before.seq))
+        await self.kvm_mmu_invalidate_begin()
+        await self.kvm_mmu_invalidate_range_add(self.gmem.whole(gfns) if self.gmem else gfns)
         await self.kvm_split_cross_boundary_leafs(gfns, task)
         await self.kvm_tdp_mmu_unmap_gfn_range(gfns, True)
         await self.mmu_lock.write_unlock()
@@ -198,15 +197,43 @@ class TdpMmuWalks(Mmu):
         """guest_memfd.c: they are gone."""
         if self.gmem:
             await self.mmu_lock.write_lock()
-            before = await load(self.gmem.invalidate)
-            await store(self.gmem.invalidate, Invalidation((), before.seq + 1))
+            await self.kvm_mmu_invalidate_end()
             await self.mmu_lock.write_unlock()
 
     @routine
     async def kvm_gmem_punch_hole(self, gfns: tuple[str, ...], task: str) -> None:
-        """guest_memfd.c; a conversion, or a slot that goes, zaps the same way. The pages go with no lock held."""
+        """guest_memfd.c; a slot that goes zaps the same way. The pages go with no lock held but the file's."""
+        await self.mutex_lock(self.gmem.invalidate_lock if self.gmem else None)
         await self.kvm_gmem_invalidate_begin(gfns, task)
         if self.gmem:
-            for gfn in gfns:
-                await store(self.gmem.page(gfn), Backing.HOLE)  # truncate_inode_pages_range()
+            await self.truncate_inode_pages_range(self.gmem, gfns)
         await self.kvm_gmem_invalidate_end()
+        await self.mutex_unlock(self.gmem.invalidate_lock if self.gmem else None)
+
+    @routine
+    async def truncate_inode_pages_range(self, gmem: Gmem, gfns: tuple[str, ...]) -> None:
+        """mm/truncate.c: a large folio of which a part goes is split first; one that goes whole comes back whole."""
+        for folio, level in gmem.folios:
+            gone = tuple(gfn for gfn in folio if gfn in gfns)
+            if gone and gone != folio:
+                await store(level, PG_LEVEL_4K)
+        for gfn in gfns:
+            await store(gmem.page(gfn), Backing.HOLE)
+        for folio, level in gmem.folios:
+            if all(gfn in gfns for gfn in folio):
+                await store(level, PG_LEVEL_2M)
+
+    @routine
+    async def kvm_vm_set_mem_attributes(self, gfns: tuple[str, ...], task: str) -> None:
+        """kvm_main.c: memory that is converted. The attribute, which changes in between, is not kept: nobody asks."""
+        await self.mutex_lock(self.slots_lock)
+        await self.mmu_lock.write_lock()
+        await self.kvm_mmu_invalidate_begin()
+        await self.kvm_mmu_invalidate_range_add(gfns)  # kvm_pre_set_memory_attributes()
+        await self.kvm_split_cross_boundary_leafs(gfns, task)
+        await self.kvm_tdp_mmu_unmap_gfn_range(gfns, True)
+        await self.mmu_lock.write_unlock()
+        await self.mmu_lock.write_lock()
+        await self.kvm_mmu_invalidate_end()
+        await self.mmu_lock.write_unlock()
+        await self.mutex_unlock(self.slots_lock)

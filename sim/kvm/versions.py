@@ -275,15 +275,18 @@ class InTurn(Series):
 class HugePages(Series):
     """S-EPT huge pages on top of the series (KVM list, RFC v5 of 2026-01-28): a large leaf is split by DEMOTE.
 
-    A fault maps 2M unless the guest accepts 4K, or a page table is there already.
+    A fault maps 2M unless the guest accepts 4K, a page table is there already, or the folio behind it is not whole.
     """
 
     VERSION = "hugepages"
+    GMEM_LEVEL = PG_LEVEL_2M
 
     def kvm_mmu_hugepage_adjust(self, fault: Fault, old_spte: Spte) -> int:
         if not self.root.is_mirror:
             return Series.kvm_mmu_hugepage_adjust(self, fault, old_spte)
-        return PG_LEVEL_4K if "4k" in self.given or fault.accepts_4k or old_spte.kind is Kind.NONLEAF else PG_LEVEL_2M
+        if "4k" in self.given or fault.accepts_4k or old_spte.kind is Kind.NONLEAF:
+            return PG_LEVEL_4K
+        return fault.max_level
 
     @routine
     async def set_external_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Errno | None:

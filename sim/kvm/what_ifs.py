@@ -10,27 +10,18 @@ must not be able to fail. Two additions that could make it so, each on top of th
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 
 import attrs
 
-from sim.engine.cells import Cell, members
-from sim.engine.operations import BLOCKED, Operation, Outcome, store, write
+from sim.engine.cells import Cell
+from sim.engine.operations import store
 from sim.engine.routines import Again, Call, Done, repeat, routine
 from sim.kvm.errno import Errno
 from sim.kvm.kvm_main import Request
+from sim.kvm.mutex import Mutex, lock, mutex, unlock
 from sim.kvm.spte import Spte
 from sim.kvm.versions import Series
 from sim.tdx.status import Status, tdx_operand_busy
-
-
-class Mutex(Enum):
-    FREE = 0
-    HELD = 1
-
-
-def _take(_task: str, values: tuple[Mutex]) -> tuple[Outcome, ...]:
-    return BLOCKED if values[0] is Mutex.HELD else write(None, Mutex.HELD)
 
 
 @attrs.frozen(eq=False)
@@ -62,12 +53,12 @@ class Serialised(Series):
 
     VERSION = "serialised"
 
-    sept_lock: Cell[Mutex] = attrs.field(factory=lambda: Cell("sept_lock", Mutex.FREE, members(Mutex)))
+    sept_lock: Cell[Mutex] = attrs.field(factory=lambda: mutex("sept_lock"))
 
     @routine
     async def set_external_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Errno | None:
         """The dispatcher, with the lock around it."""
-        await Operation("sept_lock.lock", (self.sept_lock,), _take)
+        await lock(self.sept_lock)
         ret = await Series.set_external_spte(self, gfn, old_spte, new_spte, level)
-        await store(self.sept_lock, Mutex.FREE)
+        await unlock(self.sept_lock)
         return ret

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -57,13 +58,16 @@ class Kept:
     def keep(self, question: Question, cell: Cell) -> None:
         """Keep a cell, whole or not at all."""
         self._cells[question.key] = self._converter.unstructure(cell)
-        try:
+        with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with NamedTemporaryFile("w", encoding="utf-8", dir=self._path.parent, delete=False) as file:
-                json.dump(self._cells, file)
-            Path(file.name).replace(self._path)
-        except OSError:
-            return
+                try:
+                    json.dump(self._cells, file)
+                    file.flush()
+                    Path(file.name).replace(self._path)
+                except BaseException:
+                    Path(file.name).unlink(missing_ok=True)
+                    raise
 
 
 def _serve() -> None:
@@ -94,13 +98,23 @@ def cells(asked: Iterable[Question], jobs: int, kept: Kept | None) -> Iterator[t
         yield question, cell
 
 
+def _derived_with(digest: str, function: Callable[[Question], Cell], question: Question) -> Cell:
+    """In a process of its own, which imported tdpsim later than whoever asks and keeps what it says."""
+    if table_digest() != digest:
+        raise WorkerError("tdpsim has changed since this began; what was derived before is kept: call again")
+    return function(question)
+
+
 def _derived(missing: list[Question], jobs: int) -> Iterator[tuple[Question, Cell]]:
     if jobs == 1 or len(missing) <= 1:
         yield from ((question, derive(question)) for question in missing)
         return
     pool = ProcessPoolExecutor(min(jobs, len(missing)), get_context("forkserver"), _serve)
     longest_first = sorted(missing, key=lambda question: -len(question.row.contenders))
-    futures: dict[Future[Cell], Question] = {pool.submit(derive, question): question for question in longest_first}
+    mine = table_digest()
+    futures: dict[Future[Cell], Question] = {
+        pool.submit(_derived_with, mine, derive, question): question for question in longest_first
+    }
     try:
         for future in as_completed(futures):
             yield futures[future], future.result()

@@ -8,7 +8,7 @@ from sim.scenarios.recipe import Recipe
 from sim.scenarios.switches import GUARDS
 from sim.scenarios.transitions import KERNELS
 from sim.search.named import STRATEGIES
-from sim.tdx.releases import RELEASES
+from sim.tdx.releases import RELEASES, Release
 
 FINDINGS = {
     "KVM_BUG_ON": """A condition that KVM gives a VM up for: it warns once, sets vm_bugged, and tells every vCPU. The
@@ -62,6 +62,9 @@ CAUSES = {
     "tdcall": "A guest's TDCALL held the lock of the S-EPT entry.",
     "seamcall": "Another SEAMCALL of the host held the lock.",
     "interrupt": "A host interrupt ended TDH.MEM.PAGE.DEMOTE with TDX_INTERRUPTED_RESTARTABLE.",
+    "priority": """The host-priority bit of the S-EPT tree (1.5.20 to 1.5.25, 2.0.12, 2.0.14): a SEAMCALL that was
+        turned away had set it, and TDH.MEM.PAGE.DEMOTE gave way with TDX_INTERRUPTED_BUSY; or another host cleared
+        it before one that wants the tree exclusively could.""",
     "unsupported": "The kernel version refuses it, in whatever order things happen.",
     "epoch": "TLB tracking: a vCPU was entering, or was still running in an epoch that had to be over.",
 }
@@ -96,6 +99,13 @@ def _orders() -> dict[str, str]:
     return {order: f"Kernel {kernel.VERSION}. {_said(kernel.__doc__)}" for order, kernel in KERNELS.items()}
 
 
+def _release(release: Release) -> str:
+    alike = [other.version for other in RELEASES if other.family is release.family and other is not release]
+    beside = f" So do {', '.join(alike)}." if len(alike) > 1 else f" So does {alike[0]}." if alike else ""
+    known = f" ({release.known})" if release.known else ""
+    return f"Answers as family {release.family.VERSION}{known}: {_said(release.family.__doc__)}{beside}"
+
+
 GLOSSARY: dict[str, dict[str, str]] = {
     "scenarios": _scenarios(),
     "parameters": {p.name: f"{p.doc}. One of {', '.join(p.values)}; {p.default} by default." for p in PARAMS.values()},
@@ -104,7 +114,7 @@ GLOSSARY: dict[str, dict[str, str]] = {
         for guard in GUARDS
     },
     "orders": _orders(),
-    "modules": {release.VERSION: _said(release.__doc__) for release in RELEASES},
+    "modules": {release.version: _release(release) for release in RELEASES},
     "properties": {name: _see(text, references.PROPERTIES[name]) for name, text in PROPERTIES.items()},
     "findings": {name: _see(text, references.FINDINGS[name]) for name, text in FINDINGS.items()},
     "causes": {name: _see(text, references.CAUSES[name]) for name, text in CAUSES.items()},

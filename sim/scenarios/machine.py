@@ -18,6 +18,7 @@ from sim.kvm.guest_memfd import Backing, Gmem
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.mmu_lock import MmuLock
 from sim.kvm.mmu_page import MmuPage, Rcu, Stage, life
+from sim.kvm.mutex import mutex
 from sim.kvm.spte import (
     PG_LEVEL_2M,
     PG_LEVEL_4K,
@@ -108,8 +109,8 @@ def machine(
     """A TD whose S-EPT and mirror agree on `sept`, with a vCPU per program and other tasks beside them.
 
     `spares` names tasks that have a page table in their cache, for the range of A; `frees` the ranges, by first
-    gfn, whose page table may be freed; so many `holes` may be punched into guest_memfd. A root that is no mirror
-    has the same SPTEs, and the S-EPT is nobody's. `shape` is which gfns lie in one 2M range.
+    gfn, whose page table may be freed; so many `holes` may be punched into guest_memfd, or ranges converted. A root
+    that is no mirror has the same SPTEs, and the S-EPT is nobody's. `shape` is which gfns lie in one 2M range.
     """
     memory, tasks = Memory.of(sept, above, shape), (*others, *programs)
     handled = [below[0][0] for state, below in memory.ranges if state is SeptState.NL_MAPPED and below[0][0] in frees]
@@ -132,6 +133,8 @@ def machine(
         sptes = cells("spte", {gfn: _spte(child, 0) for gfn, child in below.items()})
         pages.append(MmuPage(number, PG_LEVEL_4K, sptes, is_mirror, tables.get(first, 0), ends))
     gfns = tuple(entries[0][1])
+    is_large = is_mirror and "huge" in given and kernel.GMEM_LEVEL == PG_LEVEL_2M
+    large = tuple(tuple(below) for _, below in entries) if is_large else ()
     for number, (task, page) in enumerate(zip(spares, external, strict=True), len(pages) + 1):
         sptes = cells(f"{task}.spte", dict.fromkeys(gfns, SHADOW_NONPRESENT_VALUE))
         pages.append(MmuPage(number, PG_LEVEL_4K, sptes, is_mirror, page))
@@ -151,7 +154,8 @@ def machine(
             for size, count in zip(("4k", "2m"), leafs, strict=True)
         ),
         rcu=Rcu.build(tasks, mortal) if mortal else None,
-        gmem=Gmem.build(tuple(pfns), holes) if holes else None,
+        gmem=Gmem.build(tuple(pfns), holes, large) if holes else None,
+        slots_lock=mutex("slots_lock") if holes > 1 else None,
         without=without,
         given=given,
     )

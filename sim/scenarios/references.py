@@ -67,6 +67,7 @@ CAUSES = {
     "tdcall": _ACCEPT,
     "seamcall": f"{_CALLS}/tdh_mem_*.c",
     "interrupt": f"{_CALLS}/tdh_mem_page_demote.c",
+    "priority": "common/helpers/helpers.c: check_host_interrupt_and_hp_bit(), release 1.5.24",
     "unsupported": f"{_TDX}: tdx_sept_*(), level != PG_LEVEL_4K",
     "epoch": f"{_CALLS}/tdh_mem_track.c; {_ENTER}",
 }

@@ -103,7 +103,7 @@ SWITCHES = (
 
 FAULTS = ("invalidation", "cmpxchg", "resched")
 
-MODULE = Param("module", tuple(release.VERSION for release in RELEASES), "1.5.01", "the release of the TDX module")
+MODULE = Param("module", tuple(release.version for release in RELEASES), "1.5.01", "the release of the TDX module")
 MMU_LOCK = Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock")
 GRAIN = Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own")
 

@@ -102,14 +102,17 @@ def questions(orders: tuple[str, ...], modules: tuple[str, ...], flips: tuple[Fl
 
 
 def derive(question: Question) -> Cell:
-    """Explore everything that one cell takes."""
+    """Explore everything that one cell takes. Raises KeyboardInterrupt where Ctrl-C ended some of that."""
     row, flip = question.row, question.flip
     recipe = recipe_named(row.name)
     setting = {"order": question.order, "module": question.module, **dict(flip.setting if flip else ())}
     without = flip.without if flip else ()
 
     def run(counting: Counting | None = None, **given: str) -> Exploration:
-        return explore(recipe.scenario({**setting, **given}, without), counting=counting)
+        exploration = explore(recipe.scenario({**setting, **given}, without), counting=counting)
+        if exploration.interrupted:  # while it was counted: the rest is good for whoever asked for this alone
+            raise KeyboardInterrupt
+        return exploration
 
     counting = Counting(0, COUNTABLE, reach=False, idle=is_hit)
     crowds = {crowd: run(counting, contenders=crowd) for crowd in row.crowds}

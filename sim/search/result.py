@@ -99,6 +99,7 @@ class Counts:
 
     `retries` is the bound that they are counted with, None if no task ever retries. The bounded graph has so many
     `states`. Where it was too large even without retries, there is an `estimate`; classes may be known all the same.
+    `is_cut` says that the time was over before all of it was counted: what is None then may be countable.
     """
 
     retries: int | None
@@ -107,6 +108,7 @@ class Counts:
     classes: int | None
     estimate: Estimate | None
     seconds: float
+    is_cut: bool = False
 
 
 class CheckpointError(Exception):

@@ -1,4 +1,18 @@
-"""Releases of the module: each a class that overrides what it changed."""
+"""Releases of the module, in five families: each a class that overrides what it changed, on top of the one before.
+
+What the families differ in, as far as this model has it:
+
+| | 1.5.01 | 1.5.05 | 1.5.20 | 1.5.28 | 1.5.34 |
+|---|---|---|---|---|---|
+| UNBLOCK, not tracked: operand | SEPT_TREE | RCX | RCX | RCX | RCX |
+| the zero-step filter takes the tree | exclusive | exclusive | shared | shared | shared |
+| the commit of an entry | erases TDHP | erases it | keeps it | keeps it | keeps it |
+| DEMOTE ends on | a host interrupt | the same | that, or the tree's host priority | neither | neither |
+| ACCEPT's `is_leaf` is | of the walk | of the walk | of the walk | under the lock | under the lock |
+| a guest's entry lock | TDEL, then TDHP | the same | the same | the same | TDHP, then TDEL |
+
+The two lines of releases, 1.5 and 2.0, went through the same changes.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +30,47 @@ from sim.tdx.vp_enter import VpEnter
 
 @attrs.frozen(eq=False)
 class Module_1_5_01(VpEnter):
-    """The public release (tag TDX_1.5.01). Zero-step takes the tree exclusively; commits erase TDHP. "OLD"."""
+    """The public release (tag TDX_1.5.01): zero-step takes the tree exclusively, commits erase TDHP."""
 
     VERSION = "1.5.01"
 
 
 @attrs.frozen(eq=False)
-class Module_1_5_28(Module_1_5_01):
-    """As read in 1.5.28: zero-step takes the tree shared (so since 1.5.24 at the latest). "NEW".
+class Module_1_5_05(Module_1_5_01):
+    """As 1.5.01, but that UNBLOCK names RCX where it says that tracking is not done."""
 
-    The stepping filter of 1.5.28 itself was not read, only the release of a shared lock in TDH.VP.ENTER; that of
-    1.5.24 was. DEMOTE was read in 1.5.34.
+    VERSION = "1.5.05"
+    UNTRACKED_UNBLOCK = Operand.RCX
+
+
+@attrs.frozen(eq=False)
+class Module_1_5_20(Module_1_5_05):
+    """Zero-step takes the tree shared, commits keep TDHP, and DEMOTE gives way to hosts that the tree turned away."""
+
+    VERSION = "1.5.20"
+    STEPPING_TREE_MODE = Mode.SHARED
+    KEEPS_TDHP = True
+    DEMOTE_FEELS_TREE_HP = True
+
+
+@attrs.frozen(eq=False)
+class Module_1_5_28(Module_1_5_20):
+    """Nothing interrupts DEMOTE in a TD without nested VMs, and ACCEPT looks at the entry under its lock.
+
+    From this release and from 2.0.16 on KVM has pages of 2M for a TD.
     """
 
     VERSION = "1.5.28"
-    STEPPING_TREE_MODE = Mode.SHARED
-    KEEPS_TDHP = True
     STALE_IS_LEAF = False
     DEMOTE_IS_INTERRUPTED = False
+    DEMOTE_FEELS_TREE_HP = False
+
+
+@attrs.frozen(eq=False)
+class Module_1_5_34(Module_1_5_28):
+    """A guest looks at TDHP before it takes TDEL."""
+
+    VERSION = "1.5.34"
 
     @routine
     async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry], leaf: str) -> Accepted | None:
@@ -43,30 +80,47 @@ class Module_1_5_28(Module_1_5_01):
         return Accepted.BUSY if await bts_tdel(entry, leaf) else None
 
 
-@attrs.frozen(eq=False)
-class Module_2_0_08(Module_1_5_01):
-    """As read in 2.0.08: locks, stepping, ACCEPT and the TDH.MEM leafs are those of 1.5.01, so "OLD".
-
-    UNBLOCK names RCX where it says that tracking is not done.
-    """
-
-    VERSION = "2.0.08"
-    UNTRACKED_UNBLOCK = Operand.RCX
+FAMILIES: tuple[type[VpEnter], ...] = (Module_1_5_01, Module_1_5_05, Module_1_5_20, Module_1_5_28, Module_1_5_34)
 
 
-@attrs.frozen(eq=False)
-class Module_2_0_14(Module_1_5_28):
-    """As read in 2.0.14: RANGE.BLOCK and the tail of TDH.VP.ENTER, which releases a shared tree lock, so "NEW".
+@attrs.frozen
+class Release:
+    """A release by name, the family whose answers it gives, and how that is known."""
 
-    That the rest is as in 1.5.28 is likely, and was not read.
-    """
+    version: str
+    family: type[VpEnter]
+    known: str = ""
+    """Empty where its source was read in full."""
 
-    VERSION = "2.0.14"
-    UNTRACKED_UNBLOCK = Operand.RCX
 
+_READ_IN_PART, _NEIGHBOURS = "read in part", "by its neighbours"
 
-RELEASES = (Module_1_5_01, Module_1_5_28, Module_2_0_08, Module_2_0_14)
+RELEASES = (
+    Release("1.5.01", Module_1_5_01),
+    Release("1.5.05", Module_1_5_05),
+    Release("1.5.06", Module_1_5_05),
+    Release("1.5.08", Module_1_5_05),
+    Release("1.5.09", Module_1_5_05),
+    Release("1.5.13", Module_1_5_05),
+    Release("1.5.16", Module_1_5_05),
+    Release("1.5.20", Module_1_5_20),
+    Release("1.5.24", Module_1_5_20),
+    Release("1.5.25", Module_1_5_20),
+    Release("1.5.28", Module_1_5_28, _READ_IN_PART),
+    Release("1.5.34", Module_1_5_34, _READ_IN_PART),
+    Release("2.0.02", Module_1_5_05, _READ_IN_PART),
+    Release("2.0.04", Module_1_5_05, _NEIGHBOURS),
+    Release("2.0.08", Module_1_5_05, _READ_IN_PART),
+    Release("2.0.12", Module_1_5_20, _READ_IN_PART),
+    Release("2.0.14", Module_1_5_20, _READ_IN_PART),
+    Release("2.0.16", Module_1_5_28, _READ_IN_PART),
+    Release("2.0.18", Module_1_5_34, _READ_IN_PART),
+)
+
+ONE_OF_EACH = ("1.5.01", "1.5.28", "2.0.08", "2.0.14", "1.5.34")
+"""A release of every family, for what is asked of all of them."""
 
 
 def release_named(version: str) -> type[VpEnter]:
-    return next(release for release in RELEASES if version == release.VERSION)
+    """The family that a release belongs to."""
+    return next(release.family for release in RELEASES if version == release.version)

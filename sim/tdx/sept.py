@@ -7,12 +7,12 @@ tdx_locks.h: `sept_lock_acquire_host`, `sept_lock_acquire_guest`, `sept_lock_rel
 * A host that finds TDEL set sets TDHP in a second step and answers BUSY; one that gets TDEL clears TDHP in a second
   step.
 * A guest that finds TDEL set answers BUSY. One that gets TDEL then looks at TDHP, and gives the lock back if it is set:
-  a guest that polls holds the lock for moments, and can make the host's next attempt fail too (OLD). NEW modules
-  look at TDHP before they touch TDEL, and not again after.
+  a guest that polls holds the lock for moments, and can make the host's next attempt fail too. From 1.5.34 and 2.0.18
+  on it looks at TDHP before it touches TDEL, and not again after.
 * Release clears TDEL alone.
-* OLD modules commit a change of state by a plain store of a value computed under the lock with TDHP clear, so a TDHP
-  that a loser set in the meantime is lost. NEW ones use a cmpxchg loop that keeps TDHP; under TDEL nothing else can
-  change, so the loop is one step here.
+* Before 1.5.20 a change of state is committed by a plain store of a value computed under the lock with TDHP clear, so a
+  TDHP that a loser set in the meantime is lost. From then on it is a cmpxchg loop that keeps TDHP; under TDEL nothing
+  else can change, so the loop is one step here.
 """
 
 from __future__ import annotations

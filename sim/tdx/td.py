@@ -8,6 +8,7 @@ entries below a 2M entry are those of whatever S-EPT page it links: KVM gives on
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from enum import Enum
 
 import attrs
@@ -16,7 +17,7 @@ from sim.engine.cells import Cell, members
 from sim.engine.operations import Operation, load, store
 from sim.engine.routines import routine
 from sim.tdx.epoch import Counts, Epoch, counts, epoch
-from sim.tdx.locks import Mode, Sharex, Try, release, sharex, try_lock
+from sim.tdx.locks import Mode, Sharex, Try, release, set_hp, sharex, take_hp, try_lock
 from sim.tdx.sept import SeptEntry, SeptState, btr_tdhp, bts_tdel, bts_tdhp, commit, sept_entry
 from sim.tdx.status import Code, Operand, Status
 
@@ -25,10 +26,11 @@ TDCALL = "tdcall"
 SEAMCALL = "seamcall"
 EPOCH = "epoch"
 INTERRUPT = "interrupt"
+PRIORITY = "priority"
 
 
 def causes(operand: Operand, busy: Try) -> tuple[str, ...]:
-    """What stood in the way, in the words of a finding's causes."""
+    """What stood in the way, in the words of a finding's causes; nobody is there where only a bit was (`take_hp()`)."""
     kinds = []
     for holder in busy.holders:
         if holder.leaf.startswith("TDG."):
@@ -39,7 +41,7 @@ def causes(operand: Operand, busy: Try) -> tuple[str, ...]:
             kinds.append(ZERO_STEP)
         else:
             kinds.append(SEAMCALL)
-    return tuple(dict.fromkeys(kinds))
+    return tuple(dict.fromkeys(kinds)) or (PRIORITY,)
 
 
 def operand_busy(operand: Operand, busy: Try) -> Status:
@@ -202,6 +204,8 @@ class Module:
     VERSION = ""
     KEEPS_TDHP = False
     """Whether a committed state keeps the TDHP that somebody set meanwhile (`sim.tdx.sept`)."""
+    DEMOTE_FEELS_TREE_HP = False
+    """Whether DEMOTE gives way to the tree's host-priority bit. Where it does not, nobody does, and there is no bit."""
 
     @routine
     async def lock_td(self, leaf: str, tdr: Operand = Operand.RDX) -> Status | None:
@@ -234,7 +238,7 @@ class Module:
         failed = await self.lock_td(leaf)
         if failed:
             return failed, none
-        busy = await try_lock(self.td.sept_tree, tree, leaf)
+        busy = await self.lock_tree(tree, leaf)
         if busy:
             await self.unlock_td()
             return operand_busy(Operand.SEPT_TREE, busy), none
@@ -247,6 +251,24 @@ class Module:
             await self.unlock_sept(tree)
             return operand_busy(Operand.RCX, busy), none
         return None, attrs.evolve(await load(entry), tdel=None)
+
+    def lock_tree(self, mode: Mode, leaf: str) -> Awaitable[Try]:
+        """One attempt at the S-EPT tree."""
+        if self.DEMOTE_FEELS_TREE_HP:
+            return self.acquire_sharex_lock_hp(self.td.sept_tree, mode, leaf)
+        return try_lock(self.td.sept_tree, mode, leaf)
+
+    @routine
+    async def acquire_sharex_lock_hp(self, lock: Cell[Sharex], mode: Mode, leaf: str) -> Try:
+        """tdx_locks.h, on the host's side: acquire_sharex_lock_hp_sh() or _ex()."""
+        said = await try_lock(lock, mode, leaf)
+        if said:
+            await set_hp(lock, hp=True)
+        elif said.hp and mode is Mode.SHARED:
+            await set_hp(lock, hp=False)
+        elif said.hp:
+            return await take_hp(lock, leaf)
+        return said
 
     @routine
     async def unlock_sept(self, tree: Mode) -> None:

@@ -105,7 +105,7 @@ class TdgMem(ZeroStep):
 
     @routine
     async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry], leaf: str) -> Accepted | None:
-        """What stood in the way. OLD: take TDEL, then look at TDHP, and give TDEL back if it is set."""
+        """What stood in the way. Take TDEL, then look at TDHP, and give TDEL back if it is set."""
         if await bts_tdel(entry, leaf):
             return Accepted.BUSY
         if not (await load(entry)).tdhp:

@@ -14,7 +14,7 @@ from sim.tdx.epoch import tracked
 from sim.tdx.locks import Mode, release, try_lock
 from sim.tdx.sept import SeptEntry, SeptState, btr_tdel, fill
 from sim.tdx.status import SUCCESS, Code, Operand, Status
-from sim.tdx.td import EPOCH, INTERRUPT, PageType, operand_busy
+from sim.tdx.td import EPOCH, INTERRUPT, PRIORITY, PageType, operand_busy
 from sim.tdx.tdh_mem import BLOCKED_FORM, TdhMem, state_incorrect
 
 SEPT_ADD = "TDH.MEM.SEPT.ADD"
@@ -151,18 +151,21 @@ class TdhSept(TdhMem):
             return operand_busy(Operand.R8, busy)
         if await load(self.td.page(pfn).pt) is not PageType.NDA:
             status = Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.R8)
-        elif self.DEMOTE_IS_INTERRUPTED and await self._is_interrupted():
-            status = Status(Code.TDX_INTERRUPTED_RESTARTABLE, causes=(INTERRUPT,))
         else:
-            status = await self._pamt_demote(gfn, level, state, large, pfn)
+            status = await self._check_host_interrupt_and_hp_bit()
+            status = status or await self._pamt_demote(gfn, level, state, large, pfn)
         if status:
             await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
         return status
 
     @routine
-    async def _is_interrupted(self) -> bool:
-        """A host interrupt is pending, or none is: an environment's choice, where the scenario has interrupts."""
-        return "interrupts" in self.given and await choose("host_interrupt", (False, True))
+    async def _check_host_interrupt_and_hp_bit(self) -> Status:
+        """helpers.c, with that name from 1.5.20 on. Whether a host interrupt is pending is the environment's choice."""
+        if self.DEMOTE_IS_INTERRUPTED and "interrupts" in self.given and await choose("host_interrupt", (False, True)):
+            return Status(Code.TDX_INTERRUPTED_RESTARTABLE, causes=(INTERRUPT,))
+        if self.DEMOTE_FEELS_TREE_HP and (await load(self.td.sept_tree)).hp:
+            return Status(Code.TDX_INTERRUPTED_BUSY, causes=(PRIORITY,))
+        return SUCCESS
 
     @routine
     async def _pamt_demote(self, gfn: str, level: int, state: SeptState, large: int, pfn: int) -> Status:

@@ -3,8 +3,8 @@
 A host that unmaps a page, lets the guest fault on it, and maps and unmaps it again, could watch one instruction as
 often as it likes. So the module counts EPT violations at one RIP, and from the seventh on it keeps a list of the
 pages that faulted; while that list is not empty, TDH.VP.ENTER refuses to enter a guest whose listed pages are not
-all mapped. To look at them it takes the S-EPT tree lock: exclusively in OLD modules, and then it contends with every
-SEAMCALL that maps a page; shared in NEW ones, and then with those that block and remove.
+all mapped. To look at them it takes the S-EPT tree lock: exclusively before 1.5.20, and then it contends with every
+SEAMCALL that maps a page; shared since, and then with those that block and remove.
 
 State, all of it private to one vCPU (TDVPS): the counter, the list, and the RIP at the last entry. It is carried as a
 value, not kept in a cell: nobody else can look at it.
@@ -30,7 +30,7 @@ import attrs
 
 from sim.engine.operations import load
 from sim.engine.routines import routine
-from sim.tdx.locks import Mode, release, try_lock
+from sim.tdx.locks import Mode, release
 from sim.tdx.sept import SeptState
 from sim.tdx.status import Operand, Status
 from sim.tdx.td import operand_busy
@@ -91,7 +91,7 @@ class ZeroStep(TdhSept):
     async def td_entry_stepping_filter(self, gfns: tuple[str, ...]) -> Filtered:
         if not gfns or "zero-step" in self.without:
             return Filtered()
-        busy = await try_lock(self.td.sept_tree, self.STEPPING_TREE_MODE, "TDH.VP.ENTER")
+        busy = await self.lock_tree(self.STEPPING_TREE_MODE, "TDH.VP.ENTER")
         if busy:
             return Filtered(busy=operand_busy(Operand.SEPT_TREE, busy))
         for gfn in gfns:

@@ -13,6 +13,7 @@ SIGNS = {
     "TDX_OPERAND_BUSY|RDX": ("d", "TDX_OPERAND_BUSY|RDX"),
     "TDX_OPERAND_BUSY|TDR": ("r", "TDX_OPERAND_BUSY|TDR"),
     "TDX_OPERAND_BUSY|TD_EPOCH": ("c", "TDX_OPERAND_BUSY|TD_EPOCH"),
+    "TDX_INTERRUPTED_BUSY": ("p", "TDX_INTERRUPTED_BUSY: it gave way to a host that the tree had turned away"),
     "BUSY": ("g", "to a guest, TDX_OPERAND_BUSY|RCX"),
     "BUSY_HOST_PRIORITY": ("h", "to a guest as well, for host priority"),
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from sim.kvm.mmu_lock import READ, WRITE, RwState
+from sim.kvm.mutex import Mutex
 from sim.kvm.spte import Spte
 from sim.tdx.locks import Sharex
 from sim.tdx.sept import SeptEntry
@@ -39,6 +40,8 @@ def _holders(value: object) -> dict[str, tuple[str, bool]]:
         case RwState():
             readers = dict.fromkeys(value.readers, (READ, True))
             return readers | ({value.writer: (WRITE, False)} if value.writer else {})
+        case Mutex():
+            return {value.holder: (WRITE, False)} if value.holder else {}
     return {}
 
 

@@ -94,7 +94,10 @@ def amount_lines(exploration: Exploration) -> list[str]:
         lines[0] += "; interrupted, so nothing was counted"
     if counts is None:
         return lines
-    lines[0] += f"; counted in {counts.seconds:.1f} s"
+    lines[0] += f"; counted {'for' if counts.is_cut else 'in'} {counts.seconds:.1f} s"
+    if counts.is_cut:
+        what = "interleavings are not" if counts.interleavings is None else "not all of it is"
+        lines[0] += f", and then the time was over: {what} counted"
     if counts.interleavings is not None and number(counts.interleavings) != f"{counts.interleavings:,}":
         lines.append(f"exactly {counts.interleavings} interleavings")
     if counts.estimate is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
+from typing import Any
 
 from sim.campaign.question import Question
 from sim.search.batch import Batch
@@ -25,3 +27,10 @@ def hangs(question: Question, first: int, stop: int, guidance: bytes) -> Batch:
     while first <= HANGS < stop:
         time.sleep(1)
     return toy.work(question, first, stop, guidance)
+
+
+class Drifted(Question):
+    """Asked of a program that is another one by the time a worker imports it."""
+
+    def model(self) -> dict[str, Any]:
+        return {**Question.model(self), "program": "old" if multiprocessing.parent_process() is None else "new"}

@@ -19,6 +19,7 @@ from sim.campaign.errors import WorkersError
 from sim.campaign.kept import Trouble
 from sim.campaign.question import Question
 from sim.campaign.store import batches, read
+from sim.campaign.work import Foreign, checked
 from sim.scenarios.library import recipe_named
 from tests.campaign import faulty, toy
 
@@ -137,9 +138,9 @@ def test_a_worker_that_hangs_is_started_anew(dask: Dask, tmp_path: Path) -> None
 
 def test_a_worker_with_another_tdpsim_is_refused_by_name() -> None:
     mine = toy.QUESTION.model()
-    assert cluster.checked(mine, toy.work, toy.QUESTION, 0, 9, b"") == toy.work(toy.QUESTION, 0, 9, b"")
-    with pytest.raises(cluster.Foreign, match=rf"its program is {mine['program']}, and here it is newer"):
-        cluster.checked({**mine, "program": "newer"}, toy.work, toy.QUESTION, 0, 9, b"")
+    assert checked(mine, toy.work, toy.QUESTION, 0, 9, b"") == toy.work(toy.QUESTION, 0, 9, b"")
+    with pytest.raises(Foreign, match=rf"its program is {mine['program']}, and here it is newer"):
+        checked({**mine, "program": "newer"}, toy.work, toy.QUESTION, 0, 9, b"")
 
 
 def test_a_scheduler_that_goes_is_one_line(tmp_path: Path) -> None:

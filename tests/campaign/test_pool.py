@@ -8,15 +8,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
 from sim.campaign import worker
 from sim.campaign.campaign import Terms
-from sim.campaign.errors import Lost
+from sim.campaign.errors import Lost, WorkersError
 from sim.campaign.fuzz import Audience, fuzz
 from sim.campaign.kept import Trouble
 from sim.campaign.pool import pool
+from sim.campaign.question import Question
 from sim.campaign.seeds import Span
 from tests.campaign import faulty, toy
 
@@ -46,6 +48,19 @@ def test_it_is_found_and_the_campaign_goes_on(
     assert sorted(store.contents.troubles, key=lambda one: one.seed) == [Trouble(*one) for one in troubles]
     assert store.contents.totals.seeds == wanted.size - len(troubles)
     assert store.contents.done == (wanted,)
+    store.close()
+
+
+def test_a_worker_that_has_imported_another_tdpsim_ends_the_campaign(tmp_path: Path) -> None:
+    """Nothing that it says is stored: a worker that replaces another one imports what is there by then."""
+    question = faulty.Drifted(*(getattr(toy.QUESTION, field.name) for field in attrs.fields(Question)))
+    store = toy.begun(tmp_path / "a.db", Span(0, 4))
+    with pytest.raises(
+        WorkersError, match=r"tdpsim has changed since this began: its program is new, and here it is old"
+    ):
+        fuzz(question, store, Terms(tmp_path / "findings"), QUIET, jobs=1, work=toy.work)
+    assert store.contents.totals.seeds == 0
+    assert store.contents.troubles == ()
     store.close()
 
 

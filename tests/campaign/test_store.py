@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from sim.campaign.store import Store, batches, read
 from tests.campaign import toy
 
 WHOLE = Span(0, 100)
+ROOT = Path(__file__).parents[2]
 
 
 def done(first: int, stop: int) -> Done:
@@ -141,5 +145,73 @@ def test_another_campaigns_store_is_refused_by_name(store: Store, key: str, valu
 
 
 def test_a_store_that_is_there_is_not_begun_again(store: Store) -> None:
+    store.close()
     with pytest.raises(StoreError, match="is there already: --resume goes on with it, --store FILE begins another"):
         toy.begun(store.path, WHOLE)
+
+
+def test_a_store_has_one_writer(store: Store) -> None:
+    """The second one is refused in a line that says what to do; when the first one is done, the next may come."""
+    with pytest.raises(StoreError, match=r"a\.db: another process writes to it: .* `tdpsim merge`"):
+        toy.gone_on(store.path, WHOLE)
+    assert read(store.path).totals.seeds == 10
+    link = store.path.with_name("link.db")
+    link.symlink_to(store.path.name)
+    with pytest.raises(StoreError, match=r"link\.db: another process writes to it"):
+        toy.gone_on(link, WHOLE)
+    store.close()
+    for _ in range(2):
+        second = toy.gone_on(store.path, WHOLE)
+        second.close()
+    assert [path.name for path in store.path.parent.iterdir() if path.name.endswith(".lock")] == []
+
+
+def test_two_writers_begin_one_store(tmp_path: Path) -> None:
+    first = toy.begun(tmp_path / "a.db", WHOLE)
+    with pytest.raises(StoreError, match="another process writes to it"):
+        toy.begun(tmp_path / "a.db", WHOLE)
+    first.close()
+    with pytest.raises(StoreError, match="is there already"):
+        toy.begun(tmp_path / "a.db", WHOLE)
+
+
+def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:
+    """However that ends: a lock file that is left over holds nobody up."""
+    holding = """import os, sys
+from pathlib import Path
+from sim.campaign.seeds import Span
+from tests.campaign import toy
+store = toy.begun(Path(sys.argv[1]), Span(0, 100))
+print("held", flush=True)
+sys.stdin.read()
+"""
+    path = tmp_path / "a.db"
+    command = [sys.executable, "-c", holding, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match="another process writes to it"):
+            toy.gone_on(path, WHOLE)
+        process.kill()
+        process.wait()
+    assert path.with_name("a.db.lock").exists()
+    toy.gone_on(path, WHOLE).close()
+    assert not path.with_name("a.db.lock").exists()
+
+
+def test_where_nothing_can_be_locked_two_writers_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file server without locks: rows, digest and coverage are those of both."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    path = tmp_path / "a.db"
+    one = toy.begun(path, WHOLE)
+    other = toy.gone_on(path, WHOLE)
+    for number, store in ((0, one), (10, other), (20, one), (30, other)):
+        store.add([done(number, number + 10)])
+    one.close()
+    other.close()
+    known, whole = read(path), done(0, 40).batch
+    assert (known.totals.seeds, known.totals.digest, known.sketch) == (40, whole.digest, whole.sketch)

@@ -13,6 +13,7 @@ import site
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,14 @@ import pytest
 
 from sim.engine.operations import write
 from sim.engine.schedule import parse
+from sim.scenarios.derived import _derived_with
 from sim.scenarios.library import recipe_named
+from sim.scenarios.table import Question, derive
 from sim.scenarios.transitions import ROWS
 from sim.scenarios.witnesses import shipped
 from sim.search.batch import Runner
+from sim.search.explore import explore
+from sim.search.result import Counting, WorkerError
 from sim.tdx import epoch
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
@@ -229,9 +234,60 @@ def test_the_table_fits_80_columns(tdpsim: Any, cache: Path, monkeypatch: pytest
     said = tdpsim("table", "--order", "before", "--module", "1.5.28")
     lines = said.out.splitlines()
     row_2 = next(line for line in lines if line.split()[:1] == ["2"])
-    assert row_2.split()[:10] == ["2", "NP", "leaf", "N", "Y", "N", "N", "a", "b", "65,409"]
+    assert row_2.split()[:10] == ["2", "NP", "leaf", "N", "Y", "N", "N", "a", "b", "70,667"]
     assert max(len(line) for line in lines) <= 80
     assert not [line for line in lines if line.endswith("…")]
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """SIGALRM is Ctrl-C: that one is not heard in a process that pytest-xdist has started."""
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.default_int_handler(signal.SIGINT, None))
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("alarm")
+def test_what_ctrl_c_ends_is_not_kept(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At ten moments of a cell: status 130, and the next call derives it anew and prints all of it."""
+    monkeypatch.setattr("sim.scenarios.table.ROWS", ROWS[7:8])
+    for cache in ("first", "whole"):  # only the first one learns who calls what
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
+        begun = time.perf_counter()
+        whole = tdpsim("table", "--jobs", "1", "--json")
+        takes = time.perf_counter() - begun
+    (row,) = json.loads(whole.out)["rows"]
+    assert row["classes"] is not None
+    statuses = []
+    for moment in range(10):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / str(moment)))
+        signal.setitimer(signal.ITIMER_REAL, takes * (moment + 0.5) / 10)
+        said = tdpsim("table", "--jobs", "1", "--json")
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        statuses.append(said.status)
+        assert said.status == (0 if said.out else 130)
+        assert tdpsim("table", "--jobs", "1", "--json").out == whole.out
+        assert len(list((tmp_path / str(moment) / "tdpsim").iterdir())) == 1
+    assert statuses.count(130) > 5
+
+
+def test_a_cell_that_was_not_counted_to_its_end_is_no_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exploration keeps its verdict when Ctrl-C ends the counting; a cell is all or nothing."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sim.search.counting.count.Interleavings", interrupted)
+    question = Question(ROWS[7], "after", "1.5.01")
+    assert explore(recipe_named(question.row.name).scenario({}), counting=Counting()).interrupted
+    with pytest.raises(KeyboardInterrupt):
+        derive(question)
+
+
+def test_a_worker_that_has_imported_another_tdpsim_derives_nothing() -> None:
+    with pytest.raises(WorkerError, match="tdpsim has changed since this began"):
+        _derived_with("another", derive, Question(ROWS[7], "after", "1.5.01"))
 
 
 def die(_question: object) -> None:

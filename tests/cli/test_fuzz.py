@@ -433,6 +433,18 @@ def test_a_file_of_somebody_else_is_left_alone(tdpsim: Any) -> None:
     assert (file.read_text(), mine.read_text()) == (theirs, theirs.replace("0x99", "0x15"))
 
 
+def test_two_cannot_go_on_with_one_store(tdpsim: Any) -> None:
+    """Disjoint seeds would do each other's coverage no harm, and yet each would report half of it."""
+    assert tdpsim("fuzz", NAME, "--seeds", "0:20", "--jobs", "1", "--store", "a.db").status == 0
+    process = started("--seeds", "0:1M", "--jobs", 1, "--batch", 20, "--store", "a.db", "--resume")
+    wait_for(lambda: done(Path("a.db")) > 20, process)
+    refused = tdpsim("fuzz", NAME, "--seeds", "2M:3M", "--jobs", "1", "--store", "a.db", "--resume")
+    assert (refused.status, "a.db: another process writes to it" in refused.complaint) == (2, True)
+    process.kill()
+    process.communicate()
+    assert tdpsim("fuzz", NAME, "--seeds", "2M:2000020", "--jobs", "1", "--store", "a.db", "--resume").status in {0, 1}
+
+
 def test_a_patch_goes_along_to_the_workers() -> None:
     """In processes of its own: what a patch changes stays changed."""
     patch, path = Path(__file__).parents[2] / "examples" / "patches" / "stats_first.py", Path("a.db")

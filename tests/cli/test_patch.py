@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
+import marshal
+import os
+import shutil
+import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
+from sim.campaign.question import Question
 from sim.scenarios import model
+from sim.scenarios.library import recipe_named
+from sim.scenarios.model import model_digest
+from sim.scenarios.patch import Patch, load, load_patch, loaded, read_patch
+from sim.scenarios.recipe import UsageError
 
 FILE = Path(__file__).parents[2] / "examples" / "patches" / "stats_first.py"
 
@@ -44,3 +56,129 @@ def test_an_injected_fault_costs_a_retry_and_breaks_nothing(tdpsim: Any, fault: 
     said = tdpsim("explore", "np-to-leaf-shared", "--inject", fault, "--no-count")
     assert said.status == 0
     assert f"inject={fault}" in said.out
+
+
+KERNEL = """import attrs
+
+from sim.kvm.versions import Series
+
+
+@attrs.frozen(eq=False)
+class Mine(Series):
+    VERSION = {version!r}
+"""
+LOADS = """import sys
+from pathlib import Path
+
+from sim.scenarios.model import model_digest
+from sim.scenarios.patch import load_patch
+
+print(load_patch(Path(sys.argv[1])).VERSION, model_digest())
+"""
+
+
+def run_of(path: Path) -> str:
+    """What a process of its own loads, with the right to write bytecode."""
+    told = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    said = subprocess.run([sys.executable, "-c", LOADS, path], env=told, capture_output=True, text=True, check=True)
+    return said.stdout.split()[0]
+
+
+def written(path: Path, version: str) -> Path:
+    path.write_text(KERNEL.format(version=version), encoding="utf-8")
+    return path
+
+
+def planted(path: Path, version: str) -> None:
+    """Bytecode beside the file that Python takes without a look at the file: an unchecked hash."""
+    cached = Path(importlib.util.cache_from_source(str(path)))
+    cached.parent.mkdir(exist_ok=True)
+    code = compile(KERNEL.format(version=version), str(path), "exec")
+    flags, unread = (0b01).to_bytes(4, "little"), bytes(8)
+    cached.write_bytes(importlib.util.MAGIC_NUMBER + flags + unread + marshal.dumps(code))
+
+
+def test_two_edits_of_one_size_within_a_second_each_run(tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.py", "one")
+    moment = path.stat().st_mtime_ns // 10**9 * 10**9
+    os.utime(path, ns=(moment, moment))
+    assert run_of(path) == "one"
+    os.utime(written(path, "two"), ns=(moment, moment))
+    assert run_of(path) == "two"
+
+
+def test_a_copy_that_keeps_its_time_runs(tmp_path: Path) -> None:
+    """cp -p, rsync and tar bring another text, of the same size and time."""
+    path, other = written(tmp_path / "mine.py", "one"), written(tmp_path / "other.py", "two")
+    for file in (path, other):
+        os.utime(file, ns=(10**18, 10**18))
+    assert run_of(path) == "one"
+    shutil.copy2(other, path)
+    assert run_of(path) == "two"
+
+
+def test_bytecode_beside_the_file_is_nobodys_business(tmp_path: Path) -> None:
+    """Neither read nor written."""
+    path = written(tmp_path / "mine.py", "text")
+    assert run_of(path) == "text"
+    assert not (tmp_path / "__pycache__").exists()
+    planted(path, "evil")
+    assert run_of(path) == "text"
+
+
+@pytest.mark.usefixtures("patched")
+def test_what_runs_is_what_the_digest_is_of_whatever_becomes_of_the_file(tmp_path: Path) -> None:
+    """A campaign's workers get the text that was loaded, not the file as it is by then."""
+    path = written(tmp_path / "mine.py", "one")
+    assert load_patch(path).VERSION == "one"
+    digest = model_digest()
+    scenario = recipe_named("np-to-leaf-shared").scenario({"order": "patch"})
+    written(path, "two")
+    question = Question.of(scenario, "walk", patch=path)
+    assert question.patch == Patch("mine.py", KERNEL.format(version="one"))
+    forget()
+    assert question.scenario().model == scenario.model == "one+1.5.01"
+    assert model_digest() == digest
+    assert load_patch(path).VERSION == "two"
+    assert model_digest() != digest
+
+
+@pytest.mark.usefixtures("patched")
+def test_a_patch_that_cannot_be_loaded_leaves_the_one_before_in_place(tmp_path: Path) -> None:
+    load_patch(written(tmp_path / "mine.py", "one"))
+    digest, before = model_digest(), loaded()
+    for text, said in (
+        ("1 +", r"bad\.py:1: invalid syntax"),
+        ("x = 1\n1 / 0", r"bad\.py:2: ZeroDivisionError: division by zero"),
+        ("x = 1", r"bad\.py: a patch is one class with a VERSION"),
+    ):
+        (tmp_path / "bad.py").write_text(text, encoding="utf-8")
+        with pytest.raises(UsageError, match=said):
+            load_patch(tmp_path / "bad.py")
+        assert (model_digest(), loaded()) == (digest, before)
+
+
+@pytest.mark.usefixtures("patched")
+def test_a_file_may_be_of_another_editor(tmp_path: Path) -> None:
+    """A byte-order mark and its line ends change nothing; bytes that are no text are refused."""
+    path = written(tmp_path / "mine.py", "one")
+    load_patch(path)
+    digest = model_digest()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_patch(path).VERSION == "one"
+    assert model_digest() == digest
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match=r"mine\.py: not a text in UTF-8"):
+        read_patch(path)
+
+
+@pytest.mark.usefixtures("patched")
+def test_a_traceback_shows_the_lines_that_ran(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(KERNEL.format(version="one") + "    def fails(self):\n        return 1 // 0\n", encoding="utf-8")
+    kernel = load_patch(path)
+    path.write_text("# nothing\n", encoding="utf-8")
+    with pytest.raises(ZeroDivisionError) as raised:
+        kernel.fails(None)  # type: ignore[attr-defined] # the file's
+    assert "return 1 // 0" in "".join(traceback.format_exception(raised.value))
+    assert attrs.has(load(Patch("elsewhere.py", KERNEL.format(version="two"))))

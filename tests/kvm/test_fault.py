@@ -10,12 +10,12 @@ from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, machine
 from sim.search.explore import explore
 from sim.search.result import Exploration
-from sim.tdx.releases import RELEASES, Module_1_5_01
+from sim.tdx.releases import FAMILIES, Module_1_5_01
 from sim.tdx.sept import SeptState
 from sim.tdx.vp_enter import Instruction, VpEnter
 from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
 
-EVERY = [(kernel, module) for kernel in VERSIONS for module in RELEASES]
+EVERY = [(kernel, module) for kernel in VERSIONS for module in FAMILIES]
 IDS = [f"{kernel.VERSION}+{module.VERSION}" for kernel, module in EVERY]
 each = pytest.mark.parametrize(("kernel", "module"), EVERY, ids=IDS)
 

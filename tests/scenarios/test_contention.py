@@ -11,7 +11,7 @@ from sim.engine.scenario import Scenario, Task
 from sim.scenarios.contention import LEAFS, ONE, TWO, Meeting, Relation, meetings, note
 from sim.search.explore import explore
 from sim.tdx.lp import irq
-from sim.tdx.releases import RELEASES, Module_1_5_01, Module_1_5_28
+from sim.tdx.releases import FAMILIES, Module_1_5_01, Module_1_5_20, Module_1_5_28, Module_1_5_34
 from sim.tdx.sept import SeptEntry
 from sim.tdx.td import Td
 from sim.tdx.vp_enter import Guest, VpEnter
@@ -119,10 +119,11 @@ def is_common(name: str, one: str, two: str, relation: Relation) -> bool:
 
 def operands(busy: tuple[str, ...]) -> set[str]:
     """Of the answers, the operands; a guest is told of the entry in other words."""
-    return {ENTRY if status.startswith("BUSY") else status.partition("|")[2] for status in busy}
+    answers = (status for status in busy if status != "TDX_INTERRUPTED_BUSY")
+    return {ENTRY if status.startswith("BUSY") else status.partition("|")[2] for status in answers}
 
 
-@pytest.fixture(scope="module", params=RELEASES, ids=lambda release: release.VERSION)
+@pytest.fixture(scope="module", params=FAMILIES, ids=lambda release: release.VERSION)
 def met(request: pytest.FixtureRequest) -> tuple[type[VpEnter], list[Meeting]]:
     return request.param, list(meetings(request.param))
 
@@ -130,7 +131,7 @@ def met(request: pytest.FixtureRequest) -> tuple[type[VpEnter], list[Meeting]]:
 def test_what_was_measured_is_the_lock_matrix(met: tuple[type[VpEnter], list[Meeting]]) -> None:
     release, measured = met
     locks = dict(LOCKS)
-    if issubclass(release, Module_1_5_28):
+    if issubclass(release, Module_1_5_20):
         locks["TDH.VP.ENTER zero-step"] = ((TDR, S), (EPOCH, S), (TREE, S))
     for meeting in measured:
         for one, two, busy in (
@@ -140,20 +141,23 @@ def test_what_was_measured_is_the_lock_matrix(met: tuple[type[VpEnter], list[Mee
             if (one, two) in NEVER_SECOND:
                 assert not busy
                 continue
+            gives_way = release is Module_1_5_20 and one == "TDH.MEM.PAGE.DEMOTE" and (TREE, X) in locks[two]
+            gives_way &= meeting.relation is not Relation.PAGE  # on which DEMOTE does not go all the way
+            assert ("TDX_INTERRUPTED_BUSY" in busy) == gives_way, (one, two, meeting.relation)
             assert operands(busy) == expected(one, two, meeting.relation, locks), (one, two, meeting.relation)
 
 
-def test_only_guests_are_told_to_stand_back_and_on_old_modules_by_one_look(
+def test_only_guests_are_told_to_stand_back_and_by_one_look_before_1_5_34(
     met: tuple[type[VpEnter], list[Meeting]],
 ) -> None:
-    """OLD guests look at TDHP after they have taken TDEL; NEW ones before, when no one has lost to them yet."""
+    """They look at TDHP after they have taken TDEL; from 1.5.34 on before, when no one has lost to them yet."""
     release, measured = met
     told = {
         meeting.one
         for meeting in measured
         if "BUSY_HOST_PRIORITY" in meeting.busy_two and meeting.two.startswith("TDG.")
     }
-    assert bool(told) == (not issubclass(release, Module_1_5_28))
+    assert bool(told) == (release is not Module_1_5_34)
     assert not any("HOST_PRIORITY" in status for meeting in measured for status in meeting.busy_one)
 
 
@@ -173,7 +177,7 @@ def test_the_matrix_fits_a_terminal_and_says_where_modules_differ() -> None:
     assert all(before != after for before, after in pairwise(lines) if before)
 
 
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", FAMILIES)
 def test_two_entries_of_one_vcpu_share_its_tdvpr(release: type[VpEnter]) -> None:
     """Exclusive in a report of September 2024 on 1.5.05, shared in the source of 1.5.01: docs/fidelity.md."""
     module = release(Td.build({"A": SeptEntry()}, 1, ("v1", "another"), (ONE, TWO)))

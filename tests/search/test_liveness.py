@@ -17,7 +17,7 @@ from sim.scenarios.library import recipe_named
 from sim.scenarios.machine import AtRest, machine
 from sim.search.explore import explore
 from sim.search.result import Exploration, Found, Verdict
-from sim.tdx.releases import Module_1_5_01, Module_1_5_28
+from sim.tdx.releases import Module_1_5_01, Module_1_5_34
 from sim.tdx.sept import SeptState
 from sim.tdx.vp_enter import Instruction, VpEnter
 from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
@@ -260,19 +260,31 @@ def turned_away(found: Found) -> bool:
 
 
 def test_nobody_starves_where_entries_share_the_tree_and_faults_are_retried_locally() -> None:
-    exploration = faulting(Module_1_5_28)
+    exploration = faulting(Module_1_5_34)
     assert exploration.clean
     assert exploration.starving == ()
 
 
-def test_a_guest_that_is_turned_away_for_ever_is_a_livelock_but_for_the_timeout() -> None:
-    """Row 1 on 1.5.01: the loser's TDHP lands on an entry that is FREE, and nobody's SEAMCALL ever clears it."""
+@pytest.mark.parametrize(("module", "steps"), [("1.5.01", None), ("1.5.28", 61), ("2.0.16", 61)])
+def test_a_guest_that_is_turned_away_for_ever_is_a_livelock_but_for_the_timeout(module: str, steps: int | None) -> None:
+    """Row 1: the loser's TDHP lands on an entry that is FREE, and nobody's SEAMCALL ever clears it."""
     recipe = recipe_named("np-to-leaf-shared")
-    found = explore(recipe.scenario({}, ("hp-timeout",))).found
+    found = explore(recipe.scenario({"module": module}, ("hp-timeout",))).found
     assert [str(f.finding) for f in found] == ["livelock v2"]
     assert found[0].witness.lasso is not None
     assert {step.task for step in found[0].witness.steps[found[0].witness.lasso.stem :]} == {"v2"}
-    exploration = explore(recipe.scenario({}))
+    if steps:
+        assert (found[0].witness.lasso.stem, len(found[0].witness.steps) - found[0].witness.lasso.stem) == (steps, 6)
+    exploration = explore(recipe.scenario({"module": module}))
     assert exploration.clean
     assert [str(one.finding) for one in exploration.starving] == ["starvation v2"]
     assert turned_away(exploration.starving[0])
+
+
+@pytest.mark.parametrize("row", ["np-to-leaf-shared", "np-to-nonleaf-shared"])
+def test_nobody_is_turned_away_for_ever_where_guests_look_first(row: str) -> None:
+    """From 1.5.34 and 2.0.18 on; before, rows 1 and 3 starve by the time-out's choice."""
+    recipe = recipe_named(row)
+    for module, starves in (("1.5.28", True), ("1.5.34", False), ("2.0.18", False)):
+        assert bool(explore(recipe.scenario({"module": module})).starving) == starves
+    assert explore(recipe.scenario({"module": "1.5.34"}, ("hp-timeout",))).clean

@@ -19,9 +19,11 @@ from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Walk
 from sim.engine.world import Run
 from sim.search.explore import explore
-from sim.tdx.releases import RELEASES, Module_1_5_01, Module_1_5_28
+from sim.tdx.locks import Holder, Mode, Sharex, Try, release
+from sim.tdx.releases import FAMILIES, RELEASES, Module_1_5_01, Module_1_5_20, Module_1_5_28, release_named
 from sim.tdx.sept import SeptEntry, SeptState
-from sim.tdx.td import Td
+from sim.tdx.status import Operand
+from sim.tdx.td import Td, causes
 from sim.tdx.tdg_mem import TdgMem
 
 S = SeptState
@@ -36,7 +38,8 @@ UNTRACKED = ("TDX_TLB_TRACKING_NOT_DONE|SEPT_TREE", "TDX_TLB_TRACKING_NOT_DONE|R
 WALK = "TDX_EPT_WALK_FAILED|RCX"
 OP_STATE = "TDX_OP_STATE_INCORRECT"
 OK = "TDX_SUCCESS"
-STATUSES = (OK, INCORRECT, NOT_BLOCKED, ALREADY, NOT_FREE, *UNTRACKED, WALK, OP_STATE)
+TREE_BUSY, ENTRY_BUSY, GAVE_WAY = "TDX_OPERAND_BUSY|SEPT_TREE", "TDX_OPERAND_BUSY|RCX", "TDX_INTERRUPTED_BUSY"
+STATUSES = (TREE_BUSY, ENTRY_BUSY, GAVE_WAY, OK, INCORRECT, NOT_BLOCKED, ALREADY, NOT_FREE, *UNTRACKED, WALK, OP_STATE)
 
 AUG = {S.FREE: (OK, S.PENDING)}
 BLOCK = {
@@ -119,14 +122,7 @@ RESULT: Cell[str] = Cell(
     one_of(
         [
             "",
-            OK,
-            INCORRECT,
-            NOT_BLOCKED,
-            ALREADY,
-            NOT_FREE,
-            *UNTRACKED,
-            WALK,
-            OP_STATE,
+            *STATUSES,
             "TDX_INTERRUPTED_RESTARTABLE",
             "TDX_LIFECYCLE_STATE_INCORRECT",
             "TDX_PAGE_METADATA_INCORRECT|RCX",
@@ -205,15 +201,74 @@ def test_what_demote_leaves_below(state: S, below: S) -> None:
     assert cells["pamt[2].pt"] == "EPT"
 
 
-@pytest.mark.parametrize(("module", "interrupted"), [(Module_1_5_01, True), (Module_1_5_28, False)])
-def test_a_host_interrupt_ends_demote_on_old_modules(module: type[TdgMem], *, interrupted: bool) -> None:
+@pytest.mark.parametrize("version", [release.version for release in RELEASES])
+def test_a_host_interrupt_ends_demote_before_1_5_28_and_2_0_16(version: str) -> None:
     """It may: both are explored, and what is interrupted has changed nothing and holds nothing."""
-    this = module(td_with_2m(S.BLOCKED), given=("interrupts",))
+    this = release_named(version)(td_with_2m(S.BLOCKED), given=("interrupts",))
     task = Task("v0", note(this.tdh_mem_page_demote("A", 1, 2)))
     finals = explore(Scenario("leaf", (task,)), finals=True).final_states
     said = {final["result"]: final.get("sept[A.2M]") for final in finals}
     assert said.pop(OK) == "NL_MAPPED pfn 2"
+    interrupted = version < ("2.0.16" if version.startswith("2") else "1.5.28")
     assert said == ({"TDX_INTERRUPTED_RESTARTABLE": "BLOCKED pfn 1"} if interrupted else {})
+
+
+@pytest.mark.parametrize("module", FAMILIES)
+def test_demote_gives_way_to_a_host_that_the_tree_turned_away(module: type[TdgMem]) -> None:
+    """DEMOTE has the tree shared, BLOCK wants it exclusively, fails, and sets the bit: 1.5.20 to 1.5.25, and 2.0.14."""
+    td = Td.build({"A": SeptEntry()}, 3, (), ("v0", "v1"), SeptEntry(S.BLOCKED, 1))
+    this = module(td)
+    tasks = (
+        Task("v0", note(this.tdh_mem_page_demote("A", 1, 2))),
+        Task("v1", ignore(this.tdh_mem_range_block("A", 1))),
+    )
+    finals = explore(Scenario("leafs", tasks), finals=True).final_states
+    said = {final["result"] for final in finals} - {ENTRY_BUSY, TREE_BUSY}
+    feels = module is Module_1_5_20
+    assert said == ({OK, GAVE_WAY} if feels else {OK})
+    assert {final.get("sept.tree", "free") for final in finals} == ({"free", "free HP"} if feels else {"free"})
+    left = {final.get("sept[A.2M]", "BLOCKED pfn 1") for final in finals if final["result"] == GAVE_WAY}
+    assert left <= {"BLOCKED pfn 1", "BLOCKED pfn 1 TDHP"}
+
+
+@routine
+async def ignore(call: Call[Any]) -> None:
+    await call
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_host_that_gets_the_tree_clears_its_priority_and_one_that_does_not_sets_it(mode: Mode) -> None:
+    """1.5.24's acquire_sharex_lock_hp_sh() and _ex(), step by step."""
+    holder = Holder("v1", "TDH.MEM.SEPT.ADD")
+    for word, steps, left in (
+        (Sharex(), [f"try_{mode.value}"], "free"),
+        (Sharex(hp=True), [f"try_{mode.value}", "and_HP" if mode is Mode.SHARED else "cmpxchg_HP"], "free"),
+        (Sharex(exclusive=holder), [f"try_{mode.value}", "or_HP"], "X v1 TDH.MEM.SEPT.ADD HP"),
+    ):
+        td = Td.build({"A": SeptEntry()}, 1, (), ("v0", "v1"))
+        td = attrs.evolve(td, sept_tree=attrs.evolve(td.sept_tree, initial=word))
+        done = stepper.run(Scenario("tree", (Task("v0", taking(Module_1_5_20(td), mode)),)), Walk(0))
+        points = [step.point.removeprefix("sept.tree.") for step in done.steps]
+        assert [point for point in points if not point.startswith("release")] == steps
+        assert done.cells.get("sept.tree", "free") == left
+
+
+@routine
+async def taking(module: TdgMem, mode: Mode) -> None:
+    if not await module.lock_tree(mode, "leaf"):
+        await release(module.td.sept_tree, mode)
+
+
+def test_the_second_attempt_at_the_tree_may_lose() -> None:
+    """Two hosts that find the bit set: the one whose second cmpxchg is too late is BUSY, with the tree free or held."""
+    td = Td.build({"A": SeptEntry()}, 1, (), ("v0", "v1"))
+    td = attrs.evolve(td, sept_tree=attrs.evolve(td.sept_tree, initial=Sharex(hp=True)))
+    this = Module_1_5_20(td)
+    tasks = (Task("v0", note(this.tdh_mem_range_block("A"))), Task("v1", ignore(this.tdh_mem_sept_rd("A"))))
+    said = {final["result"] for final in explore(Scenario("leafs", tasks), finals=True).final_states}
+    assert {TREE_BUSY, INCORRECT} <= said
+    lost = Try(is_lost=True)
+    assert (bool(lost), str(lost), causes(Operand.SEPT_TREE, lost)) == (True, "busy", ("priority",))
 
 
 @pytest.mark.parametrize(
@@ -254,12 +309,12 @@ def test_a_table_goes_only_when_all_of_it_is_free(child: S) -> None:
     assert run(module, module.tdh_mem_sept_remove("A", 1)).cells["result"] == NOT_FREE
 
 
-@pytest.mark.parametrize("module", RELEASES)
+@pytest.mark.parametrize("module", FAMILIES)
 def test_what_was_just_blocked_is_in_some_tlb(module: type[TdgMem]) -> None:
     """A vCPU that entered before may use it still: UNBLOCK, SEPT.REMOVE and PAGE.REMOVE all want the TRACK sequence."""
     tree, rcx = UNTRACKED
     for block, then, said in (
-        ("tdh_mem_range_block", "tdh_mem_range_unblock", rcx if module.VERSION.startswith("2.0") else tree),
+        ("tdh_mem_range_block", "tdh_mem_range_unblock", tree if module is Module_1_5_01 else rcx),
         ("tdh_mem_range_block", "tdh_mem_page_remove", rcx),
     ):
         this = module(td_with(S.MAPPED))

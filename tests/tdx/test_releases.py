@@ -1,4 +1,4 @@
-"""Where OLD and NEW modules part, on one S-EPT entry and in its epochs."""
+"""Where families of modules part, on one S-EPT entry and in its epochs; and which release is of which."""
 
 from __future__ import annotations
 
@@ -13,14 +13,24 @@ from sim.engine.scheduler import Walk
 from sim.search.explore import explore
 from sim.tdx.epoch import advance, sample
 from sim.tdx.locks import Holder
-from sim.tdx.releases import Module_1_5_01, Module_1_5_28
+from sim.tdx.releases import (
+    FAMILIES,
+    ONE_OF_EACH,
+    RELEASES,
+    Module_1_5_01,
+    Module_1_5_20,
+    Module_1_5_28,
+    Module_1_5_34,
+    release_named,
+)
 from sim.tdx.sept import SeptEntry, SeptState
 from sim.tdx.status import Status
 from sim.tdx.td import Td
 from sim.tdx.tdg_mem import Accepted, TdgMem
 from sim.tdx.vp_enter import VpEnter
 
-OLD, NEW = Module_1_5_01, Module_1_5_28
+OLD, NEW = Module_1_5_01, Module_1_5_34
+BACKS_OUT = ("sept[A].bts_TDEL", "sept[A].load", "sept[A].btr_TDEL")
 SAID: Cell[Accepted | None] = Cell("said", None, type("Said", (), {"__contains__": lambda _self, _value: True})())
 
 
@@ -48,19 +58,21 @@ def said(module: type[TdgMem], entry: SeptEntry) -> set[str]:
 def test_old_accept_may_call_a_fresh_page_the_wrong_size() -> None:
     """Walk sees FREE, AUG makes it PENDING, and `is_leaf` is the walk's: fixed in 1.5.28."""
     assert said(OLD, SeptEntry()) == {"EPT_VIOLATION", "SUCCESS", "BUSY", "BUSY_HOST_PRIORITY", "SIZE_MISMATCH"}
+    assert said(Module_1_5_20, SeptEntry()) == said(OLD, SeptEntry())
+    assert said(Module_1_5_28, SeptEntry()) == {"EPT_VIOLATION", "SUCCESS", "BUSY", "BUSY_HOST_PRIORITY"}
     assert said(NEW, SeptEntry()) == {"EPT_VIOLATION", "SUCCESS", "BUSY"}
 
 
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        (OLD, ["sept[A.2M].load", "sept[A].load", "sept[A].bts_TDEL", "sept[A].load", "sept[A].btr_TDEL"]),
+        *((module, ["sept[A.2M].load", "sept[A].load", *BACKS_OUT]) for module in FAMILIES[:4]),
         (NEW, ["sept[A.2M].load", "sept[A].load", "sept[A].load"]),
     ],
-    ids=["OLD", "NEW"],
+    ids=[module.VERSION for module in FAMILIES],
 )
 def test_a_guest_gives_way_to_host_priority(module: type[TdgMem], expected: list[str]) -> None:
-    """OLD takes the lock first and gives it back; NEW does not touch it."""
+    """Up to 1.5.28 and 2.0.16 it takes the lock first and gives it back; later it does not touch it."""
     this = module(td_with(SeptEntry(SeptState.PENDING, 1, tdhp=True)))
     run = stepper.run(Scenario("polite", (Task("v1", guest(this.tdg_mem_page_accept("A"))),)), Walk(0))
     assert [step.point for step in run.steps[:-1]] == expected
@@ -68,8 +80,10 @@ def test_a_guest_gives_way_to_host_priority(module: type[TdgMem], expected: list
     assert run.cells["sept[A]"] == "PENDING pfn 1 TDHP"
 
 
-@pytest.mark.parametrize(("module", "left"), [(OLD, "MAPPED pfn 1"), (NEW, "MAPPED pfn 1 TDHP")], ids=["OLD", "NEW"])
-def test_a_commit_forgets_or_keeps_the_losers_claim(module: type[TdgMem], left: str) -> None:
+@pytest.mark.parametrize("module", FAMILIES)
+def test_a_commit_forgets_or_keeps_the_losers_claim(module: type[TdgMem]) -> None:
+    """Keeps it from 1.5.20 on."""
+    left = "MAPPED pfn 1 TDHP" if issubclass(module, Module_1_5_20) else "MAPPED pfn 1"
     this = module(td_with(SeptEntry()))
     commit = this.commit("A", SeptState.MAPPED, 1)
     (outcome,) = commit.outcomes("v1", (SeptEntry(SeptState.PENDING, 1, Holder("v1", "TDG"), tdhp=True),))
@@ -104,3 +118,28 @@ def test_track_does_not_leave_the_epoch_before_last_behind() -> None:
 
 def test_states_are_all_there() -> None:
     assert len(members(SeptState).values) == 7
+
+
+OF_FAMILY = {
+    "1.5.01": "1.5.01",
+    "1.5.05": "1.5.05 1.5.06 1.5.08 1.5.09 1.5.13 1.5.16 2.0.02 2.0.04 2.0.08",
+    "1.5.20": "1.5.20 1.5.24 1.5.25 2.0.12 2.0.14",
+    "1.5.28": "1.5.28 2.0.16",
+    "1.5.34": "1.5.34 2.0.18",
+}
+"""Every release that is known, by the first one of its family; read off the releases' sources, and typed in here."""
+
+
+def test_every_release_is_of_one_family() -> None:
+    families = {version: family for family, versions in OF_FAMILY.items() for version in versions.split()}
+    assert {release.version: release.family.VERSION for release in RELEASES} == families
+    assert [release.version for release in RELEASES] == sorted(families)
+    assert all(family == release_named(version).VERSION for version, family in families.items())
+    assert sorted(families[version] for version in ONE_OF_EACH) == [family.VERSION for family in FAMILIES]
+
+
+def test_what_was_read_is_said() -> None:
+    known = {release.version: release.known for release in RELEASES}
+    assert known["1.5.16"] == known["1.5.25"] == ""
+    assert known["2.0.04"] == "by its neighbours"
+    assert known["1.5.28"] == known["2.0.14"] == "read in part"

@@ -25,6 +25,7 @@ from sim.engine.product import WORD
 from sim.engine.scheduler import Picks
 from sim.engine.visited import U32, U64, Batch, Index, Mask, Visited
 from sim.search.counting.dag import Dag, edges_of
+from sim.search.counting.deadline import check_time
 from sim.search.counting.exact import Numbers, nth_way, ways
 from sim.search.counting.interleavings import Interleavings
 from sim.search.counting.passing import Passing
@@ -88,6 +89,7 @@ class Classes:
         before, awake = np.zeros(len(task), np.uint64), np.zeros(len(task), np.uint64)
         place = np.arange(len(task)) - np.repeat(self._runs.dag.first[:-1], self._degree)
         for apart in range(1, int(self._degree.max(initial=1))):
+            check_time()
             other = np.flatnonzero(place >= apart)
             one = other - apart
             before[other] |= self._bit.take(one)
@@ -119,6 +121,7 @@ class Classes:
         number: dict[Touch, int] = {}
         of_kind = np.zeros(len(runs.task), np.uint32)
         for kind, at in zip(kinds.tolist(), runs.dag.order.take(node).tolist(), strict=True):
+            check_time()
             task, state = runs.frontier.tables[int(runs.task[kind])].task, runs.frontier.visited.state(at)
             operation = product.local(state, task).operation
             access = product.outcomes(task, state)[int(runs.outcome[kind])].access
@@ -135,6 +138,7 @@ class Classes:
         parts = [(np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.int64))]
         at = 0
         while at < nodes.count:
+            check_time()
             upto = min(nodes.count, at + _CHUNK)
             state, asleep = nodes.words[0][at:upto].astype(np.int64), nodes.words[1][at:upto]
             edge = edges_of(graph.first, state)

@@ -2,29 +2,34 @@
 
 Where no task retries, the graph of the exploration is counted as it is. Else it is explored once more with the bound;
 if that is too large, with a lower one, since an exact answer to a narrower question is worth more than an estimate.
+What has not been counted when the time is over is left out, and the rest is said.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
+from functools import partial
+from math import inf
 
 import attrs
 
 from sim.engine.automata import Automata
 from sim.engine.frontier import Frontier
+from sim.engine.operations import Finding
 from sim.engine.product import Product
 from sim.engine.scenario import Scenario
 from sim.engine.stepper import run
 from sim.search.counting import reduced
 from sim.search.counting.classes import Classes
+from sim.search.counting.deadline import TimeIsOver, check_time, ending_at
 from sim.search.counting.estimate import estimate
 from sim.search.counting.inevitable import inevitable_at
 from sim.search.counting.interleavings import Interleavings
-from sim.search.counting.passing import passings
-from sim.search.counting.preemptions import fewest, preempted
+from sim.search.counting.passing import Passing, passings
+from sim.search.counting.preemptions import Fewest, fewest, preempted
 from sim.search.graph import rounds
 from sim.search.result import Budget, CountError, Counting, Counts, Found, Progress, Reach
 
@@ -52,6 +57,7 @@ def bounded(scenario: Scenario, retries: int, most: int, budget: Budget, tick: T
     def stop(more: int) -> bool:
         return again.visited.count > most or budget.spent(time.perf_counter() - begun, more)
 
+    check_time()
     again = Frontier(Product(scenario, Automata(retries=retries)), stop, want_tops=False)
     for depth, level in enumerate(again.levels()):
         if tick is not None:
@@ -67,50 +73,89 @@ def narrowed(
     """The states of all runs within a bound, and that: the largest that there is room for, if any."""
     if not is_retrying(frontier):
         return frontier if frontier.visited.count <= counting.states else None, None
-    best, bound, most = None, 0, counting.states
+    best, bound, most, begun = None, 0, counting.states, time.perf_counter()
+
+    def attempt(retries: int) -> Frontier | None:
+        left = budget.after(time.perf_counter() - begun)
+        return bounded(frontier.product.scenario, retries, most, left, tick)
+
     if _GROWTH * frontier.visited.count <= most:
         for retries in range(counting.retries, -1, -1):
-            graph = bounded(frontier.product.scenario, retries, most, budget, tick)
+            graph = attempt(retries)
             if graph is not None:
                 return graph, retries
         return None, 0
     for retries in range(counting.retries + 1):
         if best is not None and _GROWTH * best.visited.count > most:
             break
-        graph = bounded(frontier.product.scenario, retries, most, budget, tick)
+        graph = attempt(retries)
         if graph is None:
             break
         best, bound = graph, retries
     return best, bound
 
 
+def _nothing() -> None:
+    """What there is left to do."""
+
+
 class Count:
-    """All that is counted of one exploration that is over."""
+    """All that is counted of one exploration that is over, within what is left of a budget."""
 
     def __init__(self, frontier: Frontier, counting: Counting, budget: Budget, tick: Tick | None) -> None:
-        self._begun, self._tick = time.perf_counter(), tick
-        self._frontier, self._passings = frontier, passings(frontier)
-        graph, self._bound = narrowed(frontier, counting, budget, tick)
+        self._begun, self._tick, self._frontier = time.perf_counter(), tick, frontier
+        self._ends = inf if budget.seconds is None else self._begun + budget.seconds
+        self._is_cut = False
+        self._passings: dict[Finding, Passing] = {}
+        self._bound: int | None = None
         self._runs: Interleavings | None = None
         self._classes: Classes | None = None
-        if graph is not None and not budget.spent(time.perf_counter() - self._begun, _BYTES * graph.transitions):
-            self._tell("counting interleavings")
-            self._runs = Interleavings(graph)
-            self._tell("counting classes")
-            with suppress(CountError):
-                self._classes = Classes(self._runs)
+        with self._in_time():
+            check_time()
+            self._passings = passings(frontier)
+        self._narrow: Callable[[], None] = partial(self._narrowed, counting, budget)
+
+    def _narrowed(self, counting: Counting, budget: Budget) -> None:
+        """Make the graphs that runs and classes are counted on, once: what takes longest."""
+        self._narrow = _nothing
+        with self._in_time():
+            check_time()
+            left = budget.after(time.perf_counter() - self._begun)
+            graph, self._bound = narrowed(self._frontier, counting, left, self._tick)
+            if graph is not None and not budget.spent(time.perf_counter() - self._begun, _BYTES * graph.transitions):
+                self._tell("counting interleavings")
+                self._runs = Interleavings(graph)
+                self._tell("counting classes")
+                with suppress(CountError):
+                    self._classes = Classes(self._runs)
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """What is begun inside comes to nothing once the time is over."""
+        try:
+            with ending_at(self._ends):
+                yield
+        except TimeIsOver:
+            self._is_cut = True
 
     @property
     def counts(self) -> Counts:
         """How much there was."""
-        runs, scenario = self._runs, self._frontier.product.scenario
+        self._narrow()
+        runs, total, classes, guess = self._runs, None, None, None
+        with self._in_time():
+            check_time()
+            total = None if runs is None else runs.total
+            guess = estimate(self._frontier.product.scenario, self._bound) if runs is None else None
+            classes = self._total_classes()
         counts = Counts(
             retries=self._bound,
             states=None if runs is None else len(runs.dag),
-            interleavings=None if runs is None else runs.total,
-            classes=self._total_classes(),
-            estimate=estimate(scenario, self._bound) if runs is None else None,
+            interleavings=total,
+            classes=classes,
+            estimate=guess,
             seconds=time.perf_counter() - self._begun,
+            is_cut=self._is_cut,
         )
         self._tell("")
         return counts
@@ -122,20 +167,32 @@ class Count:
 
     def of(self, found: list[tuple[Found, list[int]]], automata: Automata) -> list[Found]:
         """Findings with what there is to say of them; each comes with the states of its witness, by number."""
-        scenario, passed = self._frontier.product.scenario, self._passings
-        least = fewest(self._frontier, {one.finding: passed[one.finding] for one, _ in found})
-        said = []
+        passed, least, said = self._passings, dict[Finding, Fewest](), list[Found]()
+        with self._in_time():
+            check_time()
+            least = fewest(self._frontier, {one.finding: passed[one.finding] for one, _ in found})
         for number, (one, way) in enumerate(found, 1):
             self._tell(f"finding {number} of {len(found)}")
-            few = least[one.finding]
-            reach = Reach(
-                preempted=preempted(scenario, one.picks, automata),
-                inevitable_at=inevitable_at(self._frontier, passed[one.finding], way),
-                preemptions=few.preemptions,
-                fewest=Found(one.finding, run(scenario, few.picks, automata=automata), few.picks),
-            )
-            said.append(attrs.evolve(one, reach=self._counted(one, reach)))
+            said.append(one)
+            with self._in_time():
+                check_time()
+                said[-1] = attrs.evolve(one, reach=self._reach(one, way, least[one.finding], automata))
+        self._narrow()
+        for i, one in enumerate(said):
+            self._tell(f"finding {i + 1} of {len(found)}")
+            with self._in_time():
+                check_time()
+                said[i] = attrs.evolve(one, reach=one.reach and self._counted(one, one.reach))
         return said
+
+    def _reach(self, one: Found, way: list[int], few: Fewest, automata: Automata) -> Reach:
+        scenario = self._frontier.product.scenario
+        return Reach(
+            preempted=preempted(scenario, one.picks, automata),
+            inevitable_at=inevitable_at(self._frontier, self._passings[one.finding], way),
+            preemptions=few.preemptions,
+            fewest=Found(one.finding, run(scenario, few.picks, automata=automata), few.picks),
+        )
 
     def _tell(self, stage: str) -> None:
         """Say what is being counted; nothing: that all is."""

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.engine.visited import U32, U64, Index, Mask
+from sim.search.counting.deadline import check_time
 
 N = TypeVar("N", np.uint64, np.float64)
 
@@ -39,6 +40,7 @@ def _ranks(first: Index, target: U32) -> Iterator[tuple[Index, Index]]:
     turn = np.empty(len(missing), np.uint32)
     ready = np.flatnonzero(missing == 0)
     while len(ready):
+        check_time()
         edges = edges_of(first, ready)
         yield ready, edges
         into = target.take(edges)
@@ -97,6 +99,7 @@ class Ranked:
     def ranks(self) -> Iterator[tuple[slice, slice, Index, Index]]:
         """From the last rank to the first: its nodes, their edges, which nodes have any, and where those begin."""
         for low, high in reversed(list(pairwise(self._starts))):
+            check_time()
             edges = slice(int(self.first[low]), int(self.first[high]))
             if edges.start < edges.stop:
                 begin = self.first[low:high]

@@ -18,6 +18,7 @@ from sim.engine.draws import Stream
 from sim.engine.scenario import Scenario
 from sim.engine.stepper import run
 from sim.engine.world import Offer
+from sim.search.counting.deadline import check_time
 from sim.search.result import Estimate
 
 _WALKS = 400
@@ -40,6 +41,7 @@ def estimate(scenario: Scenario, retries: int | None, walks: int = _WALKS) -> Es
     automata = Automata(retries=retries)
     said = list[int]()
     for seed in range(walks):
+        check_time()
         probe = _Probe(seed)
         run(attrs.evolve(scenario, properties=()), probe, automata=automata)
         said.append(probe.product)

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from sim.engine.visited import U64, Mask
 from sim.search.counting.dag import Dag
+from sim.search.counting.deadline import check_time
 
 _WORD = 1 << 64
 _SPARE = 2
@@ -48,6 +49,7 @@ def enough(bound: int) -> list[int]:
     """Primes whose product exceeds a bound."""
     found = list[int]()
     for prime in primes():
+        check_time()
         if prod(found) > bound:
             break
         found.append(prime)
@@ -77,6 +79,7 @@ class Numbers:
         self._units = [other * pow(other, -1, modulus) for other, modulus in zip(others, moduli, strict=True)]
 
     def at(self, node: int) -> int:
+        check_time()
         left = (int(column[node]) for column in self.left)
         return sum(unit * of for unit, of in zip(self._units, left, strict=True)) % self._all
 
@@ -152,6 +155,7 @@ class Walk:
         for prime in filter(_is_prime, range(largest + 1)):
             power = np.array([_power(number, prime) for number in range(largest + 1)])
             most = np.zeros(len(dag), np.int64)
+            check_time()
             if len(having):
                 most[having] = np.maximum.reduceat(power.take(parts), dag.first.take(having))
             if most.any():

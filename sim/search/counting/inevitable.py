@@ -12,6 +12,7 @@ import numpy as np
 from sim.engine.frontier import Frontier
 from sim.engine.visited import Index, Mask
 from sim.search.counting.dag import has_way_round
+from sim.search.counting.deadline import check_time
 from sim.search.counting.passing import Passing
 
 _CHUNK = 1 << 16
@@ -34,6 +35,7 @@ def _is_avoided(frontier: Frontier, passing: Passing, state: int, gathered: Mask
         gathered[new] = True
         following = list[Index]()
         for low in range(0, len(new), _CHUNK):
+            check_time()
             chunk = new[low : low + _CHUNK]
             edges = frontier.edges(chunk)
             if len(np.unique(edges.before)) < len(chunk):

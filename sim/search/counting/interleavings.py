@@ -21,6 +21,7 @@ from sim.engine.operations import Finding
 from sim.engine.scheduler import Picks
 from sim.engine.visited import U32, Index, Mask
 from sim.search.counting.dag import Dag
+from sim.search.counting.deadline import check_time
 from sim.search.counting.exact import Goal, Numbers, Walk, nth_way, ways
 from sim.search.counting.passing import Passing, passings
 
@@ -48,6 +49,7 @@ class Interleavings:
 
     def _edges(self, low: int) -> tuple[Index, U32, npt.NDArray[np.uint8], U32]:
         """The steps out of a chunk of states, state by state: how many, and of each the next state, task and row."""
+        check_time()
         count = min(_CHUNK, self.frontier.visited.count - low)
         edges = self.frontier.edges(np.arange(low, low + count))
         order = np.argsort(edges.before.astype(np.uint16), kind="stable")

@@ -13,6 +13,7 @@ from sim.engine.operations import HALTED, Finding
 from sim.engine.product import WORD
 from sim.engine.tables import Table, numbers_of
 from sim.engine.visited import Batch, Mask, Visited
+from sim.search.counting.deadline import check_time
 from sim.search.watched import Watched
 
 _CHUNK = 1 << 16
@@ -51,10 +52,14 @@ def _broken(frontier: Frontier) -> Iterable[tuple[Finding, Mask]]:
         masks = [np.uint64(mask >> WORD * i & (1 << WORD) - 1) for i in range(len(visited.words))]
         valuations, number = Visited(len(masks)), np.empty(visited.count, np.uint32)
         for low in range(0, visited.count, _CHUNK):
+            check_time()
             here = np.arange(low, min(low + _CHUNK, visited.count))
             batch = Batch([word.take(here) & bits for word, bits in zip(visited.words, masks, strict=True)], here)
             number[here] = valuations.keep(batch).take(batch.of())
-        broken = [watched.broken(visited.state(int(state))) for state in valuations.before[: valuations.count]]
+        broken = []
+        for state in valuations.before[: valuations.count].tolist():
+            check_time()
+            broken.append(watched.broken(visited.state(state)))
         if watched.mask == mask:
             break
     for finding in dict.fromkeys(finding for findings in broken for finding in findings):
@@ -75,6 +80,7 @@ def _deadlocks(frontier: Frontier) -> Iterable[tuple[Finding, Mask]]:
     standing = np.stack([numbers_of(field, words) for field in fields])
     _, first, which = np.unique(standing, axis=1, return_index=True, return_inverse=True)
     for i, sample in enumerate(numbers.take(first).tolist()):
+        check_time()
         state = visited.state(sample)
         locals_ = {task.name: product.local(state, task.name) for task in product.scenario.tasks}
         if product.halted(state) or any(local.gave_up for local in locals_.values()):

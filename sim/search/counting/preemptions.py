@@ -24,6 +24,7 @@ from sim.engine.stepper import run
 from sim.engine.visited import Index, Mask
 from sim.engine.world import Offer
 from sim.search.counting.dag import edges_of
+from sim.search.counting.deadline import check_time
 from sim.search.counting.passing import Passing
 
 _CHUNK = 1 << 16
@@ -75,6 +76,7 @@ class _Search:
                 return
             then = later.setdefault(preemptions + 1, {})
             while here:
+                check_time()
                 length = min(here)
                 steps = _joined(here.pop(length))
                 yield preemptions, steps
@@ -99,6 +101,7 @@ class _Search:
     def _following(self, steps: _Steps, at: int) -> Iterator[tuple[_Steps, Mask]]:
         """All next steps, and which of them is a preemption."""
         for low in range(0, len(steps.state), _CHUNK):
+            check_time()
             chunk = steps.where(np.arange(low, min(low + _CHUNK, len(steps.state))))
             states, which = np.unique(chunk.state, return_inverse=True)
             edges = self._frontier.edges(states)

@@ -29,6 +29,7 @@ from sim.engine.dependence import check_adds
 from sim.engine.operations import HALTED, Access
 from sim.engine.product import Product, Widen
 from sim.engine.scenario import Scenario
+from sim.search.counting.deadline import check_time
 
 Node = tuple[int, frozenset[tuple[int, int]]]
 """A state, and the steps that sleep: a task and the outcome."""
@@ -142,6 +143,7 @@ class Reduction:
             ever.update(own)
             changed = True
             while changed:
+                check_time()
                 changed = False
                 for local in reversed(list(following)):
                     touch = ever[local]
@@ -205,6 +207,7 @@ def _go_through(reduction: Reduction, most: int) -> None:
     first = reduction.start()
     seen, todo = {first}, [first]
     while todo:
+        check_time()
         for step in reduction.persistent(todo.pop()):
             if step.after not in seen:
                 seen.add(step.after)
@@ -237,6 +240,7 @@ def _counted(reduction: Reduction, most: int) -> int:
     after: dict[Node, list[Node]] = {}
     todo = [first]
     while todo:
+        check_time()
         node = todo[-1]
         if node in ways:
             todo.pop()
