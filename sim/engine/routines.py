@@ -235,10 +235,12 @@ def _refuse_what_closes_over(body: Callable[..., Any]) -> None:
         raise RuleError(place, f"{name}: a routine takes its arguments by position")
 
 
-def _refuse_what_is_not_awaited(body: Callable[..., Any], args: tuple[object, ...]) -> None:
-    """Refuse, as an argument, what was made here and is yet to be awaited; a task may have been given it before."""
+def _hand_over(body: Callable[..., Any], args: tuple[object, ...]) -> None:
+    """Let a call be handed to a routine that awaits it, and refuse an operation: its result was meant."""
     for arg in args:
-        if is_awaitable(arg) and performer().is_pending(arg):
+        if isinstance(arg, (Call, Loop)):
+            performer().note_awaited(arg)
+        elif isinstance(arg, Operation) and performer().is_pending(arg):
             message = f"{body.__name__}() is given {arg} itself, not its result: write `await` before it"
             raise RuleError(place_of_caller(), message)
 
@@ -262,7 +264,7 @@ def routine(body: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Call[R]]:
         defaults = (body.__defaults__ or ())[-missing:] if missing else ()
         made = enter(body, (*args, *defaults))
         if is_running():
-            _refuse_what_is_not_awaited(body, args)
+            _hand_over(body, args)
         note_made(made, f"{body.__name__}()")
         return made
 

@@ -20,7 +20,7 @@ from sim.kvm.versions import V6_18, HugePages, Patch07
 from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
 from sim.scenarios.patch import PATCH, patched
-from sim.scenarios.recipe import Param, Recipe, Settings, UsageError
+from sim.scenarios.recipe import Param, Recipe, Settings
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
 from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptState
@@ -182,12 +182,9 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
         without=settings.without,
         given=tuple(name for name, is_given in given.items() if is_given),
     )
-    tasks = tuple(Task(name, call) for name, call in caller.tasks(kvm))
-    if not tasks:
-        raise UsageError(f"{recipe.name} has no tasks with root={settings['root']}: nobody changes an SPTE there")
     return Scenario(
         recipe.name,
-        (*tasks, *rcu_tasks(kvm)),
+        (*(Task(name, call) for name, call in caller.tasks(kvm)), *rcu_tasks(kvm)),
         AtRest(kvm).properties(),
         model=f"{kernel.VERSION}+{settings['module']}",
         params=tuple(settings.values.items()),
@@ -198,7 +195,13 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
 
 def _recipe(caller: Caller) -> Recipe:
     doc = f"What KVM does: {caller.doc}."
-    return Recipe(caller.name, doc, PARAMS, GUARDS, partial(_build, caller))
+    return Recipe(caller.name, doc, tuple(_params(caller)), GUARDS, partial(_build, caller))
+
+
+def _params(caller: Caller) -> Iterator[Param]:
+    """The parameters; where only guests act there is no direct root, since it has no guests."""
+    for param in PARAMS:
+        yield param if param.name != "root" or caller.names else attrs.evolve(param, values=("mirror",))
 
 
 def _build(caller: Caller, recipe: Recipe, settings: Settings) -> Scenario:

@@ -53,7 +53,7 @@ def census(order: str, pages: tuple[str, ...] = PAGES) -> tuple[Change, ...]:
     """Every change that any caller makes."""
     changes: dict[Change, None] = {}
     for recipe in RECIPES:
-        for root in ("direct", "mirror"):
+        for root in sorted(recipe.param("root").values):
             for size in pages:
                 given = {"order": order, "root": root, "pages": size, "census": "yes"}
                 exploration = explore(recipe.scenario(given), liveness=False)

@@ -60,6 +60,10 @@ class Recipe:
     guards: tuple[Guard, ...]
     build: Callable[[Recipe, Settings], Scenario]
 
+    def param(self, name: str) -> Param:
+        """The parameter of that name. Raises StopIteration for a name that it does not have."""
+        return next(param for param in self.params if param.name == name)
+
     def settings(self, given: Mapping[str, str], without: tuple[str, ...] = ()) -> Settings:
         """Defaults, overridden by `given`. Raises UsageError for a name or a value that does not exist."""
         known = {param.name: param for param in self.params}

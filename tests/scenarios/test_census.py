@@ -11,7 +11,7 @@ from sim.kvm.versions import HugePages
 from sim.kvm.x86 import Kvm
 from sim.scenarios import callers
 from sim.scenarios.census import census
-from sim.scenarios.recipe import Recipe
+from sim.scenarios.recipe import Recipe, UsageError
 from sim.scenarios.transitions import ROWS
 from sim.search.explore import explore
 
@@ -50,13 +50,22 @@ def test_a_direct_root_sees_every_valid_transition_that_has_a_caller(order: str)
     assert sorted({rows[change] for change in made(order, "direct")}) == [1, 3, 7, 9, 11, 12, 13, 14]
 
 
-@pytest.mark.parametrize("recipe", callers.RECIPES, ids=lambda recipe: recipe.name)
-@pytest.mark.parametrize("root", ["direct", "mirror"])
+@pytest.mark.parametrize(
+    ("recipe", "root"),
+    [(recipe, root) for recipe in callers.RECIPES for root in recipe.param("root").values],
+    ids=lambda of: of if isinstance(of, str) else of.name,
+)
 @pytest.mark.parametrize("given", [{}, {"order": "before"}, {"pages": "4K", "inject": "all"}, {"module": "1.5.28"}])
 def test_no_caller_breaks_anything(recipe: Recipe, root: str, given: dict[str, str]) -> None:
     """At rest mirror and S-EPT agree, nothing is FROZEN, the statistics are right, and no page table is lost."""
     exploration = explore(recipe.scenario({"root": root, **given}))
     assert [str(found.finding) for found in exploration.found] == []
+
+
+def test_a_root_on_which_nobody_acts_cannot_be_asked_for() -> None:
+    (recipe,) = (recipe for recipe in callers.RECIPES if recipe.name == "accept-4k")
+    with pytest.raises(UsageError, match="root cannot be 'direct'; it can be mirror"):
+        recipe.scenario({"root": "direct"})
 
 
 @attrs.frozen(eq=False)
