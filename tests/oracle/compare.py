@@ -29,6 +29,9 @@ from sim.engine.values import spell
 from sim.engine.visited import Visited
 from sim.search.batch import Runner
 from sim.search.checkpoint import Checkpoint
+from sim.search.counting import reduced
+from sim.search.counting.chances import explored
+from sim.search.counting.classes import Classes as Sampled
 from sim.search.counting.numbering import Numbering
 from sim.search.explore import explore
 from sim.search.result import Budget, CountError, Counting, Exploration, Found, Verdict
@@ -40,13 +43,16 @@ from tests.oracle.graph import Graph, TooLargeError
 from tests.oracle.language import Program, statements
 from tests.oracle.machine import Found as Fact
 from tests.oracle.machine import Machine, SenselessError, Step
-from tests.oracle.traces import Classes, TooManyError
+from tests.oracle.traces import Classes, TooManyError, form_of
 from tests.oracle.translate import scenario, told
 
 STRATEGIES = ("walk", "pct:2", "pct:3", "pos", "surw", "uniform", "fest", "portfolio")
 SEEDS = 12
 CUT = 60
 """Steps after which fuzzed runs are cut."""
+
+_RUNS, _UNMERGED = 300, 400
+"""Interleavings that are all taken by their number, and states beside which whole histories are few enough."""
 
 _BOUNDED, _FORMS = 12000, 6000
 """States of a bounded graph, and normal forms, that are gone through at most."""
@@ -196,23 +202,18 @@ class Comparison:
         self.seen: Counter[str] = Counter()
         self._reference: Exploration | None = None
 
-    def run(self) -> list[Mismatch]:
-        """Compare in every way that is due."""
+    def run(self, *, light: bool = False) -> list[Mismatch]:
+        """Compare in every way that is due; where time is short (`light`), in the first ones and one of the others."""
         self._note()
-        small = not self.truth.is_large
-        self._try("plain", self.plain)
-        self._try("counting", self.counting)
-        if small or self.number % 2:
-            self._try("chunks", self.chunks)
-        self._try("crew", self.crew)
-        if small:
-            self._try("resumed", self.resumed)
-            self._try("fuzz", self.fuzz)
-            self._try("shrink", self.shrink)
-            self._try("numbering", self.numbering)
-            self._try("valuations", self.valuations)
-        elif self.number % 2 == 0:
-            self._try("resumed", self.resumed)
+        ways: list[Callable[[], None]] = [self.chunks, self.crew, self.resumed]
+        if not self.truth.is_large:
+            ways += [self.fuzz, self.shrink, self.sampled, self.unmerged, self.numbering, self.valuations]
+        elif not light:
+            ways = ways[self.number % 2 :][:2]
+        if light:
+            ways = [ways[self.number % len(ways)]]
+        for way in (self.plain, self.counting, *ways):
+            self._try(way.__name__, way)
         return self.mismatches
 
     def _try(self, way: str, compare: Callable[[], None]) -> None:
@@ -280,9 +281,18 @@ class Comparison:
         """By two or three processes."""
         jobs = self.draw.of((2, 2, 3))
         with watching(chunk=self.chunk, each=self.draw.of((1, 2))) as seen:
-            exploration = explore(self.scenario, budget=Budget(seconds=1e9), starvation=True, finals=True, jobs=jobs)
+            exploration = explore(
+                self.scenario,
+                budget=Budget(seconds=1e9),
+                counting=None if self.number % 3 else Counting(retries=self.program.retries),
+                starvation=True,
+                finals=True,
+                jobs=jobs,
+            )
         self._happened(seen, jobs, chunked=True)
         self._alike(f"{jobs} processes", exploration)
+        if exploration.counts is not None:
+            self._counted(exploration)
 
     def resumed(self) -> None:
         """Cut off and gone on with, as often as it takes; by two processes now and then."""
@@ -375,23 +385,27 @@ class Comparison:
         self._rounds("starvation", way, found, self.truth.starvation)
 
     def _rounds(self, kind: str, way: str, found: list[Found], parts: list[liveness.Part]) -> None:
-        """Who goes round, and how soon. Where there is progress, the engine looks task by task, else at all of them."""
-        engine = sorted({task for one in found for task in one.finding.where.split(",")})
-        if not self._same(kind, way, engine, sorted({task for part in parts for task in part.tasks})):
+        """Who goes round, and how soon.
+
+        A finding names everybody who waits in its loop, which is what a replay sees; the definition must be true of one
+        of them. Where nobody makes progress, there is one finding for each set of names; else the engine looks task by
+        task, and what is asked is that each task is named, and that every finding names one of whom it is true.
+        """
+        graph, names = self.truth.graph, [tuple(one.finding.where.split(",")) for one in found]
+        lost = sorted({task for part in parts for task in part.tasks})
+        engine = sorted({task for name in names for task in name if task in lost})
+        others = [name for name in names if not set(name) & set(lost)]
+        if not self._same(kind, way, (engine, others), (lost, [])):
             return
-        graph = self.truth.graph
-        for one in found:
-            tasks = tuple(one.finding.where.split(","))
-            depths = {min((p.depth for p in liveness.together(parts) if p.tasks == tasks), default=None)}
-            if len(tasks) == 1 and liveness.has_progress(graph):
-                depths.add(min((p.depth for p in parts if tasks[0] in p.tasks), default=None))
-            lasso = one.witness.lasso
-            stem = lasso.stem if lasso is not None else None
-            self._same(f"{kind} of {len(tasks)}: shortest stem", way, stem in depths or (stem, tasks, depths), True)
-            self._same(f"{kind}: a loop", way, self._is_loop(one), True)
         if not liveness.has_progress(graph):
-            sets = sorted({part.tasks for part in liveness.together(parts)})
-            self._same(f"{kind} together", way, sorted(tuple(one.finding.where.split(",")) for one in found), sets)
+            self._same(f"{kind} together", way, sorted(names), sorted({part.waiting for part in parts}))
+        for one, name in zip(found, names, strict=True):
+            stem = one.witness.lasso.stem if one.witness.lasso is not None else None
+            whose = [part for part in parts if name == part.waiting]
+            sought = [[part for part in parts if task in part.tasks] for task in name]
+            depths = [min(part.depth for part in those) for those in (whose, *sought) if those]
+            self._same(f"{kind}: shortest stem", way, stem in depths or (stem, name, depths), True)
+            self._same(f"{kind}: a loop", way, self._is_loop(one), True)
 
     def _is_loop(self, one: Found) -> object:
         """Whether a loop comes back to where it began, fairly, and nobody it names gets on; else why not."""
@@ -408,6 +422,8 @@ class Comparison:
         if unfair:
             return f"it is unfair to {names[unfair[0]]}"
         for task in one.finding.where.split(","):
+            if task not in names:
+                return f"no task is named {task}"
             place = names.index(task)
             if any(step.task == place and step.progress for step, _ in loop):
                 return f"{task} makes progress"
@@ -460,6 +476,42 @@ class Comparison:
         if truth.classes is not None:
             expected = truth.classes.passing(fact) if fact in graph.findings() else 0
             self._same("classes that pass", way, reach.classes, expected)
+
+    def sampled(self) -> None:
+        """Every interleaving and every class by its number: what uniform samples are drawn from."""
+        graph, classes = self.truth.bounded, self.truth.classes
+        if graph is None or classes is None:
+            return
+        self._same(
+            "classes, reduced", "sampled", reduced.classes(self.scenario, self.program.retries, 1 << 14), classes.total
+        )
+        total = numbers.interleavings(graph)[0]
+        if total > _RUNS:
+            return
+        _, runs, _ = explored(self.scenario, Counting(retries=self.program.retries))
+        self.seen["sampled"] += 1
+        every = {runs.run(number).picks for number in range(total)}
+        ends = Counter(bool(graph.steps[_end(graph.follow(picks))]) for picks in every)
+        self._same("runs by number", "sampled", (len(every), ends[True]), (total, 0))
+        by_number = Sampled(runs)
+        forms = {form_of(graph, by_number.run(number).picks) for number in range(classes.total)}
+        self._same("classes by number", "sampled", forms == set(classes.ends), True)
+
+    def unmerged(self) -> None:
+        """Local states named by whole histories: more states, and the same findings, ends and lengths."""
+        if self.truth.graph.is_retrying() or len(self.truth.graph.states) > _UNMERGED:
+            return
+        self.seen["unmerged"] += 1
+        exploration = explore(self.scenario, merge=False, finals=True)
+        lengths = {told(found.finding): len(found.picks.picks) for found in exploration.found}
+        self._same(
+            "findings of whole histories", "unmerged", sorted(lengths.items()), sorted(self.truth.findings.items())
+        )
+        known = {name for state in exploration.final_states for name in state}
+        engine = {tuple(sorted(state.items())) for state in exploration.final_states}
+        ends = (dict(self.truth.named(at)) for at in self.truth.graph.ends)
+        oracle = {tuple(sorted((name, value) for name, value in end.items() if name in known)) for end in ends}
+        self._same("ends of whole histories", "unmerged", sorted(engine), sorted(oracle))
 
     def numbering(self) -> None:
         """SCENARIO@N, for some N."""
@@ -577,6 +629,11 @@ class Comparison:
         if small.certainty is Certainty.SHORTEST:
             self.seen["shrunk with a proof"] += 1
             self._same("shrunk is shortest", "walk", after, _smallest(self.truth.graph, fact))
+
+
+def _end(way: list[tuple[Step, int]]) -> int:
+    """The state that a run ends in."""
+    return way[-1][1] if way else 0
 
 
 def _is_chained(rule: tuple[Any, ...]) -> bool:

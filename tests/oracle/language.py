@@ -46,7 +46,7 @@ and those that do not, or that begin so:
     give                    return acc
     raise k                 leave blocks and frames up to a guard
     guard block handler     the block; if k is raised in it, acc = 10 + k and then the handler
-    finally block last      the block, and the block `last` whichever way it is left
+    finally block last      the block, and the block `last` whichever way it is left; `return` there ends `last`
     times n carry block     n turns of the block, a frame each, that begin with the acc of the last one (carry) or 0
     until v carry block     turns until acc is v after one
     forever carry block     turns

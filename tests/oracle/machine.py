@@ -258,8 +258,9 @@ class Machine:
                     else:
                         return frames
                 elif item[0] == "finally":
-                    frames = (*frames[:-1], top._replace(todo=(*top.todo[:-1], ("block", item[1], 0))))
-                elif item[0] == "resume":
+                    then = (*top.todo[:-1], ("resume", None), ("block", item[1], 0))
+                    frames = (*frames[:-1], top._replace(todo=then))
+                elif item[0] == "resume" and item[1] is not None:
                     frames = self._left((*frames[:-1], top._replace(todo=top.todo[:-1])), item[1])
                 else:
                     frames = (*frames[:-1], top._replace(todo=top.todo[:-1]))
@@ -312,6 +313,8 @@ class Machine:
         *rest, top = frames
         for at in range(len(top.todo) - 1, -1, -1):
             item = top.todo[at]
+            if item[0] == "resume" and way[0] in {"return", "again"}:
+                return (*rest, top._replace(todo=top.todo[: at + 1]))
             if item[0] == "finally":
                 todo = (*top.todo[:at], ("resume", way), ("block", item[1], 0))
                 return (*rest, top._replace(todo=todo))

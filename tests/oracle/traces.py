@@ -49,6 +49,14 @@ def longer(form: Form, step: Step, halted: int) -> Form:
     return (*form[:at], form[at] | {event}, *form[at + 1 :])
 
 
+def form_of(graph: Graph, picks: tuple[tuple[str, int], ...]) -> Form:
+    """The normal form of a run."""
+    form: Form = ()
+    for step, _ in graph.follow(picks):
+        form = longer(form, step, len(graph.machine.names) - 1)
+    return form
+
+
 class Classes:
     """All classes of a graph's maximal runs, found by lengthening normal forms step by step.
 

@@ -105,7 +105,8 @@ def _sum2(one: int, other: int) -> bool:
     return one + other >= 2
 
 
-_CONDITIONS: Any = {"same": _same, "differ": _differ, "sum2": _sum2}
+def _condition(how: str) -> Callable[[int, int], bool]:
+    return _same if how == "same" else _differ if how == "differ" else _sum2
 
 
 def _try(task: str, values: Values) -> Outcomes:
@@ -144,23 +145,26 @@ def _write_unlock(_task: str, _values: Values) -> Outcomes:
     return write(None, 0)
 
 
-_RWLOCK: Any = {
-    "read_lock": _read_lock,
-    "if_read": _try_read,
-    "read_unlock": _read_unlock,
-    "write_lock": _write_lock,
-    "if_write": _try_write,
-    "write_unlock": _write_unlock,
-}
-_RWLOCK_VERB = {"if_read": "try_read", "if_write": "try_write"}
-
-
 def _on_rwlock(memory: Memory, kind: str, w: int) -> Operation[Any]:
-    return Operation(f"w{w}.{_RWLOCK_VERB.get(kind, kind)}", (memory.rwlocks[w],), _RWLOCK[kind])
+    cells = (memory.rwlocks[w],)
+    match kind:
+        case "read_lock":
+            return Operation(f"w{w}.read_lock", cells, _read_lock)
+        case "if_read":
+            return Operation(f"w{w}.try_read", cells, _try_read)
+        case "read_unlock":
+            return Operation(f"w{w}.read_unlock", cells, _read_unlock)
+        case "write_lock":
+            return Operation(f"w{w}.write_lock", cells, _write_lock)
+        case "if_write":
+            return Operation(f"w{w}.try_write", cells, _try_write)
+        case "write_unlock":
+            return Operation(f"w{w}.write_unlock", cells, _write_unlock)
+    raise ValueError(kind)
 
 
 def _on_mutex(memory: Memory, kind: str, m: int) -> Operation[Any]:
-    effect = {"try": _try, "lock": _lock, "unlock": _unlock}[kind]
+    effect = _try if kind == "try" else _lock if kind == "lock" else _unlock
     return Operation(f"m{m}.{kind}", (memory.mutexes[m],), effect)
 
 
@@ -185,10 +189,10 @@ async def _one(memory: Memory, here: Registers, statement: Statement) -> Stateme
             return await _run(memory, here, then if here.acc == v else other)
         case "if_lock", m, inner:
             here.acc = await _on_mutex(memory, "try", m)
-            return await _inside(memory, here, inner, _on_mutex(memory, "unlock", m))
+            return await _inside(memory, here, inner, ("unlock", m))
         case ("if_read" | "if_write") as kind, w, inner:
             here.acc = await _on_rwlock(memory, kind, w)
-            return await _inside(memory, here, inner, _on_rwlock(memory, f"{kind[3:]}_unlock", w))
+            return await _inside(memory, here, inner, (f"{kind[3:]}_unlock", w))
         case "call", inner, v:
             here.acc = await called(memory, inner, here.acc if v is None else v)
         case ("times" | "until") as kind, v, carry, inner:
@@ -222,13 +226,13 @@ async def _one(memory: Memory, here: Registers, statement: Statement) -> Stateme
     return None
 
 
-async def _inside(memory: Memory, here: Registers, inner: Block, undo: Operation[Any]) -> Statement | None:
+async def _inside(memory: Memory, here: Registers, inner: Block, undo: Statement) -> Statement | None:
     """The block of a lock that was tried, if it was got."""
     if here.acc != 1:
         return None
     way = await _run(memory, here, inner)
     if way is None:
-        await undo
+        await _operate(memory, here, undo)
     return way
 
 
@@ -271,7 +275,7 @@ async def _operate(memory: Memory, here: Registers, statement: Statement) -> Non
         case "wait", c, v:
             await Operation(f"c{c}.wait", (cells[c],), _is, (v,))
         case "wait2", how, c, d:
-            await wait(f"c{c}+c{d}.wait2", _CONDITIONS[how], cells[c], cells[d])
+            await wait(f"c{c}+c{d}.wait2", _condition(how), cells[c], cells[d])
         case "choose", *values:
             here.acc = await choose("any", tuple(values))
         case "report", kind, where, why:
