@@ -280,7 +280,7 @@ class Comparison:
     def crew(self) -> None:
         """By two or three processes."""
         jobs = self.draw.of((2, 2, 3))
-        with watching(chunk=self.chunk, each=self.draw.of((1, 2))) as seen:
+        with watching(chunk=self.chunk, each=self.draw.of((1, 2)), widest=self.draw.of((0, 3, 16))) as seen:
             exploration = explore(
                 self.scenario,
                 budget=Budget(seconds=1e9),
@@ -297,8 +297,8 @@ class Comparison:
     def resumed(self) -> None:
         """Cut off and gone on with, as often as it takes; by two processes now and then."""
         jobs = self.draw.of((1, 1, 1, 2))
-        pieces, exploration = 0, None
-        with tempfile.TemporaryDirectory() as folder, watching(chunk=self.chunk, each=1) as seen:
+        pieces, exploration, widest = 0, None, self.draw.of((0, 3, 16))
+        with tempfile.TemporaryDirectory() as folder, watching(chunk=self.chunk, each=1, widest=widest) as seen:
             while exploration is None or exploration.unexpanded:
                 checkpoint = Checkpoint(Path(folder) / "kept", {"of": "oracle"}, every=0.0 if pieces % 2 else 60.0)
                 asked = self.draw.between(1, 4) if pieces < 4 else 1 << 30
@@ -387,21 +387,19 @@ class Comparison:
     def _rounds(self, kind: str, way: str, found: list[Found], parts: list[liveness.Part]) -> None:
         """Who goes round, and how soon.
 
-        A finding names everybody who waits in its loop, which is what a replay sees; the definition must be true of one
-        of them. Where nobody makes progress, there is one finding for each set of names; else the engine looks task by
-        task, and what is asked is that each task is named, and that every finding names one of whom it is true.
+        A finding names tasks of which the definition is true, and every such task is named by one. Where nobody makes
+        progress there is one finding for each set of them; else the engine looks task by task.
         """
         graph, names = self.truth.graph, [tuple(one.finding.where.split(",")) for one in found]
-        lost = sorted({task for part in parts for task in part.tasks})
-        engine = sorted({task for name in names for task in name if task in lost})
-        others = [name for name in names if not set(name) & set(lost)]
-        if not self._same(kind, way, (engine, others), (lost, [])):
+        engine = sorted({task for name in names for task in name})
+        if not self._same(kind, way, engine, sorted({task for part in parts for task in part.tasks})):
             return
+        together = liveness.together(parts)
         if not liveness.has_progress(graph):
-            self._same(f"{kind} together", way, sorted(names), sorted({part.waiting for part in parts}))
+            self._same(f"{kind} together", way, sorted(names), sorted({part.tasks for part in together}))
         for one, name in zip(found, names, strict=True):
             stem = one.witness.lasso.stem if one.witness.lasso is not None else None
-            whose = [part for part in parts if name == part.waiting]
+            whose = [part for part in together if name == part.tasks]
             sought = [[part for part in parts if task in part.tasks] for task in name]
             depths = [min(part.depth for part in those) for those in (whose, *sought) if those]
             self._same(f"{kind}: shortest stem", way, stem in depths or (stem, name, depths), True)

@@ -387,6 +387,9 @@ def _words(draw: Draw, family: str) -> Program:
         own = [task * each + i for i in range(each)]
         steps = [draw.of((("store", c, 1), ("store", c, 1), ("add", c, 1), ("load", c))) for c in own]
         steps.insert(draw.below(len(steps)), draw.of((("choose", 0, 1), ("load", 0), ("xchg", each, 1))))
+        if draw.chance(4):
+            # Six cells are more bits than answers are set aside for: what is asked of them is numbered as it comes up.
+            steps.insert(draw.between(1, len(steps)), ("sum", *range(0, cells, -(-cells // 6))))
         blocks.append(guarded(tuple(steps)))
     properties = tuple(writer.chained(f"law{i}") for i in range(draw.below(3)))
     return Program(*(_tasks(blocks), cells, 0, 0, properties), retries=0, family=family)

@@ -23,13 +23,9 @@ from tests.oracle.graph import Graph, leading_to, rounds
 
 
 class Part(NamedTuple):
-    """A part of a graph that can be gone round in: who is lost or starves in it, and all who should finish.
-
-    `depth` is how many steps it takes to get there at least.
-    """
+    """A part of a graph that tasks are lost in, or starve in, and how many steps it takes to get there at least."""
 
     tasks: tuple[str, ...]
-    waiting: tuple[str, ...]
     depth: int
     states: frozenset[int]
 
@@ -40,10 +36,6 @@ def _waiting(graph: Graph, at: int) -> list[int]:
     return [
         task for task in range(len(machine.tasks)) if not machine.daemon[task] and not machine.is_finished(state, task)
     ]
-
-
-def _named(graph: Graph, at: int) -> tuple[str, ...]:
-    return tuple(graph.machine.tasks[task] for task in _waiting(graph, at))
 
 
 def livelocks(graph: Graph) -> list[Part]:
@@ -57,7 +49,7 @@ def livelocks(graph: Graph) -> list[Part]:
         tasks = [task for task in _waiting(graph, part[0]) if task not in moving]
         if tasks:
             names = tuple(graph.machine.tasks[task] for task in tasks)
-            found.append(Part(names, _named(graph, part[0]), min(graph.depth[at] for at in part), inside))
+            found.append(Part(names, min(graph.depth[at] for at in part), inside))
     return found
 
 
@@ -83,8 +75,17 @@ def starvation(graph: Graph) -> list[Part]:
         for part in rounds(after):
             inside = frozenset(part)
             if task in _waiting(graph, part[0]) and gets_on[part[0]] and _is_fair(graph, inside, kept):
-                found.append(Part((name,), _named(graph, part[0]), min(graph.depth[at] for at in part), inside))
+                found.append(Part((name,), min(graph.depth[at] for at in part), inside))
     return found
+
+
+def together(parts: list[Part]) -> list[Part]:
+    """The same, with all tasks that go round in one part named together."""
+    named: dict[frozenset[int], Part] = {}
+    for part in parts:
+        known = named.get(part.states, part._replace(tasks=()))
+        named[part.states] = known._replace(tasks=(*known.tasks, *part.tasks))
+    return list(named.values())
 
 
 def _is_fair(graph: Graph, inside: frozenset[int], kept: list[list[bool]]) -> bool:
