@@ -26,6 +26,8 @@ from tests.oracle.minimise import minimise, mismatch_of
 EVERY = 30.0
 """Seconds between two lines that say how far it is."""
 
+FULL = 5000
+
 NEEDED = {
     "array search, one process, several chunks": 500,
     "more than 8,192 states": 300,
@@ -37,7 +39,7 @@ NEEDED = {
         for by in ("one process", "several processes")
     },
 }
-"""What a full run of 5,000 programs has tried at least so often."""
+"""What a run of so many programs has to have tried so often, or it has failed."""
 
 
 @attrs.frozen
@@ -118,17 +120,19 @@ def main(arguments: list[str] | None = None, out: TextIO = sys.stdout) -> int:
         if time.monotonic() - told > EVERY:
             told = time.monotonic()
             print(f"{done:,} of {len(numbers):,} programs, {wrong:,} with a mismatch", file=out, flush=True)
-    _summary(seen, kinds, done, wrong, time.monotonic() - started, out)
-    return 1 if wrong else 0
+    enough = _summary(seen, kinds, done, wrong, time.monotonic() - started, out)
+    return 1 if wrong or not enough else 0
 
 
-def _summary(seen: Counter[str], kinds: Counter[str], done: int, wrong: int, seconds: float, out: TextIO) -> None:
+def _summary(seen: Counter[str], kinds: Counter[str], done: int, wrong: int, seconds: float, out: TextIO) -> bool:
+    """Say how much of what was tried, and what it came to; whether a full run has tried as much as it should."""
+    needed = NEEDED if done >= FULL else {}
     print(f"\n{done:,} programs in {seconds:.0f} s", file=out)
-    for what in sorted(seen):
-        least = NEEDED.get(what, 0) if done >= 5000 else 0
-        note = f"   (fewer than {least:,})" if seen[what] < least else ""
+    for what in sorted({**seen, **needed}):
+        note = f"   (that is too few: {needed[what]:,})" if seen[what] < needed.get(what, 0) else ""
         print(f"{seen[what]:8,}  {what}{note}", file=out)
     if not wrong:
         print("no mismatch", file=out)
     else:
         print(f"{wrong:,} programs with a mismatch: {dict(kinds.most_common())}", file=out)
+    return all(seen[what] >= least for what, least in needed.items())
