@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import attrs
 
-from sim.engine import crew, frontier, live, tables
+from sim.engine import frontier, live
 from sim.engine.automata import Automata
 from sim.engine.product import Product
 from sim.engine.replay import replay
 from sim.engine.schedule import FoundBy, parse, record, write
 from sim.engine.scheduler import Picks, Walk
 from sim.engine.values import spell
-from sim.engine.visited import Visited
 from sim.search.batch import Runner
 from sim.search.checkpoint import Checkpoint
 from sim.search.counting import reduced
@@ -36,15 +33,16 @@ from sim.search.counting.numbering import Numbering
 from sim.search.explore import explore
 from sim.search.result import Budget, CountError, Counting, Exploration, Found, Verdict
 from sim.search.shrink import Certainty, shrink
-from sim.search.watched import Watched
 from tests.oracle import liveness, numbers
-from tests.oracle.generate import LARGE, Draw
-from tests.oracle.graph import Graph, TooLargeError
+from tests.oracle.generate import Draw
+from tests.oracle.graph import Graph
 from tests.oracle.language import Program, statements
 from tests.oracle.machine import Found as Fact
-from tests.oracle.machine import Machine, SenselessError, Step
-from tests.oracle.traces import Classes, TooManyError, form_of
+from tests.oracle.machine import Step
+from tests.oracle.traces import form_of
 from tests.oracle.translate import scenario, told
+from tests.oracle.truth import Truth
+from tests.oracle.watching import Seen, watching
 
 STRATEGIES = ("walk", "pct:2", "pct:3", "pos", "surw", "uniform", "fest", "portfolio")
 SEEDS = 12
@@ -53,9 +51,6 @@ CUT = 60
 
 _RUNS, _UNMERGED = 300, 400
 """Interleavings that are all taken by their number, and states beside which whole histories are few enough."""
-
-_BOUNDED, _FORMS = 12000, 6000
-"""States of a bounded graph, and normal forms, that are gone through at most."""
 
 
 @attrs.frozen
@@ -69,109 +64,6 @@ class Mismatch:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.way})\n  engine: {self.engine}\n  oracle: {self.oracle}"
-
-
-class Truth:
-    """What the machine says of a program; what takes long is found out when it is first asked for."""
-
-    def __init__(self, program: Program, graph: Graph) -> None:
-        self.program, self.graph, self.machine = program, graph, graph.machine
-        self.findings = graph.findings()
-
-    @cached_property
-    def is_large(self) -> bool:
-        return len(self.graph.states) > LARGE
-
-    @cached_property
-    def livelocks(self) -> list[liveness.Part]:
-        return liveness.livelocks(self.graph)
-
-    @cached_property
-    def starvation(self) -> list[liveness.Part]:
-        return liveness.starvation(self.graph)
-
-    @cached_property
-    def bound(self) -> int | None:
-        """The bound on retries that runs are counted with; None where nobody retries."""
-        return self.program.retries if self.graph.is_retrying() else None
-
-    @cached_property
-    def bounded(self) -> Graph | None:
-        """The graph of the runs that are counted; None if it is too large."""
-        if self.bound is None:
-            return self.graph
-        try:
-            return Graph(Machine(self.program, self.bound), _BOUNDED)
-        except (TooLargeError, SenselessError):
-            return None
-
-    @cached_property
-    def classes(self) -> Classes | None:
-        if self.bounded is None or self.is_large:
-            return None
-        try:
-            return Classes(self.bounded, _FORMS)
-        except TooManyError:
-            return None
-
-    def named(self, at: int) -> tuple[tuple[str, str], ...]:
-        """What every variable holds in a state, as the engine spells it."""
-        return tuple(
-            (name, ("yes" if value else "no") if name == "halted" else str(value))
-            for name, value in zip(self.machine.names, self.graph.states[at][0], strict=True)
-        )
-
-
-@attrs.define
-class Seen:
-    """What happened in the engine while something was run."""
-
-    layouts: int = 0
-    gained: int = 0
-    grown: int = 0
-    crews: int = 0
-
-
-@contextmanager
-def watching(**also: Any) -> Iterator[Seen]:
-    """Look at the engine while it runs; `also` sets `chunk`, `each` and `widest` for the time being."""
-    seen, first = Seen(), dict[int, None]()
-    layout, widen, broken, begin = Product.layout, Visited.widen, Watched.broken, crew.Crew.__init__
-
-    def laid_out(self: Product) -> int:
-        # A product lays its fields out when it is made, and once more when its exploration begins.
-        seen.layouts += self._top > 0 and any(
-            field.bits > 3 + 5 * (i < len(self._locals)) for i, field in enumerate(self.fields)
-        )
-        return layout(self)
-
-    def widened(self: Visited, words: int) -> None:
-        seen.gained += len(self.words) < words
-        widen(self, words)
-
-    def looked(self: Watched, state: int) -> Any:
-        before = len(self.names)
-        said = broken(self, state)
-        seen.grown += state != 0 and len(self.names) > before and id(self) in first
-        first[id(self)] = None
-        return said
-
-    def begun(self: crew.Crew, *args: Any) -> None:
-        seen.crews += 1
-        begin(self, *args)
-
-    with ExitStack() as stack:
-        patches: list[tuple[Any, str, Any]] = [
-            (Product, "layout", laid_out),
-            (Visited, "widen", widened),
-            (Watched, "broken", looked),
-            (crew.Crew, "__init__", begun),
-        ]
-        settings = {"chunk": (frontier, "_CHUNK"), "each": (frontier, "_EACH"), "widest": (tables, "_WIDEST")}
-        patches += [(*settings[name], value) for name, value in also.items()]
-        for where, name, value in patches:
-            stack.enter_context(mock.patch.object(where, name, value))
-        yield seen
 
 
 @attrs.define

@@ -27,7 +27,7 @@ from tests.oracle.numbers import fewest_preemptions, inevitable_at, interleaving
 from tests.oracle.traces import Classes
 
 HERE = Path(__file__).parent
-ALONE = ("language", "machine", "graph", "traces", "numbers", "liveness", "generate")
+ALONE = ("language", "machine", "graph", "traces", "numbers", "liveness", "generate", "truth")
 """What shares nothing with the engine."""
 
 
