@@ -8,6 +8,7 @@ any.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 import traceback
@@ -67,7 +68,7 @@ def _all(seed: int, numbers: range, jobs: int) -> Iterator[Said]:
     if jobs == 1:
         yield from map(_compare, every)
         return
-    with get_context("spawn").Pool(jobs) as pool:
+    with get_context("spawn").Pool(jobs, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         yield from pool.imap(_compare, every, chunksize=4)
 
 
@@ -106,22 +107,25 @@ def main(arguments: list[str] | None = None, out: TextIO = sys.stdout) -> int:
     jobs = min(asked.jobs, len(numbers))
     started = told = time.monotonic()
     seen, kinds, done, wrong = Counter[str](), Counter[str](), 0, 0
-    for said in _all(asked.seed, numbers, jobs):
-        done += 1
-        seen.update(said.seen)
-        wrong += bool(said.mismatches)
-        for mismatch in said.mismatches:
-            kinds[mismatch.name] += 1
-            if asked.stop:
-                print(f"noticed by program {said.number}, the {done}-th: {mismatch}", file=out)
-                return 1
-            if kinds[mismatch.name] == 1:
-                _show(asked.seed, said.number, mismatch, out, small=True)
-        if time.monotonic() - told > EVERY:
-            told = time.monotonic()
-            print(f"{done:,} of {len(numbers):,} programs, {wrong:,} with a mismatch", file=out, flush=True)
+    try:
+        for said in _all(asked.seed, numbers, jobs):
+            done += 1
+            seen.update(said.seen)
+            wrong += bool(said.mismatches)
+            for mismatch in said.mismatches:
+                kinds[mismatch.name] += 1
+                if asked.stop:
+                    print(f"noticed by program {said.number}, the {done}-th: {mismatch}", file=out)
+                    return 1
+                if kinds[mismatch.name] == 1:
+                    _show(asked.seed, said.number, mismatch, out, small=True)
+            if time.monotonic() - told > EVERY:
+                told = time.monotonic()
+                print(f"{done:,} of {len(numbers):,} programs, {wrong:,} with a mismatch", file=out, flush=True)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=out)
     enough = _summary(seen, kinds, done, wrong, time.monotonic() - started, out)
-    return 1 if wrong or not enough else 0
+    return 1 if wrong or not enough else 130 if done < len(numbers) else 0
 
 
 def _summary(seen: Counter[str], kinds: Counter[str], done: int, wrong: int, seconds: float, out: TextIO) -> bool:
