@@ -134,14 +134,14 @@ class Comparison:
             self.seen[f"statement {kind}"] += 1
 
     def _happened(self, seen: Seen, jobs: int, *, chunked: bool) -> None:
-        """Note what came up, and with how many processes over several chunks."""
+        """Note what came up, once for a program, and with how many processes over several chunks."""
         if jobs > 1 and not seen.crews:
             return
         by = f"{'one process' if jobs == 1 else 'several processes'}, several chunks" if chunked else "one chunk"
-        self.seen[f"array search, {by}"] += 1
-        self.seen[f"a field widens, {by}"] += bool(seen.layouts)
-        self.seen[f"a state gains a word, {by}"] += bool(seen.gained)
-        self.seen[f"the watch widens inside a level, {by}"] += bool(seen.grown)
+        came_up = (seen.layouts, "a field widens"), (seen.gained, "a state gains a word")
+        for times, what in ((1, "array search"), *came_up, (seen.grown, "the watch widens inside a level")):
+            if times:
+                self.seen[f"{what}, {by}"] = 1
 
     # --- explorations
 

@@ -33,7 +33,7 @@ _FAMILIES = (
     *("locks",) * 2,
     *("words",) * 3,
     *("fields",) * 3,
-    *("large",) * 2,
+    *("large",) * 3,
 )
 
 
