@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: table test check bench schedules docs wheel clean
+.PHONY: table test check oracle oracle-mutants bench schedules docs wheel clean
 
 table: $(VENV)/.ready
 	@$(BIN)/tdpsim table
@@ -16,6 +16,17 @@ check: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# N random programs in every way to run them, against a machine that shares no code with sim/ (tests/oracle).
+N    ?= 5000
+SEED ?= 1
+
+oracle: $(VENV)/.ready-dev
+	@$(BIN)/python -m tests.oracle --number $(N) --seed $(SEED)
+
+# What the oracle notices: ten patches to a copy of the tree, and after how many programs each is found.
+oracle-mutants: $(VENV)/.ready-dev
+	@$(BIN)/python -m tests.oracle.mutants --seed $(SEED)
 
 # The protocol of tests/bench under this project, Spin, TLC and minicheck; `python -m tests.bench --help` has more.
 bench: $(VENV)/.ready
