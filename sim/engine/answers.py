@@ -26,6 +26,7 @@ import numpy.typing as npt
 from sim.engine import fingerprint
 from sim.engine.automata import Automata, LocalState
 from sim.engine.cells import Cell
+from sim.engine.errors import EngineError
 from sim.engine.operations import HALTED, Access, Finding, Operation, Outcome
 from sim.engine.scenario import Property, Scenario
 from sim.engine.tables import room
@@ -100,6 +101,7 @@ class Answers:
         self._is_full = False
         self.cells: list[Cell[Any]] = []
         self._cell: dict[Cell[Any], int] = {}
+        self._names: dict[str, Cell[Any]] = {}
         self._values: list[list[object]] = []
         self._number: list[dict[object, int]] = []
         self._worth: list[list[int]] = []
@@ -157,6 +159,8 @@ class Answers:
         """A cell's number."""
         number = self._cell.get(cell)
         if number is None:
+            if self._names.setdefault(cell.name, cell) is not cell:
+                raise EngineError(f"two cells are named {cell.name}")
             number = self._cell[cell] = len(self.cells)
             self.cells.append(cell)
             self._values.append([])

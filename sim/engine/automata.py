@@ -28,7 +28,7 @@ from typing import Any, cast
 import attrs
 
 from sim.engine.errors import REFUSALS, EngineError, Place, RuleError, TaskDied, place_of, place_of_code
-from sim.engine.operations import PERFORMER, Ledger, Operation
+from sim.engine.operations import PERFORMER, Ledger, Operation, performer
 from sim.engine.routines import (
     DEEPEST_STACK,
     LONGEST_FRAME,
@@ -36,6 +36,7 @@ from sim.engine.routines import (
     Call,
     Loop,
     Raised,
+    goes_round,
     next_turn,
     too_deep,
 )
@@ -118,12 +119,14 @@ def _started(call: Call[Any]) -> Generator[Coroutine[Any, Any, Any], None, None]
     """A routine's coroutine, to be driven by hand; given up in the end. Raises whatever was refused meanwhile."""
     dictation, refusals = _Dictation(), list[EngineError]()
     before, others = PERFORMER.set(dictation), REFUSALS.set(refusals)
-    coroutine = call.body(*call.args)
+    coroutine, stubborn = None, None
     try:
+        coroutine = call.body(*call.args)
         yield coroutine
     finally:
         dictation.is_over = True
-        stubborn = _give_up(coroutine)
+        if coroutine is not None:
+            stubborn = _give_up(coroutine)
         PERFORMER.reset(before)
         REFUSALS.reset(others)
     if stubborn is not None:
@@ -164,12 +167,6 @@ class Node:
         key = (outcome, kept)
         node = self._after.get(key)
         if node is None:
-            if len(self.seen) >= LONGEST_FRAME:
-                raise RuleError(
-                    self.place,
-                    f"{self.call} has seen {LONGEST_FRAME} results since it was entered: "
-                    "a loop that can repeat is `await repeat(body, *state)`",
-                )
             node = self._after[key] = Node(self.call, self.learned, (*self.seen, outcome), self)
         return node
 
@@ -223,6 +220,12 @@ class Node:
             self._place = place_of_code(self.call.body.__code__)
         else:
             self._place = place_of(cast("CoroutineType[Any, Any, Any]", coroutine))
+            if len(self.seen) >= LONGEST_FRAME:
+                raise RuleError(
+                    self._place,
+                    f"{self.call} has seen {LONGEST_FRAME} results since it was entered: "
+                    "a loop that can repeat is `await repeat(body, *state)`",
+                )
 
 
 def _difference(before: Action, now: Action) -> str:
@@ -266,6 +269,10 @@ def _advance(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen
     return action
 
 
+_NOTHING_BEFORE = frozenset[int]()
+"""A frame is run by itself here: all that is pending is its own."""
+
+
 def _next_action(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen | None) -> Action:
     try:
         match outcome:
@@ -277,11 +284,18 @@ def _next_action(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: 
                 trap = coroutine.throw(outcome.exception())
     except StopIteration as stop:
         call.check_outcome(stop.value)
+        performer().leave(_NOTHING_BEFORE, refusing=True)
         return Leave(Returned(stop.value))
     except (EngineError, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001 - whatever leaves a routine is its outcome
+        performer().leave(_NOTHING_BEFORE, refusing=False)
         return Leave(call.check_raised(error))
+    if performer().is_pending(trap):
+        raise RuleError(
+            place_of(cast("CoroutineType[Any, Any, Any]", coroutine)),
+            f"{call} yields {trap!s} by hand: a model awaits operations, routines and repeat(), nothing else",
+        )
     match trap:
         case Operation():
             problem = trap.argument_problem()
@@ -387,7 +401,8 @@ class Automata:
 
     def _settle(self, task: str, frames: list[Frame]) -> LocalState:
         """Enter and leave routines until the task stands before an operation, or has finished."""
-        for _ in range(LONGEST_SETTLING):
+        entered = 0
+        while entered <= LONGEST_SETTLING:
             top = frames[-1]
             match top.node.action:
                 case Perform():
@@ -395,15 +410,17 @@ class Automata:
                 case Enter(call, loop):
                     if len(frames) >= DEEPEST_STACK:
                         raise RuleError(top.node.place, too_deep(task))
+                    entered += 1
                     turns = Turns((call,)) if loop and self._retries is not None else None
                     frames.append(Frame(self._root(call), loop, turns=turns))
                 case Leave(outcome):
+                    entered += top.loop
                     frames.pop()
                     if not self._leave(task, frames, top, outcome):
                         return LocalState((), gave_up=True)
                     if not frames:
                         return LocalState(())
-        raise RuleError(frames[-1].node.place, f"task {task} goes round without an operation")
+        raise RuleError(frames[-1].node.place, goes_round(task))
 
     def _leave(self, task: str, frames: list[Frame], top: Frame, outcome: Seen) -> bool:
         """Go on with what comes after a frame; False if that would be a retry too many."""

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import attrs
 
 from sim.engine.errors import DomainError
-from sim.engine.values import NO_VALUE, problem_of, spell
+from sim.engine.values import NO_VALUE, is_same, problem_of, short, spell
 
 V = TypeVar("V")
 
@@ -21,7 +21,7 @@ class OneOf:
     values: tuple[object, ...]
 
     def __contains__(self, value: object) -> bool:
-        return any(type(value) is type(known) and value == known for known in self.values)
+        return any(is_same(value, known) for known in self.values)
 
 
 @attrs.frozen
@@ -66,8 +66,12 @@ class Cell(Generic[V]):
 
     def check(self, value: object) -> None:
         """Raise DomainError if `value` may not stand in this cell."""
-        if value not in self.domain:
-            raise DomainError(f"cell {self.name}: {spell(value)} is outside its domain {self.domain}")
+        try:
+            is_inside = value in self.domain
+        except TypeError as error:
+            raise DomainError(f"cell {self.name}: its domain cannot be asked for {short(value)}: {error}") from error
+        if not is_inside:
+            raise DomainError(f"cell {self.name}: {spell(value)} is outside its domain {short(self.domain)}")
 
     def __str__(self) -> str:
         return self.name

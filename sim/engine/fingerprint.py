@@ -23,7 +23,7 @@ MASK = (1 << 64) - 1
 
 def of_text(text: str) -> int:
     """64 bits for a text."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
 
 
 def of_step(task: str, point: str, saw: str) -> int:

@@ -22,7 +22,17 @@ import trio
 from sim.engine.errors import REFUSALS, EngineError, RuleError, TaskDied, place_of_caller, place_of_code
 from sim.engine.journal import LONGEST_RUN, Journal
 from sim.engine.operations import PERFORMER, Ledger, Operation, Outcome
-from sim.engine.routines import DEEPEST_STACK, LONGEST_FRAME, LONGEST_SETTLING, Call, Done, Raised, next_turn, too_deep
+from sim.engine.routines import (
+    DEEPEST_STACK,
+    LONGEST_FRAME,
+    LONGEST_SETTLING,
+    Call,
+    Done,
+    Raised,
+    goes_round,
+    next_turn,
+    too_deep,
+)
 from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Scheduler
 from sim.engine.world import Lasso, Offer, Run, Step, World
@@ -79,11 +89,17 @@ class _Turnstile:
             raise EngineError(f"task {task} took no step")
         return self.last
 
+    def end(self) -> None:
+        """Whatever tasks do from now on is on their way out."""
+        for threading in self.threadings:
+            threading.is_over = True
+
     async def take_back(self) -> None:
         """Wait until the running task hands the baton back."""
         self._scheduler = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(lambda _raise_cancel: trio.lowlevel.Abort.SUCCEEDED)
         if self.refusals:
+            self.end()
             raise self.refusals[0]
 
     def hand_back(self) -> None:
@@ -122,27 +138,32 @@ class _Threading(Ledger):
 
     def loop(self, call: Call[Any]) -> Generator[Any, Any, object]:
         self._count()
-        while self._turns < LONGEST_SETTLING:
-            self._turns += 1
+        while True:
             turn = next_turn(call, (yield from self._frame(call)))
             if isinstance(turn, Done):
                 return turn.value
             call = turn
-        raise RuleError(place_of_code(call.body.__code__), f"task {self._task} goes round without an operation")
 
     def _frame(self, call: Call[Any]) -> Generator[Any, Any, object]:
         if len(self._seen) > DEEPEST_STACK:
             raise RuleError(place_of_caller(), too_deep(self._task))
+        self._turns += 1
+        if self._turns > LONGEST_SETTLING:
+            raise RuleError(place_of_code(call.body.__code__), goes_round(self._task))
+        before = self.pending
         self._seen.append(0)
         try:
             result = yield from call.body(*call.args).__await__()
-        except (EngineError, trio.Cancelled, KeyboardInterrupt, GeneratorExit):
+        except (EngineError, trio.Cancelled, KeyboardInterrupt):
             raise
         except BaseException as error:
-            call.check_raised(error)
+            if not self.is_over:
+                self.leave(before, refusing=False)
+                call.check_raised(error)
             raise
         else:
             call.check_outcome(result)
+            self.leave(before, refusing=True)
             return result
         finally:
             self._seen.pop()
@@ -190,8 +211,7 @@ async def _schedule(
             offer = offers[picked[0]]
             journal.add(await turnstile.let_through(offer.task, offer.outcomes[picked[1]]))
         run = journal.close(turnstile.standing(scenario), ended=ended)
-        for threading in turnstile.threadings:
-            threading.is_over = True
+        turnstile.end()
         nursery.cancel_scope.cancel()
     if deaths:
         raise deaths[0]

@@ -33,7 +33,7 @@ from sim.engine.errors import (
     place_of_code,
     refuse_function,
 )
-from sim.engine.values import BY_KEY, is_same, key_of, problem_of, spell
+from sim.engine.values import BY_KEY, is_same, key_of, part_of_class, problem_of, short, spell
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -108,6 +108,10 @@ class Operation(Generic[R]):
         return key_of(self.args)
 
     def __attrs_post_init__(self) -> None:
+        if type(self.cells) is not tuple or not all(isinstance(cell, Cell) for cell in self.cells):
+            raise RuleError(
+                place_of_caller(), f"{self.point}: a footprint is a tuple of cells, got {short(self.cells)}"
+            )
         if len(self.cells) > 1 and len(dict.fromkeys(self.cells)) < len(self.cells):
             raise RuleError(place_of_caller(), f"{self.point}: a footprint names each cell once")
         note_made(self, self.point)
@@ -126,7 +130,7 @@ class Operation(Generic[R]):
         if found:
             self._check(found, values)
         elif found != ():
-            raise self._refusal(f"gave {found!r}: an effect gives a tuple of outcomes")
+            raise self._refusal(f"gave {short(found)}: an effect gives a tuple of outcomes")
         return found
 
     def _check(self, found: tuple[Outcome, ...], values: tuple[object, ...]) -> None:
@@ -136,6 +140,10 @@ class Operation(Generic[R]):
         if len(found) > 1 and not self.choice:
             raise self._refusal(f"gave {len(found)} outcomes: only an operation with choice=True may")
         for outcome in found:
+            if type(outcome) is not Outcome or type(outcome.values) is not tuple:
+                raise self._refusal(f"gave {short(outcome)}: an outcome has a result, and tuples of values and access")
+            if any(type(access) is not Access for access in outcome.access):
+                raise self._refusal(f"gave {short(outcome.access)} for access: READ, WRITE or ADD for each cell")
             if not len(outcome.values) == len(outcome.access) == len(values):
                 raise self._refusal(
                     f"gave {len(outcome.values)} values and {len(outcome.access)} kinds of access "
@@ -146,20 +154,25 @@ class Operation(Generic[R]):
                     raise self._refusal(f"says that it reads {cell.name}, and changes it")
 
     def argument_problem(self) -> str | None:
-        """Why its arguments are no values; None if they are."""
+        """Why its arguments, or its effect, are no values; None if they are."""
+        problem = problem_of(self.effect)
+        if problem is not None:
+            return f"{self.point} has an effect{problem}"
         for i, arg in enumerate(self.args):
             problem = problem_of(arg)
             if problem is not None:
                 return f"{self.point} is given argument {i}{problem}"
-            if isinstance(arg, Operation):
-                return f"{self.point} is given {arg} itself, not its result: write `await` before it"
-        return None
+        inner = part_of_class(self.args, AWAITABLE)
+        return f"{self.point} is given {inner} itself, not its result: write `await` before it" if inner else None
 
     def check_result(self, outcome: Outcome) -> None:
         """Refuse an outcome that happens and that gives, or leaves in a cell, what is no value."""
         problem = problem_of(outcome.result)
         if problem is not None:
             raise self._refusal(f"gives a result{problem}")
+        inner = part_of_class((outcome.result, outcome.values), AWAITABLE)
+        if inner is not None:
+            raise self._refusal(f"gives {inner} itself, not its result")
         for cell, value in zip(self.cells, outcome.values, strict=True):
             problem = problem_of(value)
             if problem is not None:
@@ -185,26 +198,42 @@ class Operation(Generic[R]):
         return cast("R", (yield from ledger.operation(self)))
 
 
+@attrs.frozen
+class _Made:
+    """Something that was made to be awaited: its name, the line, and a reference that tells when it is freed."""
+
+    name: str
+    line: tuple[CodeType, int]
+    ref: weakref.ref[object]
+
+
 class Ledger:
     """What a model has made to be awaited, an operation or a call, until it is.
 
-    Nobody keeps what was made and not awaited, so it is freed at once, and that is how it is noticed. What is freed
-    once the model is given up does not count.
+    What is not awaited is noticed when the routine returns that made it, and before that when it is freed, which it is
+    at once where nobody keeps it. A routine that is left by an exception may leave things behind, and so may one that
+    is given up.
     """
 
     def __init__(self) -> None:
         self.is_over = False
-        self._made: dict[int, weakref.ref[object]] = {}
+        self._made: dict[int, _Made] = {}
 
     def note_made(self, thing: object, name: str, line: tuple[CodeType, int]) -> None:
         refusals = REFUSALS.get([])
 
         def free(_: object, key: int = id(thing)) -> None:
             if self._made.pop(key, None) is not None and not self.is_over:
-                message = f"{name} is not awaited, so it does nothing: write `await` before it"
-                refusals.append(RuleError(place_of_code(*line), message))
+                self._refuse(name, line, refusals)
 
-        self._made[id(thing)] = weakref.ref(thing, free)
+        self._made[id(thing)] = _Made(name, line, weakref.ref(thing, free))
+
+    @staticmethod
+    def _refuse(name: str, line: tuple[CodeType, int], refusals: list[EngineError]) -> None:
+        """Note the refusal where the model ran that is at fault: by now another one may be running."""
+        others = REFUSALS.set(refusals)
+        RuleError(place_of_code(*line), f"{name} is not awaited, so it does nothing: write `await` before it")
+        REFUSALS.reset(others)
 
     def note_awaited(self, thing: object) -> None:
         self._made.pop(id(thing), None)
@@ -212,6 +241,24 @@ class Ledger:
     def is_pending(self, thing: object) -> bool:
         """Whether it was made here and has not been awaited."""
         return id(thing) in self._made
+
+    @property
+    def pending(self) -> frozenset[int]:
+        """What has been made and not awaited, by id."""
+        return frozenset(self._made)
+
+    def leave(self, before: frozenset[int], *, refusing: bool) -> None:
+        """Leave a frame that began when `before` was pending: refuse what it has made and not awaited, or forget it."""
+        if self.is_over:
+            return
+        for key in [key for key in self._made if key not in before]:
+            made = self._made.pop(key)
+            if refusing:
+                self._refuse(made.name, made.line, REFUSALS.get([]))
+
+
+AWAITABLE: tuple[type, ...] = (Operation,)
+"""Classes of what is to be awaited, and is no value that an operation may carry; `sim.engine.routines` has its own."""
 
 
 class Performer(Protocol):
@@ -222,6 +269,8 @@ class Performer(Protocol):
     def note_awaited(self, thing: object) -> None: ...
 
     def is_pending(self, thing: object) -> bool: ...
+
+    def leave(self, before: frozenset[int], *, refusing: bool) -> None: ...
 
     def operation(self, operation: Operation[Any]) -> Generator[Any, Any, object]: ...
 
@@ -261,7 +310,7 @@ def _store(_task: str, _values: tuple[object, ...], new: object) -> tuple[Outcom
 
 
 def _cmpxchg(_task: str, values: tuple[object, ...], old: object, new: object) -> tuple[Outcome, ...]:
-    return write(values[0], new) if values[0] == old else read(values[0], values)
+    return write(values[0], new) if is_same(values[0], old) else read(values[0], values)
 
 
 def _xchg(_task: str, values: tuple[object, ...], new: object) -> tuple[Outcome, ...]:
@@ -277,9 +326,12 @@ def _add(_task: str, values: tuple[int, ...], amount: int) -> tuple[Outcome, ...
 
 
 def _wait(_task: str, values: tuple[object, ...], condition: Callable[..., bool]) -> tuple[Outcome, ...]:
-    holds = condition(*values)
+    try:
+        holds = condition(*values)
+    except Exception as error:
+        raise refuse_function(condition, f"the condition of a wait raised {type(error).__name__}: {error}") from error
     if type(holds) is not bool:
-        raise refuse_function(condition, f"the condition of a wait gives True or False, this gave {holds!r}")
+        raise refuse_function(condition, f"the condition of a wait gives True or False, this gave {short(holds)}")
     return read(None, values) if holds else BLOCKED
 
 
@@ -341,8 +393,11 @@ def choose(what: str, values: tuple[V, ...]) -> Operation[V]:
     """
     spellings = [spell(value) for value in values]
     if not values or len(dict.fromkeys(spellings)) < len(values):
-        message = f"{what}: a choice needs values with different spellings, got {spellings}"
+        message = f"{what}: a choice needs values with different spellings, got {short(spellings)}"
         raise RuleError(place_of_caller(), message)
+    for text in spellings:
+        if not text.isprintable() or text != text.strip() or not text:
+            raise RuleError(place_of_caller(), f"{what}: {text!r} is no choice that a schedule can write on a line")
     return Operation(f"{what}.choose", (), _choose, values, choice=True)
 
 

@@ -22,8 +22,8 @@ That a routine is deterministic is checked where it is run again (`sim.engine.au
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
-from functools import wraps
-from inspect import CO_VARKEYWORDS
+from functools import cache, wraps
+from inspect import CO_VARARGS, CO_VARKEYWORDS, iscoroutinefunction
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, cast
 
@@ -32,10 +32,13 @@ import attrs
 from sim.engine.errors import RuleError, place_of_caller, place_of_code
 from sim.engine.operations import Operation, is_running, note_made, performer
 from sim.engine.purity import refuse_hidden_state
-from sim.engine.values import BY_KEY, key_of, problem_of
+from sim.engine.values import BY_KEY, key_of, part_of_class, problem_of, short
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_ROUTINE = "__is_routine__"
+"""An attribute of what the decorator makes."""
 
 LONGEST_FRAME = 256
 """What one frame may see before a bare loop is suspected; the longest honest frame of the model sees about forty."""
@@ -59,23 +62,29 @@ class Raised:
     args: tuple[object, ...] = attrs.field(eq=key_of)
     attributes: tuple[tuple[str, object], ...] = attrs.field(default=(), eq=key_of)
     cause: Raised | None = None
+    hides_context: bool = False
+    """Whether it was raised `from` something, None included."""
 
     @classmethod
-    def by(cls, error: BaseException) -> Raised:
-        """What is kept of an exception."""
+    def by(cls, error: BaseException, above: tuple[BaseException, ...] = ()) -> Raised:
+        """What is kept of an exception. One that is its own cause, by way of those `above`, is cut off there."""
         cause = error.__cause__
-        attributes = tuple((name, value) for name, value in sorted(_attributes(error).items()) if value is not None)
-        return cls(type(error), error.args, attributes, cls.by(cause) if cause is not None else None)
+        is_first = not any(cause is one for one in (error, *above))
+        kept = cls.by(cause, (error, *above)) if cause is not None and is_first else None
+        attributes = tuple(sorted(_attributes(error).items()))
+        return cls(type(error), error.args, attributes, kept, error.__suppress_context__)
 
     def exception(self) -> BaseException:
         """A new exception that looks the same, made without its class's own `__init__`."""
         error = self.type.__new__(self.type, *self.args)
         error.args = self.args
+        has = _attributes(error)
         for name, value in self.attributes:
-            if _attributes(error).get(name) is not value:
+            if name not in has or has[name] is not value:
                 setattr(error, name, value)
         if self.cause is not None:
             error.__cause__ = self.cause.exception()
+        error.__suppress_context__ = self.hides_context
         return error
 
     def problem(self) -> str | None:
@@ -87,6 +96,9 @@ class Raised:
             problem = problem_of(value)
             if problem is not None:
                 return f"attribute {name}{problem}"
+        inner = part_of_class((self.args, self.attributes), _AWAITABLE)
+        if inner is not None:
+            return f"{inner} itself, not its result"
         try:
             again = Raised.by(self.exception())
         except Exception:  # noqa: BLE001 - whatever keeps it from being made again
@@ -96,12 +108,7 @@ class Raised:
         return self.cause.problem() if self.cause is not None else None
 
     def __str__(self) -> str:
-        return f"{self.type.__name__}({', '.join(map(repr, self.args))})"
-
-
-def is_awaitable(value: object) -> bool:
-    """Whether it is something to be awaited, which nobody passes on in place of its result."""
-    return isinstance(value, (Operation, Call, Loop))
+        return f"{self.type.__name__}({', '.join(map(short, self.args))})"
 
 
 def _attributes(error: BaseException) -> dict[str, object]:
@@ -111,11 +118,11 @@ def _attributes(error: BaseException) -> dict[str, object]:
         if base is BaseException:
             break
         for name, slot in vars(base).items():
-            if isinstance(slot, (MemberDescriptorType, GetSetDescriptorType)) and name not in {
-                "__dict__",
-                "__weakref__",
-            }:
-                own[name] = getattr(error, name, None)
+            is_slot = isinstance(slot, (MemberDescriptorType, GetSetDescriptorType))
+            if is_slot and name not in {"__dict__", "__weakref__"} and hasattr(error, name):
+                own[name] = getattr(error, name)
+    if isinstance(error, AttributeError):
+        own.pop("obj", None)  # the interpreter puts there whatever had no such attribute
     return own
 
 
@@ -148,8 +155,9 @@ class Call(Generic[R]):
         problem = problem_of(value)
         if problem is not None:
             self.refuse(f"{self} returns result{problem}")
-        if is_awaitable(value) and is_running() and performer().is_pending(value):
-            self.refuse(f"{self} returns {value} itself, not its result: write `await` before it")
+        inner = part_of_class(value, (Operation,) if isinstance(value, Again) else _AWAITABLE)
+        if inner is not None:
+            self.refuse(f"{self} returns {inner} itself, not its result: write `await` before it")
 
     def check_raised(self, error: BaseException) -> Raised:
         """Refuse an exception that would not reach the caller as it left; give what is kept of it."""
@@ -166,7 +174,7 @@ class Call(Generic[R]):
 class Again:
     """What a loop's body returns to go round once more, with this state and nothing else."""
 
-    state: tuple[object, ...]
+    state: tuple[object, ...] = attrs.field(eq=key_of)
 
     def __init__(self, *state: object) -> None:
         object.__setattr__(self, "state", state)
@@ -194,18 +202,34 @@ class Loop(Generic[R]):
         return cast("R", (yield from ledger.loop(self.call)))
 
 
+_AWAITABLE = (Operation, Call, Loop)
+"""Classes of what is to be awaited, and is no result."""
+
+
 def next_turn(call: Call[Any], result: object) -> Call[Any] | Done[Any]:
     """The call of the next turn, or the Done that ends the loop; refuses a body that returns anything else."""
     if isinstance(result, Again):
-        return enter(call.body, call.args[: len(call.args) - len(_state_of(call))] + result.state)
+        return enter(call.body, _bound(call) + result.state)
     if isinstance(result, Done):
         return result
-    return call.refuse(f"the body of a loop returns Again(...) or Done(...), {call} returned {result!r}")
+    return call.refuse(f"the body of a loop returns Again(...) or Done(...), {call} returned {short(result)}")
 
 
-def _state_of(call: Call[Any]) -> tuple[object, ...]:
-    """The arguments that a turn replaces: all but `self`."""
-    return call.args[1:] if "." in call.body.__qualname__ else call.args
+def _bound(call: Call[Any]) -> tuple[object, ...]:
+    """The arguments that a turn does not replace: the object whose method a loop's body is, if it is one."""
+    cls: Any = type(call.args[0]) if call.args else None
+    return call.args[:1] if cls is not None and _is_method(call.body, cls) else ()
+
+
+@cache
+def _is_method(body: Callable[..., Any], cls: Any) -> bool:
+    """Whether a routine is a method of a class, and no function that is given one of its objects."""
+    return any(getattr(vars(base).get(body.__name__), "__wrapped__", None) is body for base in cls.__mro__)
+
+
+def goes_round(task: str) -> str:
+    """What is said of a task that enters routine after routine and performs nothing."""
+    return f"task {task} goes round without an operation: it has entered {LONGEST_SETTLING} routines since the last one"
 
 
 def too_deep(task: str) -> str:
@@ -214,12 +238,25 @@ def too_deep(task: str) -> str:
 
 
 def enter(body: Callable[..., Coroutine[Any, Any, R]], args: tuple[object, ...]) -> Call[R]:
-    """Name the frame of `body(*args)`; refuses arguments that are no values."""
+    """Name the frame of `body(*args)`; refuses arguments that are no values, or are not as many as it takes."""
+    args = _with_defaults(body, args)
     for i, arg in enumerate(args):
         problem = problem_of(arg)
         if problem is not None:
             raise RuleError(place_of_code(body.__code__), f"{body.__name__} is given argument {i}{problem}")
     return Call(body, args)
+
+
+def _with_defaults(body: Callable[..., Any], args: tuple[object, ...]) -> tuple[object, ...]:
+    """The arguments, and the defaults of those that are missing."""
+    code, defaults = body.__code__, body.__defaults__ or ()
+    missing = code.co_argcount - len(args)
+    if missing > len(defaults) or (missing < 0 and not code.co_flags & CO_VARARGS):
+        least, most = code.co_argcount - len(defaults), code.co_argcount
+        takes = f"{least}" if least == most else f"{least} to {most}"
+        message = f"{body.__name__}() is given {len(args)} arguments, self included, and takes {takes}"
+        raise RuleError(place_of_code(code), message)
+    return args + defaults[len(defaults) - missing :] if missing > 0 else args
 
 
 def _refuse_what_closes_over(body: Callable[..., Any]) -> None:
@@ -238,15 +275,17 @@ def _refuse_what_closes_over(body: Callable[..., Any]) -> None:
 def _hand_over(body: Callable[..., Any], args: tuple[object, ...]) -> None:
     """Let a call be handed to a routine that awaits it, and refuse an operation: its result was meant."""
     for arg in args:
-        if isinstance(arg, (Call, Loop)):
-            performer().note_awaited(arg)
-        elif isinstance(arg, Operation) and performer().is_pending(arg):
-            message = f"{body.__name__}() is given {arg} itself, not its result: write `await` before it"
+        performer().note_awaited(part_of_class(arg, (Call, Loop)))
+        inner = part_of_class(arg, (Operation,))
+        if inner is not None and performer().is_pending(inner):
+            message = f"{body.__name__}() is given {inner} itself, not its result: write `await` before it"
             raise RuleError(place_of_caller(), message)
 
 
 def routine(body: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Call[R]]:
     """Make an `async def` a stack frame of its own. Raises RuleError where it breaks a rule."""
+    if not iscoroutinefunction(body):
+        raise RuleError(place_of_code(body.__code__), f"{body.__name__} is no `async def`, so it is no routine")
     _refuse_what_closes_over(body)
     is_method = "." in body.__qualname__
     checked: set[type | None] = set()
@@ -260,22 +299,21 @@ def routine(body: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Call[R]]:
         if kwargs:
             place = place_of_code(body.__code__)
             raise RuleError(place, f"{body.__name__}: a routine takes its arguments by position")
-        missing = max(0, body.__code__.co_argcount - len(args))
-        defaults = (body.__defaults__ or ())[-missing:] if missing else ()
-        made = enter(body, (*args, *defaults))
+        made = enter(body, args)
         if is_running():
             _hand_over(body, args)
         note_made(made, f"{body.__name__}()")
         return made
 
+    setattr(call, _ROUTINE, True)
     return call
 
 
 def repeat(body: Callable[..., Call[Again | Done[R]]], *state: object) -> Loop[R]:
     """Run a routine turn after turn until it returns Done; `Again(*state)` gives the next turn its arguments."""
+    if not hasattr(body, _ROUTINE):
+        raise RuleError(place_of_caller(), f"repeat() takes a routine, not called, and its first state; got {body!r}")
     call = body(*state)
-    if not isinstance(call, Call):
-        raise RuleError(place_of_caller(), f"repeat() takes a routine, got {body!r}")
     loop = Loop(call)
     if is_running():
         performer().note_awaited(call)  # the loop is to be awaited in its place

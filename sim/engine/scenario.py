@@ -12,7 +12,7 @@ from sim.engine.cells import Cell
 from sim.engine.errors import EngineError, RuleError, place_of_caller, refuse_function
 from sim.engine.operations import Finding
 from sim.engine.routines import Call
-from sim.engine.values import problem_of
+from sim.engine.values import problem_of, short
 
 V = TypeVar("V")
 
@@ -58,8 +58,6 @@ False that it does not. Any other value is for the next part. The last part give
 too, which says that it has found nothing against it.
 """
 
-_PROGRAMMING_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
-
 
 def _whole(holds: Callable[[Look], bool], look: Look, _: object) -> bool:
     return holds(look)
@@ -92,13 +90,13 @@ class Property:
             answer = part(look, said)
         except EngineError:
             raise
-        except _PROGRAMMING_ERRORS as error:
+        except Exception as error:
             raise self._refusal(part, f"raised {type(error).__name__}: {error}") from error
         if type(answer) is bool:
             return answer
         is_last, is_whole = number == len(self.parts) - 1, len(self.parts) == 1
         if is_last and (is_whole or answer is not None):
-            raise self._refusal(part, f"gave {answer!r}: a property gives True or False")
+            raise self._refusal(part, f"gave {short(answer)}: a property gives True or False")
         problem = problem_of(answer)
         if problem is not None:
             raise self._refusal(part, f"hands something on{problem}")

@@ -90,11 +90,21 @@ def _class(cls: type[object]) -> _Class:
         return _Class()
     if not attrs.has(cls):
         return _Class(_REASONS.get(cls, "can change: use a tuple, an enum or a frozen attrs class"))
-    if not attrs.inspect(cls).is_frozen:
+    decorated = next(base for base in cls.__mro__ if "__attrs_attrs__" in vars(base))
+    if not attrs.inspect(decorated).is_frozen:
         return _Class("can change: its class is not frozen")
+    names = {field.name for field in attrs.fields(cls)} | {"__weakref__", "__dict__", "_attrs_cached_hash"}
+    for slot in (slot for above in cls.__mro__ for slot in _slots(above)):
+        if slot not in names:
+            return _Class(f"has a slot {slot} beside its fields")
     if cls.__eq__ is object.__eq__ and cls.__hash__ is object.__hash__:
         return _Class(None, tuple(field.name for field in attrs.fields(cls) if not field.metadata.get(_UNCHECKED)))
     return _compared(cls)
+
+
+def _slots(cls: type[object]) -> tuple[str, ...]:
+    slots = vars(cls).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def _compared(cls: type[object]) -> _Class:
@@ -126,7 +136,8 @@ def problem_of(value: object) -> Problem | None:
         reason = _reason_against(value)
         return Problem("", cls.__name__, reason) if reason else None
     if isinstance(value, type):
-        return None
+        reason = _reason_against_class(value)
+        return Problem("", cls.__name__, reason) if reason else None
     known = _class(cls)  # type: ignore[arg-type] # a class is hashable
     if known.reason is not None:
         return Problem("", cls.__name__, known.reason)
@@ -183,6 +194,14 @@ def _reason_against(function: FunctionType | BuiltinFunctionType) -> str | None:
     return None
 
 
+def _reason_against_class(cls: type[object]) -> str | None:
+    """Why a class is no value."""
+    if "<locals>" in cls.__qualname__:
+        return f"is made anew at every run ({cls.__qualname__}): use a class at module level"
+    by_identity = getattr(type(cls), "__eq__", None) is getattr(type, "__eq__", None)
+    return None if by_identity else "is compared by a metaclass of its own"
+
+
 def _beside(value: object) -> str | None:
     """An attribute that an object has beside the fields of its class."""
     own = getattr(value, "__dict__", None)
@@ -191,7 +210,8 @@ def _beside(value: object) -> str | None:
     cls = type(value)
     fields = {field.name for field in attrs.fields(cls)} if attrs.has(cls) else own
     computed = {name for base in cls.__mro__ for name, of in vars(base).items() if isinstance(of, cached_property)}
-    return next((name for name in own if name not in fields and name not in computed), None)
+    known = {*fields, *computed, "_attrs_cached_hash"}
+    return next((name for name in own if name not in known), None)
 
 
 class _Truth(Enum):
@@ -209,7 +229,10 @@ class _Key:
     parts: tuple[object, ...]
 
 
-_PLAIN: dict[type[object], bool] = {int: True, str: True, bytes: True, NoneType: True, bool: False, tuple: False}
+_PLAIN: dict[type[object], bool] = {
+    **dict.fromkeys((int, str, bytes, NoneType), True),
+    **dict.fromkeys((bool, tuple, MethodType), False),
+}
 """Whether objects of a class are their own keys. This and `_PARTS` are caches: keys are asked for at every step."""
 
 _PARTS: dict[type[object], Callable[[Any], tuple[object, ...]]] = {tuple: lambda items: items}
@@ -223,6 +246,8 @@ def key_of(value: object) -> object:
         return value
     if cls is bool:
         return _Truth.TRUE if value else _Truth.FALSE
+    if isinstance(value, MethodType):
+        return _Key(cls, (value.__func__, key_of(value.__self__)))
     parts = _PARTS[cls](value)
     for part in parts:
         if not _PLAIN.get(part.__class__) and key_of(part) is not part:
@@ -232,7 +257,7 @@ def key_of(value: object) -> object:
 
 
 def _is_plain(cls: type[object]) -> bool:
-    by_identity = issubclass(cls, (type, Enum, FunctionType, BuiltinFunctionType, MethodType))
+    by_identity = issubclass(cls, (type, Enum, FunctionType, BuiltinFunctionType))
     known = _Class() if by_identity else _class(cls)  # type: ignore[arg-type] # a class is hashable
     _PLAIN[cls] = not (known.is_compared and known.fields)
     if not _PLAIN[cls]:
@@ -246,6 +271,29 @@ def is_same(one: object, other: object) -> bool:
     return one is other or key_of(one) == key_of(other)
 
 
+def part_of_class(value: object, classes: tuple[type, ...]) -> object | None:
+    """The first object of some classes in a value, the value itself included; None if there is none."""
+    cls = value.__class__
+    if issubclass(cls, classes):
+        return value
+    if _PLAIN[cls] if cls in _PLAIN else _is_plain(cls):
+        return None
+    for part in _PARTS[cls](value) if cls in _PARTS else ():
+        found = part_of_class(part, classes)
+        if found is not None:
+            return found
+    return None
+
+
+_LONGEST_TEXT = 120
+
+
+def short(value: object) -> str:
+    """What a message shows of a value: not more than a line."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "..."
+
+
 def spell(value: object) -> str:
     """The text of a value in a schedule: on one line, without leading or trailing space."""
     if value is None:
@@ -253,7 +301,7 @@ def spell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Enum):
-        return value.name
+        return value.name or repr(value)  # a flag with nothing set has no name
     if isinstance(value, tuple):
         return "(" + " ".join(spell(item) for item in value) + ")"
     if isinstance(value, (FunctionType, MethodType, type)):

@@ -67,7 +67,7 @@ class World:
     def __init__(self) -> None:
         self.values: dict[Cell[Any], object] = {}
         self.changed_by: dict[Cell[Any], Step] = {}
-        self._names: dict[str, Cell[Any]] = {}
+        self._names: dict[str, Cell[Any]] = {HALTED.name: HALTED}
 
     def look(self, cell: Cell[V]) -> V:
         if cell not in self.values:

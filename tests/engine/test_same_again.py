@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import pickle
 import random
 from collections.abc import Callable
 from enum import Enum
+from functools import wraps
 from typing import Any
 
 import attrs
@@ -25,6 +27,7 @@ from sim.engine.operations import (
     Outcome,
     add,
     choose,
+    cmpxchg,
     load,
     read,
     report,
@@ -701,3 +704,324 @@ def test_what_is_not_awaited_is_named_with_its_own_line(name: str) -> None:
     with pytest.raises(RuleError) as error:
         explore(scenario(globals()[name]()))
     assert error.value.place == Place("tests/engine/test_same_again.py", body.__code__.co_firstlineno + 2, name)
+
+
+@routine
+async def two_arguments(a: int, b: int = 7) -> None:
+    await store(X, a)
+    await store(Y, b)
+
+
+@routine
+async def too_few() -> None:
+    await two_arguments()  # type: ignore[call-arg] # the mistake that is tested
+
+
+@routine
+async def too_many() -> None:
+    await two_arguments(1, 2, 3)  # type: ignore[call-arg] # the mistake that is tested
+
+
+@routine
+async def turns_with_too_few() -> Again | Done[None]:
+    await load(X)
+    return Again(1, 2)
+
+
+@routine
+async def repeats_with_too_many() -> None:
+    await repeat(turns_with_too_few)
+
+
+class Empty(Exception):
+    """Has an attribute that says nothing, over one of its class that says something."""
+
+    code: int | None = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = None
+
+
+@routine
+async def raises_empty() -> None:
+    await load(X)
+    raise Empty
+
+
+@routine
+async def asks_what_is_missing() -> None:
+    try:
+        await raises_empty()
+    except Empty as error:
+        if error.code is None:
+            await report("WARN", "none")
+
+
+@routine
+async def raises_from_none() -> None:
+    await load(X)
+    raise Refused(3) from None
+
+
+@routine
+async def asks_for_the_context() -> None:
+    try:
+        await raises_from_none()
+    except Refused as error:
+        if error.__suppress_context__:
+            await report("WARN", "hidden")
+
+
+@routine
+async def is_its_own_cause() -> None:
+    await load(X)
+    error = Refused(3)
+    raise error from error
+
+
+@routine
+async def catches_its_own_cause() -> None:
+    try:
+        await is_its_own_cause()
+    except Refused:
+        await report("WARN", "caught")
+
+
+@ways
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (asks_what_is_missing(), "WARN none"),
+        (asks_for_the_context(), "WARN hidden"),
+        (catches_its_own_cause(), "WARN caught"),
+    ],
+)
+def test_an_exception_keeps_what_is_none(way: Way, call: Call[Any], said: str) -> None:
+    assert way(scenario(call)) == {said}
+
+
+class Space:
+    """A class that only holds functions."""
+
+    @staticmethod
+    @routine
+    async def body(low: int, high: int) -> Again | Done[int]:
+        await load(X)
+        return Done(low) if low == high else Again(low + 1, high)
+
+
+@routine
+async def repeats_a_static_one() -> None:
+    if await repeat(Space.body, 0, 3) == 3:
+        await report("WARN", "three")
+
+
+@attrs.frozen
+class Base:
+    """A frozen class, with a subclass that is not decorated."""
+
+    x: int
+
+    @routine
+    async def work(self) -> None:
+        await store(X, self.x)
+
+
+class Derived(Base):
+    """Only overrides."""
+
+    @routine
+    async def work(self) -> None:
+        await report("WARN", "derived")
+
+
+@routine
+async def performs_a_method_of_a_value() -> None:
+    await calls(Base(3).work)
+    await report("WARN", "method")
+
+
+@routine
+async def calls(work: Callable[[], Call[None]]) -> None:
+    await work()
+
+
+CONSTANTS = (0.5, range(4), frozenset({1}))
+
+
+@routine
+async def uses_constants() -> None:
+    await load(X)
+    if 0.5 in CONSTANTS:
+        await report("WARN", "constants")
+
+
+@routine
+async def looks_at_what_it_catches() -> None:
+    try:
+        await raises_empty()
+    except BaseException as error:
+        if isinstance(error, Empty):
+            await report("WARN", "looked")
+        else:
+            raise
+
+
+@ways
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (repeats_a_static_one(), "WARN three"),
+        (Derived(1).work(), "WARN derived"),
+        (performs_a_method_of_a_value(), "WARN method"),
+        (uses_constants(), "WARN constants"),
+        (looks_at_what_it_catches(), "WARN looked"),
+    ],
+)
+def test_what_is_ordinary_is_let_through(way: Way, call: Call[Any], said: str) -> None:
+    assert way(scenario(call)) == {said}
+
+
+@routine
+async def returns_an_operation_inside() -> object:
+    await load(X)
+    return (store(X, 1),)
+
+
+@routine
+async def drops_what_is_inside() -> None:
+    await returns_an_operation_inside()
+
+
+@routine
+async def passes_operations_in_a_tuple() -> None:
+    await given((store(X, 1), store(Y, 2)))
+
+
+@routine
+async def keeps_a_circle() -> None:
+    kept: list[object] = [store(X, 1)]
+    kept.append(kept)
+    del kept
+    await load(X)
+
+
+@routine
+async def has_an_effect_of_its_own() -> None:
+    await Operation("op", (X,), lambda _task, values: read(None, values))
+
+
+@routine
+async def imports_chance() -> None:
+    from time import perf_counter  # noqa: PLC0415 - what is tested
+
+    await load(X)
+    perf_counter()
+
+
+def remembering(function: Callable[[], int]) -> Callable[[], int]:
+    @wraps(function)
+    def wrapper() -> int:
+        return function()
+
+    return wrapper
+
+
+@remembering
+def wrapped_helper() -> int:
+    KEPT.append(1)
+    return len(KEPT)
+
+
+@routine
+async def is_helped_by_a_wrapper() -> None:
+    wrapped_helper()
+    await load(X)
+
+
+@attrs.frozen(eq=False)
+class Owner:
+    """Has a property and a class method that are impure."""
+
+    @property
+    def count(self) -> int:
+        return helper()
+
+    @classmethod
+    def more(cls) -> int:
+        return helper()
+
+    @routine
+    async def by_property(self) -> None:
+        await store(X, self.count)
+
+    @routine
+    async def by_class(self) -> None:
+        await store(X, self.more())
+
+
+@routine
+async def chooses_nothing_to_write() -> None:
+    await choose("value", ("a", ""))
+
+
+@routine
+async def asks_256_times() -> None:
+    for _ in range(256):
+        await load(X)
+    await wait("never", bool, Y)
+
+
+TWIN: Cell[Any] = Cell("x", 0, Anything())
+
+
+@routine
+async def twins() -> None:
+    await load(X)
+    await load(TWIN)
+
+
+@ways
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: scenario(too_few()), r"two_arguments\(\) is given 0 arguments, self included, and takes 1 to 2"),
+        (lambda: scenario(too_many()), r"two_arguments\(\) is given 3 arguments"),
+        (lambda: scenario(repeats_with_too_many()), r"turns_with_too_few\(\) is given 2 arguments"),
+        (lambda: scenario(drops_what_is_inside()), "returns x.store itself, not its result"),
+        (lambda: scenario(passes_operations_in_a_tuple()), "is given x.store itself, not its result"),
+        (lambda: scenario(keeps_a_circle()), "x.store is not awaited"),
+        (lambda: scenario(has_an_effect_of_its_own()), "op has an effect .* made anew at every run"),
+        (lambda: scenario(imports_chance()), "imports time, a source of chance"),
+        (lambda: scenario(is_helped_by_a_wrapper()), r"by way of wrapped_helper\(\) uses the global KEPT"),
+        (lambda: scenario(Owner().by_property()), r"by way of helper\(\) uses the global KEPT"),
+        (lambda: scenario(Owner().by_class()), r"by way of helper\(\) uses the global KEPT"),
+        (lambda: scenario(chooses_nothing_to_write()), "no choice that a schedule can write"),
+        (lambda: scenario(asks_256_times()), "seen 256 results"),
+        (lambda: scenario(twins()), "two cells are named x"),
+    ],
+)
+def test_what_a_stranger_found_is_refused_alike(way: Way, make: Callable[[], Scenario], said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        way(make())
+
+
+def test_what_one_model_left_behind_is_not_held_against_the_next() -> None:
+    """An operation in a circle is freed when the collector runs, while another model does."""
+    with pytest.raises(EngineError, match="not awaited"):
+        live.run(scenario(keeps_a_circle()), Walk(0))
+    with pytest.raises(EngineError, match="arguments"):
+        explore(scenario(too_few()))
+    gc.collect()
+    assert explore(scenario(uses_constants())).verdict is Verdict.FINDING
+
+
+def test_a_compare_and_exchange_tells_true_from_one() -> None:
+    assert run(scenario(exchanges()), Walk(0)).cells["x"] == "yes"
+
+
+@routine
+async def exchanges() -> None:
+    await store(X, True)
+    await cmpxchg(X, 1, 5)
