@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from sim.engine.operations import write
+from sim.engine.operations import Outcome, write
 from sim.engine.schedule import parse
 from sim.scenarios.derived import _derived_with
 from sim.scenarios.library import recipe_named
@@ -532,8 +532,12 @@ def test_everything_that_is_listed_is_explained(tdpsim: Any) -> None:
     assert "kick" in tdpsim("list").out
 
 
+def _samples_nonsense(_task: str, _values: object) -> tuple[Outcome, ...]:
+    return write(None, 3, 4)
+
+
 def test_a_broken_model_exits_with_70(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epoch, "_sample", lambda _task, _values: write(None, 3, 4))
+    monkeypatch.setattr(epoch, "_sample", _samples_nonsense)
     said = tdpsim("explore", "np-to-leaf-shared")
     assert said.status == 70
     assert "cell epoch.refcount: 3 is outside its domain" in said.complaint
