@@ -145,8 +145,11 @@ def _give_up(coroutine: Coroutine[Any, Any, Any]) -> Place | None:
     return place_of(cast("CoroutineType[Any, Any, Any]", coroutine))
 
 
-_TWICE = 64
+_TWICE = 16
 """Nodes of a routine that are learned twice; later ones are still checked whenever one behind them is learned."""
+
+_LEARNED: Counter[Callable[..., Any]] = Counter()
+"""How many nodes of each routine have been learned in this process. Nothing but this check goes by it."""
 
 
 @attrs.define(eq=False)
@@ -154,8 +157,6 @@ class Node:
     """Where one frame stands: its call and what it has seen since it was entered."""
 
     call: Call[Any]
-    learned: Counter[Callable[..., Any]]
-    """How many nodes of each routine have been learned; all nodes of an automaton share it."""
     seen: tuple[Seen, ...] = ()
     before: Node | None = None
     _after: dict[tuple[Seen, object], Node] = attrs.field(factory=dict, repr=False)
@@ -167,7 +168,7 @@ class Node:
         key = (outcome, kept)
         node = self._after.get(key)
         if node is None:
-            node = self._after[key] = Node(self.call, self.learned, (*self.seen, outcome), self)
+            node = self._after[key] = Node(self.call, (*self.seen, outcome), self)
         return node
 
     @property
@@ -192,8 +193,8 @@ class Node:
         way.reverse()
         self._run(way)
         body = self.call.body
-        self.learned[body] += 1
-        if self.learned[body] <= _TWICE:
+        _LEARNED[body] += 1
+        if _LEARNED[body] <= _TWICE:
             self._run(way)
 
     def _run(self, way: list[Node]) -> None:
@@ -376,7 +377,6 @@ class Automata:
     def __init__(self, *, merge: bool = True, retries: int | None = None) -> None:
         self._merge, self._retries = merge, retries
         self._roots: dict[Call[Any], Node] = {}
-        self._learned: Counter[Callable[..., Any]] = Counter()
         self._next: dict[tuple[LocalState, object], LocalState] = {}
 
     def start(self, task: str, call: Call[Any]) -> LocalState:
@@ -397,7 +397,7 @@ class Automata:
         return after
 
     def _root(self, call: Call[Any]) -> Node:
-        return self._roots.setdefault(call, Node(call, self._learned))
+        return self._roots.setdefault(call, Node(call))
 
     def _settle(self, task: str, frames: list[Frame]) -> LocalState:
         """Enter and leave routines until the task stands before an operation, or has finished."""

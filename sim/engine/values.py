@@ -274,7 +274,7 @@ def is_same(one: object, other: object) -> bool:
 def part_of_class(value: object, classes: tuple[type, ...]) -> object | None:
     """The first object of some classes in a value, the value itself included; None if there is none."""
     cls = value.__class__
-    if issubclass(cls, classes):
+    if cls in classes:
         return value
     if _PLAIN[cls] if cls in _PLAIN else _is_plain(cls):
         return None
