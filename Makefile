@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: table test check oracle oracle-mutants bench schedules docs wheel clean
+.PHONY: table test check slow oracle oracle-mutants bench schedules docs wheel clean
 
 table: $(VENV)/.ready
 	@$(BIN)/tdpsim table
@@ -16,6 +16,10 @@ check: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The tests that `make test` leaves out because of their size.
+slow: $(VENV)/.ready-dev
+	$(BIN)/pytest -q -m slow
 
 # N random programs in every way to run them, against a machine that shares no code with sim/ (tests/oracle).
 N    ?= 5000

@@ -46,7 +46,7 @@ def _filled(text: str) -> str:
 
 def _contention(*, json: bool) -> int:
     """Run every pair of leafs against each other; this takes some seconds."""
-    measured = {version: list(meetings(release_named(version))) for version in ONE_OF_EACH}
+    measured = {version: list(meetings(release_named(version))) for version in ONE_OF_EACH}  # type: ignore[arg-type] # a class is hashable
     if json:
         print_json({version: [contract.of_meeting(meeting) for meeting in met] for version, met in measured.items()})
     else:

@@ -264,6 +264,7 @@ def _advance(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen
     try:
         action = _next_action(call, coroutine, outcome)
     finally:
+        performer().notice()
         refusals = REFUSALS.get()
         if refusals:
             raise refusals[0] from None

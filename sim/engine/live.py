@@ -89,6 +89,12 @@ class _Turnstile:
             raise EngineError(f"task {task} took no step")
         return self.last
 
+    def _notice(self, threading: _Threading) -> None:
+        """Have a task refused what it has dropped, among the refusals of this run."""
+        others = REFUSALS.set(self.refusals)
+        threading.notice()
+        REFUSALS.reset(others)
+
     def end(self) -> None:
         """Whatever tasks do from now on is on their way out."""
         for threading in self.threadings:
@@ -98,6 +104,8 @@ class _Turnstile:
         """Wait until the running task hands the baton back."""
         self._scheduler = trio.lowlevel.current_task()
         await trio.lowlevel.wait_task_rescheduled(lambda _raise_cancel: trio.lowlevel.Abort.SUCCEEDED)
+        for threading in self.threadings:
+            self._notice(threading)
         if self.refusals:
             self.end()
             raise self.refusals[0]

@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from enum import Enum
+from functools import partial
 from types import CodeType
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -25,7 +26,6 @@ import attrs
 
 from sim.engine.cells import BOOL, Cell
 from sim.engine.errors import (
-    REFUSALS,
     EngineError,
     RuleError,
     calling_line,
@@ -218,22 +218,28 @@ class Ledger:
     def __init__(self) -> None:
         self.is_over = False
         self._made: dict[int, _Made] = {}
+        self._freed: dict[int, object] = {}
 
     def note_made(self, thing: object, name: str, line: tuple[CodeType, int]) -> None:
-        refusals = REFUSALS.get([])
+        key = id(thing)
+        if key in self._freed:
+            self.notice()  # what had this id before
+        # Being freed is noted without any Python code: Ctrl-C would be lost in it.
+        self._made[key] = _Made(name, line, weakref.ref(thing, partial(self._freed.setdefault, key)))
 
-        def free(_: object, key: int = id(thing)) -> None:
-            if self._made.pop(key, None) is not None and not self.is_over:
-                self._refuse(name, line, refusals)
-
-        self._made[id(thing)] = _Made(name, line, weakref.ref(thing, free))
+    def notice(self) -> None:
+        """Refuse what has been freed and was not awaited."""
+        freed, made = list(self._freed), [self._made.pop(key, None) for key in self._freed]
+        for key in freed:
+            del self._freed[key]
+        for one in made:
+            if one is not None and not self.is_over:
+                self._refuse(one)
 
     @staticmethod
-    def _refuse(name: str, line: tuple[CodeType, int], refusals: list[EngineError]) -> None:
-        """Note the refusal where the model ran that is at fault: by now another one may be running."""
-        others = REFUSALS.set(refusals)
-        RuleError(place_of_code(*line), f"{name} is not awaited, so it does nothing: write `await` before it")
-        REFUSALS.reset(others)
+    def _refuse(made: _Made) -> None:
+        """Make a refusal, which notes itself where the model runs that is at fault."""
+        RuleError(place_of_code(*made.line), f"{made.name} is not awaited, so it does nothing: write `await` before it")
 
     def note_awaited(self, thing: object) -> None:
         self._made.pop(id(thing), None)
@@ -251,10 +257,12 @@ class Ledger:
         """Leave a frame that began when `before` was pending: refuse what it has made and not awaited, or forget it."""
         if self.is_over:
             return
+        if refusing:
+            self.notice()
         for key in [key for key in self._made if key not in before]:
             made = self._made.pop(key)
             if refusing:
-                self._refuse(made.name, made.line, REFUSALS.get([]))
+                self._refuse(made)
 
 
 AWAITABLE: tuple[type, ...] = (Operation,)
@@ -271,6 +279,8 @@ class Performer(Protocol):
     def is_pending(self, thing: object) -> bool: ...
 
     def leave(self, before: frozenset[int], *, refusing: bool) -> None: ...
+
+    def notice(self) -> None: ...
 
     def operation(self, operation: Operation[Any]) -> Generator[Any, Any, object]: ...
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from enum import Enum
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from inspect import unwrap
 from operator import attrgetter
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
@@ -171,7 +171,7 @@ def _problem_behind(value: object, fields: tuple[str, ...]) -> Problem | None:
     if key in _SOUND:
         return None
     if hasattr(value, "__weakref__"):  # noted beforehand, since its fields may lead back to it
-        _SOUND[key] = weakref.ref(value, lambda _: _SOUND.pop(key, None))
+        _SOUND[key] = weakref.ref(value, partial(_SOUND.pop, key))  # no Python code: Ctrl-C would be lost in it
     for name in fields:
         problem = problem_of(getattr(value, name))
         if problem is not None:

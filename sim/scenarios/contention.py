@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import cache
 from itertools import combinations_with_replacement, product
 from typing import Any
 
@@ -170,8 +171,11 @@ def meeting(module: type[VpEnter], one: Leaf, two: Leaf, relation: Relation, on:
     return Meeting(one.name, two.name, relation, tuple(sorted(busy[0])), tuple(sorted(busy[1])))
 
 
-def meetings(module: type[VpEnter]) -> Iterator[Meeting]:
-    """Every pair of leafs, with every relation of their operands."""
-    for one, two in combinations_with_replacement(LEAFS, 2):
-        for relation, mine, theirs in relations(one, two):
-            yield meeting(module, one, two, relation, (mine, theirs))
+@cache
+def meetings(module: type[VpEnter]) -> tuple[Meeting, ...]:
+    """Every pair of leafs, with every relation of their operands: some seconds of exploring."""
+    return tuple(
+        meeting(module, one, two, relation, (mine, theirs))
+        for one, two in combinations_with_replacement(LEAFS, 2)
+        for relation, mine, theirs in relations(one, two)
+    )

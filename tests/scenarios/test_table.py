@@ -170,7 +170,15 @@ DECIDES = {
 }
 
 
-@pytest.mark.parametrize(("name", "row", "shared"), DECIDES, ids=str)
+LARGE = {("zap=retried", 13, True), ("zap=serialised", 13, True)}
+"""Twelve million states each: for `make slow`. Row 11 has the same question below, with fewer."""
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "shared"),
+    [pytest.param(*one, marks=[pytest.mark.slow] if one in LARGE else []) for one in DECIDES],
+    ids=str,
+)
 def test_what_an_assumption_decides(cells: tuple[Cell, ...], name: str, row: int, *, shared: bool) -> None:
     (flip,) = (flip for flip in FLIPS if flip.name == name)
     plain = cell_of(cells, row, shared=shared)
