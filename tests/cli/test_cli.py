@@ -642,11 +642,21 @@ def python(*argv: str, **env: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
+def _hear_ctrl_c() -> None:
+    """What a shell starts in the background ignores SIGINT, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
     """It comes once the first checkpoint is there, and with it a long way to go."""
     command = [sys.executable, "-m", "sim.cli", "explore", "leaf-to-np-exclusive"]
     command += ["--checkpoint", str(tmp_path), "--checkpoint-every", "0s"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - no threads
+    ) as process:
         while not (tmp_path / "checkpoint.json").exists() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(2)
