@@ -9,6 +9,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from rich.console import Console
 
 from sim.scenarios.census import census
 from sim.scenarios.derived import Kept, cache_directory, cells
-from sim.scenarios.model import model_digest
 from sim.scenarios.switches import FLIPS
 from sim.scenarios.table import Cell, Question, questions
 from sim.scenarios.transitions import NOT_COVERED, ORDERS, Row
@@ -33,9 +33,22 @@ OTHERS = ("patch07", "6.18")
 """Kernels between and before the two."""
 WIDTH = 120
 
-HEAD = f"""# The fourteen transitions
 
-Written by `make docs` from running; do not edit. Model {model_digest()}.
+def questions_asked() -> list[Question]:
+    """Every cell of the page: both orders and every module, and each flip on the modules that are shown."""
+    flips = (question for question in questions(("after",), SHOWN, FLIPS) if question.flip)
+    return [*questions(tuple(ORDERS), MODULES), *questions(OTHERS, SHOWN[:1]), *flips]
+
+
+def model_digest() -> str:
+    """Of the models of all cells of the page."""
+    seen = sorted(question.scenario().digest for question in questions_asked())
+    return sha256(" ".join(seen).encode()).hexdigest()[:8]
+
+
+HEAD = """# The fourteen transitions
+
+Written by `make docs` from running; do not edit. Model {digest}.
 
 A mail on the KVM list of 7 April 2026 answers a review of patch 07/17, "Centralize updates to present external PTEs",
 with a table of fourteen SPTE transitions, worked out by hand: is each valid in the TDP MMU, can it occur on a mirror
@@ -69,10 +82,8 @@ the S-EPT page of a live TD."""
 
 
 def derived() -> dict[str, Cell]:
-    """Everything: both orders, every module; and each flip, after, on the modules that are shown."""
-    flips = (question for question in questions(("after",), SHOWN, FLIPS) if question.flip)
-    others = questions(OTHERS, SHOWN[:1])
-    asked = [*questions(tuple(ORDERS), MODULES), *others, *flips]
+    """Every cell, from running or as it is kept."""
+    asked = questions_asked()
     found: dict[str, Cell] = {}
     for question, cell in cells(asked, os.cpu_count() or 1, Kept(cache_directory())):
         found[question.key] = cell
@@ -202,7 +213,7 @@ def page(known: dict[str, Cell]) -> str:
     """The whole page."""
     return "\n".join(
         (
-            HEAD,
+            HEAD.format(digest=model_digest()),
             item(
                 "A no covers every state of every interleaving of the modelled steps. "
                 f"It does not cover {'; '.join(NOT_COVERED)}."

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sim.cli.files import write_schedule
-from sim.cli.options import Force, Inject, Json, Patch, Settings, Without, print_json, scenario_from
+from sim.cli.options import Force, Inject, Json, Patch, Settings, Without, patch_from, print_json, scenario_from
 from sim.cli.status import Status
 from sim.engine import live
 from sim.engine.scenario import Scenario
@@ -42,7 +42,7 @@ def run_command(
     json: Json = False,
 ) -> int:
     """Run SCENARIO once, with real trio tasks and a seeded scheduler. Exit status 1 if something is found."""
-    asked = scenario_from(scenario, set, without, patch, inject)
+    asked = scenario_from(scenario, set, without, patch_from(patch), inject)
     run = live.run(asked, Walk(seed) if strategy == "walk" else _drawn(asked, strategy, seed, retries))
     schedule = recording(run, strategy, seed)
     if record is not None:

@@ -15,7 +15,7 @@ from sim.campaign.question import Question
 from sim.campaign.store import read
 from sim.campaign.verify import verify
 from sim.cli.files import write_schedule
-from sim.cli.options import Force, Json, Patch, print_json
+from sim.cli.options import Force, Json, Patch, patch_from, print_json
 from sim.cli.status import Status
 from sim.engine.schedule import parse
 from sim.scenarios.recipe import UsageError
@@ -67,7 +67,7 @@ def verify_command(
     patch: Patch = None,
 ) -> int:
     """Run batches of STORE again, and compare what they come to. Exit status 1 if one differs."""
-    question = Question.again(read(store).identity, patch)
+    question = Question.again(read(store).identity, patch_from(patch))
     print(f"{store}: {sample} batches, chosen by --seed {seed}")
     differ = False
     for checked in verify(store, question, sample, seed):

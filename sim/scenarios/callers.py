@@ -161,7 +161,7 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
     programs = dict(caller.programs) if is_mirror else {}
     if settings["pages"] == "4K" and above.is_leaf:
         above, below = S.NL_MAPPED, above
-    kernel = patched() if settings["order"] == PATCH else KERNELS[settings["order"]]
+    kernel = patched(settings) if settings["order"] == PATCH else KERNELS[settings["order"]]
     if is_mirror and not issubclass(kernel, HugePages) and above.is_leaf:
         above, below = S.NL_MAPPED, above
     given = {"huge": settings["pages"] == "2M", "4k": settings["pages"] == "4K"}

@@ -7,10 +7,14 @@ stranger's mail cannot cross: what it says is looked up here, and never imported
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import attrs
 
 from sim.engine.scenario import Scenario
+
+if TYPE_CHECKING:
+    from sim.scenarios.patch import Patch
 
 
 class UsageError(Exception):
@@ -41,6 +45,8 @@ class Settings:
 
     values: Mapping[str, str]
     without: tuple[str, ...] = ()
+    patch: Patch | None = None
+    """The kernel from a file, where there is one."""
 
     def __getitem__(self, name: str) -> str:
         return self.values[name]
@@ -64,7 +70,7 @@ class Recipe:
         """The parameter of that name. Raises StopIteration for a name that it does not have."""
         return next(param for param in self.params if param.name == name)
 
-    def settings(self, given: Mapping[str, str], without: tuple[str, ...] = ()) -> Settings:
+    def settings(self, given: Mapping[str, str], without: tuple[str, ...] = (), patch: Patch | None = None) -> Settings:
         """Defaults, overridden by `given`. Raises UsageError for a name or a value that does not exist."""
         known = {param.name: param for param in self.params}
         for name, value in given.items():
@@ -78,8 +84,8 @@ class Recipe:
             if name not in guards:
                 raise UsageError(f"{self.name} has no guard {name!r}; it has {', '.join(guards)}")
         values = {name: given.get(name, param.default) for name, param in known.items()}
-        return Settings(values, tuple(guard for guard in guards if guard in without))
+        return Settings(values, tuple(guard for guard in guards if guard in without), patch)
 
-    def scenario(self, given: Mapping[str, str], without: tuple[str, ...] = ()) -> Scenario:
+    def scenario(self, given: Mapping[str, str], without: tuple[str, ...] = (), patch: Patch | None = None) -> Scenario:
         """Build it. Raises UsageError as `settings` does."""
-        return self.build(self, self.settings(given, without))
+        return self.build(self, self.settings(given, without, patch))

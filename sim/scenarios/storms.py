@@ -142,7 +142,7 @@ def build(recipe: Recipe, settings: Settings) -> Scenario:
             f"{recipe.name}: with levels=2M and pages=1 a zapper would take a page of 2M whole, which is not modelled;"
             " pages=2 or more, or zappers=0"
         )
-    kernel = patched() if settings["order"] == PATCH else KERNELS[settings["order"]]
+    kernel = patched(settings) if settings["order"] == PATCH else KERNELS[settings["order"]]
     given = {"huge": large, "4k": not large, **dict.fromkeys(injected(settings["inject"]), True)}
     kvm = machine(
         kernel,

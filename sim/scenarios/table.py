@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import attrs
 
 from sim.engine.operations import Finding
+from sim.engine.scenario import Scenario
 from sim.engine.schedule import write
 from sim.scenarios.library import recipe_named
 from sim.scenarios.switches import FLIPS, Flip
@@ -51,6 +52,17 @@ class Question:
     @property
     def key(self) -> str:
         return " ".join((self.row.name, self.order, self.module, *([self.flip.name] if self.flip else ())))
+
+    @property
+    def setting(self) -> dict[str, str]:
+        """The parameters that are not at their defaults."""
+        flipped = dict(self.flip.setting if self.flip else ())
+        return {"order": self.order, "module": self.module, **flipped}
+
+    def scenario(self, **given: str) -> Scenario:
+        """The row's scenario, with `given` on top of the cell's own parameters."""
+        without = self.flip.without if self.flip else ()
+        return recipe_named(self.row.name).scenario({**self.setting, **given}, without)
 
 
 @attrs.frozen
@@ -104,12 +116,9 @@ def questions(orders: tuple[str, ...], modules: tuple[str, ...], flips: tuple[Fl
 def derive(question: Question) -> Cell:
     """Explore everything that one cell takes. Raises KeyboardInterrupt where Ctrl-C ended some of that."""
     row, flip = question.row, question.flip
-    recipe = recipe_named(row.name)
-    setting = {"order": question.order, "module": question.module, **dict(flip.setting if flip else ())}
-    without = flip.without if flip else ()
 
     def run(counting: Counting | None = None, **given: str) -> Exploration:
-        exploration = explore(recipe.scenario({**setting, **given}, without), counting=counting)
+        exploration = explore(question.scenario(**given), counting=counting)
         if exploration.interrupted:  # while it was counted: the rest is good for whoever asked for this alone
             raise KeyboardInterrupt
         return exploration
@@ -123,7 +132,7 @@ def derive(question: Question) -> Cell:
         row,
         question.order,
         question.module,
-        kernel_of(recipe.settings(setting)).VERSION,
+        kernel_of(recipe_named(row.name).settings(question.setting)).VERSION,
         flip.name if flip else "",
         direct.clean,
         tuple(_told([found for exploration in crowds.values() for found in exploration.found])),

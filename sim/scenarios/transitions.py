@@ -180,7 +180,7 @@ async def set_once(kvm: Kvm, sp: MmuPage, row: Row, gfn: str, new_pfn: int) -> N
 def kernel_of(settings: Settings) -> type[Kvm]:
     """The kernel that an order and its switches name."""
     if settings["order"] == PATCH:
-        return patched()
+        return patched(settings)
     if settings["order"] != "after":
         return KERNELS[settings["order"]]
     if settings.get("zap") in {"retried", "serialised"}:

@@ -13,23 +13,17 @@ from sim.engine.scenario import Scenario
 from sim.engine.schedule import FoundBy, Schedule, record
 from sim.engine.world import Run
 from sim.scenarios.library import recipe_named
-from sim.scenarios.model import model_digest
 from sim.search.result import Exploration, Found
-
-
-def full_model(scenario: Scenario) -> str:
-    """The model's name as a schedule has it: kernel, module, digest."""
-    return f"{scenario.model} {model_digest()}"
 
 
 def witness(found: Found) -> Schedule:
     """The schedule of a finding's shortest run."""
-    return record(found.witness, full_model(found.witness.scenario), FoundBy("explore", causes=found.finding.causes))
+    return record(found.witness, found.witness.scenario.full_model, FoundBy("explore", causes=found.finding.causes))
 
 
 def recording(run: Run, strategy: str, seed: int | None = None) -> Schedule:
     """The schedule of a run, and how it was come by."""
-    return record(run, full_model(run.scenario), FoundBy(strategy, seed))
+    return record(run, run.scenario.full_model, FoundBy(strategy, seed))
 
 
 def file_name(scenario: Scenario, found: Found) -> str:

@@ -9,9 +9,8 @@ from sim.engine.scenario import Scenario
 from sim.engine.schedule import write
 from sim.engine.world import LIVELOCK, Run
 from sim.scenarios.library import recipe_named
-from sim.scenarios.model import model_digest
 from sim.scenarios.patch import PATCH
-from sim.scenarios.witnesses import full_model, witness
+from sim.scenarios.witnesses import witness
 from sim.search.follow import Size
 from sim.search.result import Counts, Exploration, Found
 from sim.search.shrink import Certainty, Shrunk
@@ -161,7 +160,7 @@ def numbered_line(scenario: Scenario, number: int, is_whole: bool) -> str:
     said += [f"--set {name}={value}" for name, value in scenario.params if defaults[name] != value]
     said += [f"--without {guard}" for guard in scenario.without]
     what = "" if is_whole else "the first of those that begin so: "
-    return what + " ".join([*said, f"--model {model_digest()}"])
+    return what + " ".join([*said, f"--model {scenario.digest}"])
 
 
 def lasso_line(found: Found) -> str:
@@ -179,7 +178,7 @@ def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> st
     """
     scenario = exploration.scenario
     lines = [
-        f"{scenario.name}  {full_model(scenario)}",
+        f"{scenario.name}  {scenario.full_model}",
         settings_line(scenario.params, scenario.without),
         "",
     ]

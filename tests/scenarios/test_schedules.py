@@ -15,7 +15,7 @@ from sim.engine.scenario import Scenario
 from sim.engine.schedule import WIDTH, Schedule, parse, write
 from sim.engine.scheduler import Walk
 from sim.scenarios.library import LIBRARY, recipe_named
-from sim.scenarios.witnesses import full_model, recording, shipped
+from sim.scenarios.witnesses import recording, shipped
 
 FILES = sorted((Path(__file__).parents[2] / "schedules").glob("*.toml"))
 
@@ -36,7 +36,7 @@ def test_every_schedule_replays_to_what_it_expects(path: Path) -> None:
     run = replay(schedule, scenario)
     assert run.outcomes == schedule.expect
     assert [(s.task, s.point, s.saw) for s in run.steps] == [(s.task, s.point, s.saw) for s in schedule.steps]
-    assert schedule.model == full_model(scenario), "the model has moved: `make schedules`"
+    assert schedule.model == scenario.full_model, "the model has moved: `make schedules`"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

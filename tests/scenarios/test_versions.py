@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sim.scenarios import model, patch
+from sim.scenarios import patch
 from sim.scenarios.library import recipe_named
 from sim.scenarios.recipe import UsageError
 from sim.search.explore import explore
@@ -41,23 +39,15 @@ def test_in_6_18_the_caller_of_a_removal_bugs_the_vm() -> None:
     assert found("leaf-to-np-exclusive", order="6.18", contenders="tdcall") == []
 
 
-@pytest.fixture
-def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever a test loads is gone after it."""
-    yield
-    monkeypatch.undo()
-    sys.modules.pop("tdpsim_patch", None)
-    model.note_patch("")
-
-
-@pytest.mark.usefixtures("patched")
 def test_a_patch_is_a_kernel_with_a_digest_of_its_own() -> None:
-    plain = model.model_digest()
-    kernel = patch.load_patch(FILE)
-    assert (kernel.VERSION, patch.patched()) == ("stats-first", kernel)
-    assert model.model_digest() != plain
-    assert found("np-to-leaf-shared", order="patch") == ["divergence stats-are-leafs"]
-    assert found("np-to-leaf-shared", order="after") == []
+    """And both may be asked in one process, one after the other."""
+    recipe, read = recipe_named("np-to-leaf-shared"), patch.load_patch(FILE)
+    plain, changed = recipe.scenario({}), recipe.scenario({"order": "patch"}, (), read)
+    assert read.kernel.VERSION == "stats-first"
+    assert changed.model == "stats-first+1.5.01"
+    assert changed.digest != plain.digest
+    assert [str(one.finding) for one in explore(changed).found] == ["divergence stats-are-leafs"]
+    assert explore(plain).found == ()
 
 
 def test_without_a_file_there_is_no_such_kernel() -> None:
@@ -65,7 +55,6 @@ def test_without_a_file_there_is_no_such_kernel() -> None:
         recipe_named("np-to-leaf-shared").scenario({"order": "patch"})
 
 
-@pytest.mark.usefixtures("patched")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
