@@ -126,7 +126,9 @@ def differences(known: dict[str, Cell]) -> Iterator[str]:
             if not mail.says(column, cell.row, answer):
                 argued = mail.ARGUED[name, cell.row.number, cell.row.shared]
                 yield item(f"{place(cell)}: {name} is {YES[answer]} here. {argued}")
-                yield from (f"  `schedules/{told.name}`" for told in cell.told if told.finding in cell.hits)
+                yield from (
+                    f"  `schedules/{cell.row.name}/{told.name}`" for told in cell.told if told.finding in cell.hits
+                )
 
 
 def item(text: str, indent: str = "") -> str:
@@ -140,7 +142,7 @@ def witnesses(known: dict[str, Cell]) -> Iterator[str]:
         if not cell.flipped and cell.module in SHOWN and cell.order in ORDERS:
             for told in cell.told:
                 if told.finding in cell.hits:
-                    yield f"* {place(cell)}, {cell.module}, {told.steps} steps:\n  `schedules/{told.name}`"
+                    yield f"* {place(cell)}, {cell.module}, {told.steps} steps:\n  `schedules/{cell.row.name}/{told.name}`"
 
 
 def assumptions(known: dict[str, Cell]) -> Iterator[str]:
@@ -157,7 +159,7 @@ def _decided(known: dict[str, Cell], name: str) -> Iterator[str]:
             plain = known[Question(cell.row, cell.order, cell.module).key]
             yield from (item(f"{place(cell)}: {change}", "  ") for change in changes(plain, cell))
             new = (told for told in cell.told if told.finding not in plain.findings)
-            yield from (f"    `schedules/{told.name}`" for told in new)
+            yield from (f"    `schedules/{cell.row.name}/{told.name}`" for told in new)
 
 
 def hazard(known: dict[str, Cell]) -> Iterator[str]:
@@ -166,7 +168,7 @@ def hazard(known: dict[str, Cell]) -> Iterator[str]:
         if (cell.flipped, cell.module) == ("form=in-turn", "1.5.01"):
             for told in cell.told:
                 if told.finding.kind == "use-after-free":
-                    yield f"* {place(cell)}, {told.steps} steps:\n  `schedules/{told.name}`"
+                    yield f"* {place(cell)}, {told.steps} steps:\n  `schedules/{cell.row.name}/{told.name}`"
 
 
 def beside(known: dict[str, Cell]) -> Iterator[str]:

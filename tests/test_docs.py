@@ -18,7 +18,7 @@ def test_it_was_written_with_this_model() -> None:
 
 
 def test_every_schedule_that_it_names_is_there() -> None:
-    named = set(re.findall(r"`schedules/([^`]+)`", TEXT))
+    named = set(re.findall(r"`schedules/[^`/]+/([^`/]+)`", TEXT))
     assert named
     assert named <= shipped().keys()
 

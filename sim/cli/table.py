@@ -70,7 +70,8 @@ def table_command(
         for cell in flipped or base:
             before = plain.get((cell.row, cell.order, cell.module), ())
             for told in (told for told in cell.told if told.finding not in before):
-                write_schedule(record / told.name, parse(told.schedule.encode()), force=force)
+                (record / cell.row.name).mkdir(exist_ok=True)
+                write_schedule(record / cell.row.name / told.name, parse(told.schedule.encode()), force=force)
     if json:
         print_json({"rows": [contract.of_cell(cell, made_by(cell)) for cell in (*base, *flipped)]})
         return Status.CLEAN

@@ -56,10 +56,14 @@ def witnesses(exploration: Exploration) -> Iterator[tuple[str, Schedule]]:
 
 
 def shipped() -> dict[str, Traversable]:
-    """The schedules that come with the package, by file name: from the wheel, or from the checkout beside `sim`."""
+    """The schedules that come with the package, by file name, which is unique.
+
+    They lie in a folder for each scenario: in the wheel, or in the checkout beside `sim`.
+    """
     inside = files("sim") / "schedules"
     folder: Traversable = inside if inside.is_dir() else Path(str(files("sim"))).parent / "schedules"
     if not folder.is_dir():
         return {}
-    found = sorted(folder.iterdir(), key=lambda item: item.name)
+    inside_folders = (item for each in folder.iterdir() if each.is_dir() for item in each.iterdir())
+    found = sorted(inside_folders, key=lambda item: item.name)
     return {item.name: item for item in found if item.name.endswith(".toml")}

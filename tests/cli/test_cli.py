@@ -32,7 +32,11 @@ from sim.search.result import Counting, WorkerError
 from sim.tdx import epoch
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
-ROW_2 = SCHEDULES / "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+ROW_2 = (
+    SCHEDULES
+    / "np-to-leaf-exclusive"
+    / "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+)
 
 
 EXPLORE_FIELDS = {
@@ -168,11 +172,11 @@ def test_a_number_belongs_to_one_model(tdpsim: Any) -> None:
     said = tdpsim("replay", "np-to-leaf-exclusive@99", "--model", "12345678")
     assert said.status == 3
     assert "counted in model 12345678" in said.err
-    assert tdpsim("replay", str(next(SCHEDULES.glob("*.toml"))), "--model", "12345678").status == 2
+    assert tdpsim("replay", str(next(SCHEDULES.rglob("*.toml"))), "--model", "12345678").status == 2
 
 
 def test_the_number_of_a_schedule_replays_into_it(tdpsim: Any, tmp_path: Path) -> None:
-    witness = next(SCHEDULES.glob("np-to-leaf-exclusive.series+1.5.01.*.zero-step.toml"))
+    witness = next(SCHEDULES.rglob("np-to-leaf-exclusive.series+1.5.01.*.zero-step.toml"))
     number = json.loads(tdpsim("replay", str(witness), "--number", "--json").out)["number"]
     assert (
         f"the first of those that begin so: tdpsim replay np-to-leaf-exclusive@{number} --model"
@@ -351,7 +355,7 @@ def test_recordings_of_different_settings_have_different_names(tdpsim: Any, tmp_
     assert len(list(tmp_path.iterdir())) == 2 + 1 + 2 + 1
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in SCHEDULES.glob("*.toml")))
+@pytest.mark.parametrize("name", sorted(map(str, (path.relative_to(SCHEDULES) for path in SCHEDULES.rglob("*.toml")))))
 def test_replay_and_show_every_schedule(tdpsim: Any, name: str) -> None:
     assert tdpsim("replay", SCHEDULES / name).status == 0
     shown = tdpsim("show", SCHEDULES / name, "--width", "80")
@@ -706,7 +710,7 @@ def test_a_seeded_run_is_the_same_to_the_byte_under_every_hash_seed(tmp_path: Pa
 
 
 def test_shipped_schedules_are_the_ones_in_the_tree() -> None:
-    assert sorted(shipped()) == sorted(path.name for path in SCHEDULES.glob("*.toml"))
+    assert sorted(shipped()) == sorted(path.name for path in SCHEDULES.rglob("*.toml"))
 
 
 def test_processes_change_no_line_of_a_verdict(tdpsim: Any) -> None:

@@ -131,7 +131,7 @@ def test_jobs_and_batches_do_not_change_it(tdpsim: Any, jobs: int, batch: int) -
 
 
 def test_a_clean_campaign_ends_with_0_and_yesterdays_findings_come_first(tdpsim: Any, tmp_path: Path) -> None:
-    known = next((Path(__file__).parents[2] / "schedules").glob("np-to-leaf-shared*divergence*.toml"))
+    known = next((Path(__file__).parents[2] / "schedules").rglob("np-to-leaf-shared*divergence*.toml"))
     folder = tmp_path / "np-to-leaf-shared.findings"
     folder.mkdir()
     (folder / "a.toml").write_text(known.read_text())

@@ -14,8 +14,8 @@ from sim.cli import shrink
 from sim.engine.schedule import FoundBy, parse
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
-SHORTEST = next(SCHEDULES.glob("np-to-leaf-exclusive.series+1.5.01.*.zero-step.toml"))
-LIVELOCK = next(SCHEDULES.glob("*livelock*.toml"))
+SHORTEST = next(SCHEDULES.rglob("np-to-leaf-exclusive.series+1.5.01.*.zero-step.toml"))
+LIVELOCK = next(SCHEDULES.rglob("*livelock*.toml"))
 MESSAGE = "3 tasks, 73 steps, 41 preemptions -> 2 tasks, 24 steps, 1 preemption: the shortest there is"
 
 

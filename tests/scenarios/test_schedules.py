@@ -17,7 +17,7 @@ from sim.engine.scheduler import Walk
 from sim.scenarios.library import LIBRARY, recipe_named
 from sim.scenarios.witnesses import recording, shipped
 
-FILES = sorted((Path(__file__).parents[2] / "schedules").glob("*.toml"))
+FILES = sorted((Path(__file__).parents[2] / "schedules").rglob("*.toml"), key=lambda path: path.name)
 
 
 def scenario_of(schedule: Schedule) -> Scenario:
