@@ -142,7 +142,8 @@ def witnesses(known: dict[str, Cell]) -> Iterator[str]:
         if not cell.flipped and cell.module in SHOWN and cell.order in ORDERS:
             for told in cell.told:
                 if told.finding in cell.hits:
-                    yield f"* {place(cell)}, {cell.module}, {told.steps} steps:\n  `schedules/{cell.row.name}/{told.name}`"
+                    where = f"schedules/{cell.row.name}/{told.name}"
+                    yield f"* {place(cell)}, {cell.module}, {told.steps} steps:\n  `{where}`"
 
 
 def assumptions(known: dict[str, Cell]) -> Iterator[str]:
