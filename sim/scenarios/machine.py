@@ -14,7 +14,7 @@ from sim.engine.cells import Cell
 from sim.engine.operations import Operation
 from sim.engine.routines import routine
 from sim.engine.scenario import Look, Part, Property, Task
-from sim.kvm.guest_memfd import Backing, Gmem
+from sim.kvm.gmem import Backing, Gmem
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.mmu_lock import MmuLock
 from sim.kvm.mmu_page import MmuPage, Rcu, Stage, life

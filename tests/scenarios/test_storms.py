@@ -7,7 +7,7 @@ import pytest
 
 from sim.engine.operations import load, store
 from sim.engine.routines import routine
-from sim.kvm.guest_memfd import Invalidation
+from sim.kvm.gmem import Invalidation
 from sim.kvm.versions import HugePages
 from sim.scenarios import callers
 from sim.scenarios.library import recipe_named
