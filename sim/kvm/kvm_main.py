@@ -19,8 +19,9 @@ from sim.kvm.mmu_page import MmuPage, Rcu
 from sim.kvm.mutex import Mutex, lock, unlock
 from sim.kvm.spte import PG_LEVEL_4K, Spte
 from sim.tdx.lp import Irq, irq, send_ipi, wait_for_ack
+from sim.tdx.module import TdxModule
 from sim.tdx.status import Status
-from sim.tdx.vp_enter import Guest, Instruction, VpEnter
+from sim.tdx.vp_enter import Guest, Instruction
 
 
 class VcpuMode(Enum):
@@ -98,7 +99,7 @@ def caller() -> str:
 class KvmMain:
     """struct kvm, with what every layer above uses of it."""
 
-    module: VpEnter
+    module: TdxModule
     vcpus: tuple[Vcpu, ...]
     mmu_lock: MmuLock
     root: MmuPage
