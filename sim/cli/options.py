@@ -18,7 +18,7 @@ from rich.console import Console
 from sim.engine.scenario import Scenario
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import PATCH, load_patch
-from sim.scenarios.recipe import UsageError
+from sim.scenarios.recipe import KERNEL, UsageError
 from sim.search.result import Progress
 
 Settings = Annotated[
@@ -59,7 +59,7 @@ def scenario_from(
     given = {}
     if patch is not None:
         load_patch(patch)
-        given["order"] = PATCH
+        given[KERNEL] = PATCH
     if inject is not None:
         given["inject"] = inject
     for setting in settings:

@@ -1,7 +1,7 @@
 """A kernel from a file: the patch under review, as a class that overrides what it changes (docs/adding-a-patch.md).
 
-The file is named on the command line, by the person who runs it, and by nothing else: a schedule says `order = "patch"`
-and no more, and is refused where no file was given, or another one.
+The file is named on the command line, by the person who runs it, and by nothing else: a schedule says no more
+than `kernel = "patch"`, and is refused where no file was given, or another one.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def patched() -> type[Kvm]:
     """The kernel that was loaded. Raises UsageError if none was."""
     module = sys.modules.get(_MODULE)
     if module is None:
-        raise UsageError(f"order={PATCH} is the kernel of a file: --patch FILE names it")
+        raise UsageError(f"kernel={PATCH} is the kernel of a file: --patch FILE names it")
     return next(_kernels(module))
 
 

@@ -132,7 +132,7 @@ def test_what_runs_is_what_the_digest_is_of_whatever_becomes_of_the_file(tmp_pat
     path = written(tmp_path / "mine.py", "one")
     assert load_patch(path).VERSION == "one"
     digest = model_digest()
-    scenario = recipe_named("np-to-leaf-shared").scenario({"order": "patch"})
+    scenario = recipe_named("np-to-leaf-shared").scenario({"kernel": "patch"})
     written(path, "two")
     question = Question.of(scenario, "walk", patch=path)
     assert question.patch == Patch("mine.py", KERNEL.format(version="one"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.engine.scenario import Property, Scenario, Task
-from sim.kvm.versions import VERSIONS, Series
+from sim.kvm.versions import KERNELS, Series
 from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, machine
 from sim.search.explore import explore
@@ -16,7 +16,7 @@ from sim.tdx.sept import SeptState
 from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
 
-EVERY = [(kernel, module) for kernel in VERSIONS for module in FAMILIES]
+EVERY = [(kernel, module) for kernel in KERNELS.values() for module in FAMILIES]
 IDS = [f"{kernel.VERSION}+{module.VERSION}" for kernel, module in EVERY]
 each = pytest.mark.parametrize(("kernel", "module"), EVERY, ids=IDS)
 
