@@ -14,10 +14,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sim.kvm.versions import KERNELS
 from sim.scenarios.census import census
 from sim.scenarios.derived import Kept, cache_directory, cells
 from sim.scenarios.kernels import AFTER, BEFORE
 from sim.scenarios.model import model_digest
+from sim.scenarios.recipe import KERNEL
 from sim.scenarios.switches import FLIPS
 from sim.scenarios.table import Cell, Question, questions
 from sim.scenarios.transitions import NOT_COVERED, Row
@@ -32,8 +34,14 @@ MODULES = ONE_OF_EACH
 SHOWN = MODULES[:2]
 ALIKE = (("1.5.01", "2.0.08"), ("1.5.28", "2.0.14"), ("1.5.28", "1.5.34"))
 """The first release of each family; the others answer alike, which is checked."""
-OTHERS = ("patch07", "6.18")
-"""Kernels between and before the two."""
+_SHOWN_BESIDE = {
+    "6.19",
+    "7.2",
+    *(value for flip in FLIPS for name, value in flip.setting if name == KERNEL),
+    "hugepages",
+}
+OTHERS = tuple(name for name in reversed(KERNELS) if name not in _SHOWN_BESIDE)
+"""Kernels that have a table of their own: neither the mail's, nor what an assumption about a row comes to."""
 WIDTH = 120
 
 HEAD = f"""# The fourteen transitions
@@ -172,8 +180,8 @@ def beside(known: dict[str, Cell]) -> Iterator[str]:
         f"interrupted. Where they are off, row {gone} is not made on a mirror root any more, and every other one is."
     )
     yield item(
-        "**after** (here: the end of the series, which is 7.2; in rows 7 and 8 hugepages on top of it): patch 07/17 "
-        "alone has a table of its own above."
+        "**after** (here: the end of the series, which is 7.2; in rows 7 and 8 hugepages on top of it): "
+        "patch 07/17 alone has a table of its own above."
     )
     yield item(
         "**row 9**: both lock modes are derived; it is hit under the read lock alone, under both with `kernel=in-turn`."

@@ -32,7 +32,7 @@ from sim.search.result import Counting, WorkerError
 from sim.tdx import epoch
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
-ROW_2 = SCHEDULES / "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+ROW_2 = SCHEDULES / "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
 
 
 EXPLORE_FIELDS = {
@@ -172,7 +172,7 @@ def test_a_number_belongs_to_one_model(tdpsim: Any) -> None:
 
 
 def test_the_number_of_a_schedule_replays_into_it(tdpsim: Any, tmp_path: Path) -> None:
-    witness = next(SCHEDULES.glob("np-to-leaf-exclusive.series+1.5.01.*.zero-step.toml"))
+    witness = next(SCHEDULES.glob("np-to-leaf-exclusive.7.2+1.5.01.*.zero-step.toml"))
     number = json.loads(tdpsim("replay", str(witness), "--number", "--json").out)["number"]
     assert (
         f"the first of those that begin so: tdpsim replay np-to-leaf-exclusive@{number} --model"
@@ -418,7 +418,7 @@ def test_another_outcome_than_expected_exits_with_1(tdpsim: Any, tmp_path: Path)
 
 
 def foreign(text: str) -> str:
-    head, model, tail = text.partition('model    = "series+1.5.01 ')
+    head, model, tail = text.partition('model    = "7.2+1.5.01 ')
     return head + model + "00000000" + tail[8:]
 
 
@@ -427,7 +427,7 @@ def test_a_foreign_model_is_refused_unless_loose(tdpsim: Any, tmp_path: Path) ->
     file.write_text(foreign(ROW_2.read_text(encoding="utf-8")), encoding="utf-8")
     said = tdpsim("replay", file)
     assert said.status == 3
-    assert "recorded with model 'series+1.5.01 00000000'" in said.complaint
+    assert "recorded with model '7.2+1.5.01 00000000'" in said.complaint
     assert "--loose" in said.complaint
     assert tdpsim("replay", file, "--loose").status == 0
 
