@@ -7,7 +7,7 @@ from sim.scenarios.witnesses import shipped
 from sim.view.commit import commit
 from sim.view.slice import moments
 
-NAME = "nonleaf-to-np-shared.series+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle_changed_spte.seamcall.toml"
+NAME = "nonleaf-to-np-shared.7.2+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle_changed_spte.seamcall.toml"
 text = shipped()[NAME].read_text(encoding="utf-8")
 mail = "On Tue, somebody wrote:\n" + "".join(f"> {line}\n" for line in text.splitlines()) + "\nDoes it still happen?\n"
 

@@ -19,7 +19,7 @@ from sim.engine.scenario import Scenario
 from sim.scenarios import patch as patches
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import PATCH, load_patch
-from sim.scenarios.recipe import UsageError
+from sim.scenarios.recipe import KERNEL, UsageError
 from sim.search.result import Progress
 
 Settings = Annotated[
@@ -68,7 +68,7 @@ def scenario_from(
     """Build what the command line asks for. Raises UsageError."""
     given = {}
     if patch is not None:
-        given["order"] = PATCH
+        given[KERNEL] = PATCH
     if inject is not None:
         given["inject"] = inject
     for setting in settings:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from sim.kvm.versions import KERNELS
+from sim.kvm.x86 import Kvm
 from sim.scenarios import references
+from sim.scenarios.kernels import AFTER, BEFORE, first_sentence
 from sim.scenarios.library import LIBRARY
-from sim.scenarios.recipe import Recipe
+from sim.scenarios.patch import PATCH
+from sim.scenarios.recipe import KERNEL, Recipe
 from sim.scenarios.switches import GUARDS
-from sim.scenarios.transitions import KERNELS
 from sim.search.named import STRATEGIES
 from sim.tdx.releases import RELEASES, Release
 
@@ -95,8 +98,21 @@ def _scenarios() -> dict[str, str]:
 PARAMS = {param.name: param for recipe in LIBRARY.values() for param in recipe.params}
 
 
-def _orders() -> dict[str, str]:
-    return {order: f"Kernel {kernel.VERSION}. {_said(kernel.__doc__)}" for order, kernel in KERNELS.items()}
+def _kernels() -> dict[str, str]:
+    """Those of the registry, the one from a file, and the mail's words for two of them."""
+    after: dict[str, list[str]] = {}
+    for recipe in LIBRARY.values():
+        for param in recipe.params:
+            if param.name == KERNEL:
+                after.setdefault(param.words[AFTER], []).append(recipe.name)
+    *few, (most, _) = sorted(after.items(), key=lambda of: len(of[1]))
+    says = "; ".join([*(f"{kernel} in {', '.join(names)}" for kernel, names in few), f"{most} in the others"])
+    return {
+        **{name: f"kernel={name}. {_said(kernel.__doc__)}" for name, kernel in KERNELS.items()},
+        PATCH: "The kernel that --patch FILE says (docs/adding-a-patch.md).",
+        BEFORE: f"The mail's word for kernel=6.19, before the series that it reviews. {first_sentence(Kvm)}",
+        AFTER: f"The mail's word for the kernel after the series, and every scenario's default: {says}.",
+    }
 
 
 def _release(release: Release) -> str:
@@ -113,7 +129,7 @@ GLOSSARY: dict[str, dict[str, str]] = {
         guard.name: _see(f"{guard.doc}. Taken out by --without {guard.name}.", references.GUARDS[guard.name])
         for guard in GUARDS
     },
-    "orders": _orders(),
+    "kernels": _kernels(),
     "modules": {release.version: _release(release) for release in RELEASES},
     "properties": {name: _see(text, references.PROPERTIES[name]) for name, text in PROPERTIES.items()},
     "findings": {name: _see(text, references.FINDINGS[name]) for name, text in FINDINGS.items()},

@@ -51,7 +51,7 @@ def load_patch(path: Path) -> Patch:
 def patched(settings: Settings) -> type[Kvm]:
     """The kernel of the file that was given. Raises UsageError if none was."""
     if settings.patch is None:
-        raise UsageError(f"order={PATCH} is the kernel of a file: --patch FILE names it")
+        raise UsageError(f"kernel={PATCH} is the kernel of a file: --patch FILE names it")
     return settings.patch.kernel
 
 

@@ -13,6 +13,7 @@ from sim.engine.scenario import Scenario
 from sim.engine.schedule import FoundBy, Schedule, record
 from sim.engine.world import Run
 from sim.scenarios.library import recipe_named
+from sim.scenarios.recipe import KERNEL
 from sim.search.result import Exploration, Found
 
 
@@ -43,7 +44,7 @@ def finding_file(scenario: Scenario, finding: Finding) -> str:
 def _question(scenario: Scenario) -> tuple[str, ...]:
     defaults = {param.name: param.default for param in recipe_named(scenario.name).params}
     set_to = tuple(
-        value for name, value in scenario.params if name not in {"order", "module"} and value != defaults[name]
+        value for name, value in scenario.params if name not in {KERNEL, "module"} and value != defaults[name]
     )
     without = tuple(f"without-{guard}" for guard in scenario.without)
     return scenario.name, scenario.model, *set_to, *without

@@ -10,13 +10,12 @@ from sim.engine.schedule import write
 from sim.engine.world import LIVELOCK, Run
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import PATCH
+from sim.scenarios.recipe import KERNEL
 from sim.scenarios.witnesses import witness
 from sim.search.follow import Size
 from sim.search.result import Counts, Exploration, Found
 from sim.search.shrink import Certainty, Shrunk
 from sim.view.numbers import number, probability
-
-ORDER = "order"
 
 UNKNOWN = {
     "livelock": "livelock: it was not looked for, or too much of the graph may be one",
@@ -31,7 +30,7 @@ def not_covered(exploration: Exploration) -> list[str]:
 
 def patch_option(scenario: Scenario) -> str:
     """What a command line needs to come by the scenario's kernel, if that is from a file."""
-    return " --patch FILE" if (ORDER, PATCH) in scenario.params else ""
+    return " --patch FILE" if (KERNEL, PATCH) in scenario.params else ""
 
 
 def settings_line(params: Iterable[tuple[str, str]], without: tuple[str, ...]) -> str:

@@ -54,7 +54,7 @@ class Mine(Series):
 
 
 def of(patch: Patch) -> Scenario:
-    return recipe_named("np-to-leaf-shared").scenario({"order": "patch"}, (), patch)
+    return recipe_named("np-to-leaf-shared").scenario({"kernel": "patch"}, (), patch)
 
 
 LOADS = """import sys

@@ -20,29 +20,29 @@ def found(row: str, **given: str) -> list[str]:
 
 def test_with_patch_07_alone_an_atomic_zap_diverges_in_silence() -> None:
     """Removal is void there, and not called from where the atomic setter is."""
-    assert found("leaf-to-np-shared", order="patch07", contenders="none") == ["divergence mirror-is-sept"]
-    assert found("leaf-to-np-exclusive", order="patch07", contenders="none") == []
+    assert found("leaf-to-np-shared", kernel="patch07", contenders="none") == ["divergence mirror-is-sept"]
+    assert found("leaf-to-np-exclusive", kernel="patch07", contenders="none") == []
 
 
 @pytest.mark.parametrize("row", ["np-to-leaf-exclusive", "np-to-nonleaf-exclusive"])
 def test_with_patch_07_alone_the_question_is_hit_and_the_old_check_stays(row: str) -> None:
-    assert found(row, order="patch07")[:2] == ["KVM_BUG_ON tdp_mmu_set_spte", "KVM_BUG_ON handle_changed_spte"]
+    assert found(row, kernel="patch07")[:2] == ["KVM_BUG_ON tdp_mmu_set_spte", "KVM_BUG_ON handle_changed_spte"]
 
 
 def test_in_6_18_the_caller_of_a_removal_bugs_the_vm() -> None:
-    said = found("np-to-leaf-exclusive", order="6.18", contenders="none")
+    said = found("np-to-leaf-exclusive", kernel="6.18", contenders="none")
     assert said == [
         "KVM_BUG_ON tdp_mmu_set_spte",
         "KVM_BUG_ON tdx_sept_zap_private_spte",
         "KVM_BUG_ON remove_external_spte",
     ]
-    assert found("leaf-to-np-exclusive", order="6.18", contenders="tdcall") == []
+    assert found("leaf-to-np-exclusive", kernel="6.18", contenders="tdcall") == []
 
 
 def test_a_patch_is_a_kernel_with_a_digest_of_its_own() -> None:
     """And both may be asked in one process, one after the other."""
     recipe, read = recipe_named("np-to-leaf-shared"), patch.load_patch(FILE)
-    plain, changed = recipe.scenario({}), recipe.scenario({"order": "patch"}, (), read)
+    plain, changed = recipe.scenario({}), recipe.scenario({"kernel": "patch"}, (), read)
     assert read.kernel.VERSION == "stats-first"
     assert changed.model == "stats-first+1.5.01"
     assert changed.digest != plain.digest
@@ -52,7 +52,7 @@ def test_a_patch_is_a_kernel_with_a_digest_of_its_own() -> None:
 
 def test_without_a_file_there_is_no_such_kernel() -> None:
     with pytest.raises(UsageError, match="--patch FILE names it"):
-        recipe_named("np-to-leaf-shared").scenario({"order": "patch"})
+        recipe_named("np-to-leaf-shared").scenario({"kernel": "patch"})
 
 
 @pytest.mark.parametrize(
