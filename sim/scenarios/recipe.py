@@ -114,9 +114,7 @@ class Recipe:
         words = {param.name: param.words for param in self.params}
         return {name: words.get(name, {}).get(value, value) for name, value in given.items()}
 
-    def settings(
-        self, given: Mapping[str, str], without: tuple[str, ...] = (), patch: Patch | None = None
-    ) -> Settings:
+    def settings(self, given: Mapping[str, str], without: tuple[str, ...] = (), patch: Patch | None = None) -> Settings:
         """Defaults, overridden by `given`, which may be in old words.
 
         Raises UsageError for a name or a value that does not exist.

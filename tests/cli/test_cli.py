@@ -33,9 +33,7 @@ from sim.tdx import epoch
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 ROW_2 = (
-    SCHEDULES
-    / "np-to-leaf-exclusive"
-    / "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+    SCHEDULES / "np-to-leaf-exclusive" / "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
 )
 
 
