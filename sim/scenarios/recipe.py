@@ -40,6 +40,8 @@ class Guard:
 
     name: str
     doc: str
+    place: str
+    """Where in the sources it is."""
 
 
 @attrs.frozen
@@ -90,6 +92,8 @@ class Recipe:
     params: tuple[Param, ...]
     guards: tuple[Guard, ...]
     build: Callable[[Recipe, Settings], Scenario]
+    place: str = ""
+    """Where in the sources to look for what it is about."""
 
     def param(self, name: str) -> Param:
         """The parameter of that name. Raises StopIteration for a name that it does not have."""
