@@ -21,6 +21,7 @@ from sim.kvm.x86 import Kvm
 from sim.scenarios.kernels import kernel_of, kernel_param
 from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
 from sim.scenarios.recipe import Param, Recipe, Settings
+from sim.scenarios.references import ACCEPT, CALLS, GMEM, MMU, TDP, TDX
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
 from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptState
@@ -42,6 +43,8 @@ class Caller:
 
     name: str
     doc: str
+    place: str
+    """Where in the kernel it is."""
     tasks: Callable[[Kvm], Iterator[tuple[str, Call[Any]]]]
     names: tuple[str, ...]
     first: tuple[SeptState, SeptState]
@@ -102,23 +105,74 @@ def _guest(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
 
 
 CALLERS = (
-    Caller("fault", "two vCPUs fault in one 2M range that is not mapped", _faults, ("f1", "f2"), (S.FREE, S.FREE)),
+    Caller(
+        "fault",
+        "two vCPUs fault in one 2M range that is not mapped",
+        f"{TDP}: kvm_tdp_mmu_map(), tdp_mmu_map_handle_target_level()",
+        _faults,
+        ("f1", "f2"),
+        (S.FREE, S.FREE),
+    ),
     Caller(
         "fault-over-a-table",
         "a vCPU faults where a page table is, and another one beside it",
+        f"{TDP}: kvm_tdp_mmu_map(), tdp_mmu_map_handle_target_level()",
         _faults,
         ("f1", "f2"),
         (S.NL_MAPPED, S.FREE),
     ),
-    Caller("punch-hole", "guest_memfd gives up a page of 4K", _punch, ("host", "f2"), (S.PENDING, S.FREE)),
-    Caller("punch-hole-4k", "the same where 4K are mapped", _punch, ("host", "f2"), (S.NL_MAPPED, S.PENDING)),
-    Caller("fast-zap", "kvm_mmu_zap_all_fast(): a memslot goes", _fast_zap, ("host", "f2"), (S.NL_MAPPED, S.PENDING)),
-    Caller("eager-split", "dirty logging begins", _eager_split, ("host", "f2"), (S.PENDING, S.FREE)),
-    Caller("huge-recovery", "dirty logging ends", _recovery, ("host", "f2"), (S.NL_MAPPED, S.PENDING)),
-    Caller("nx-recovery", "the NX recovery worker", _nx, ("host", "f2"), (S.NL_MAPPED, S.PENDING)),
+    Caller(
+        "punch-hole",
+        "guest_memfd gives up a page of 4K",
+        f"{GMEM}: kvm_gmem_punch_hole(), kvm_gmem_invalidate_begin(); {TDP}: kvm_tdp_mmu_unmap_gfn_range()",
+        _punch,
+        ("host", "f2"),
+        (S.PENDING, S.FREE),
+    ),
+    Caller(
+        "punch-hole-4k",
+        "the same where 4K are mapped",
+        f"{GMEM}: kvm_gmem_punch_hole(); {TDP}: tdp_mmu_zap_leafs()",
+        _punch,
+        ("host", "f2"),
+        (S.NL_MAPPED, S.PENDING),
+    ),
+    Caller(
+        "fast-zap",
+        "kvm_mmu_zap_all_fast(): a memslot goes",
+        f"{MMU}: kvm_mmu_zap_all_fast(); {TDP}: kvm_tdp_mmu_zap_invalidated_roots()",
+        _fast_zap,
+        ("host", "f2"),
+        (S.NL_MAPPED, S.PENDING),
+    ),
+    Caller(
+        "eager-split",
+        "dirty logging begins",
+        f"{TDP}: kvm_tdp_mmu_try_split_huge_pages()",
+        _eager_split,
+        ("host", "f2"),
+        (S.PENDING, S.FREE),
+    ),
+    Caller(
+        "huge-recovery",
+        "dirty logging ends",
+        f"{TDP}: recover_huge_pages_range()",
+        _recovery,
+        ("host", "f2"),
+        (S.NL_MAPPED, S.PENDING),
+    ),
+    Caller(
+        "nx-recovery",
+        "the NX recovery worker",
+        f"{MMU}: kvm_recover_nx_huge_pages(); {TDP}: kvm_tdp_mmu_zap_possible_nx_huge_page()",
+        _nx,
+        ("host", "f2"),
+        (S.NL_MAPPED, S.PENDING),
+    ),
     Caller(
         "accept-4k",
         "a guest accepts 4K of a large page",
+        f"{TDX}: tdx_handle_ept_violation(); {ACCEPT}",
         _guest,
         (),
         (S.PENDING, S.FREE),
@@ -127,6 +181,7 @@ CALLERS = (
     Caller(
         "teardown",
         "the VM is destroyed, its leafs zapped before",
+        f"{TDP}: kvm_tdp_mmu_zap_all(); {CALLS}/tdh_phymem_page_reclaim.c",
         _teardown,
         ("host",),
         (S.NL_MAPPED, S.FREE),
@@ -189,7 +244,7 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
 
 def _recipe(caller: Caller) -> Recipe:
     doc = f"What KVM does: {caller.doc}."
-    return Recipe(caller.name, doc, tuple(_params(caller)), GUARDS, partial(_build, caller))
+    return Recipe(caller.name, doc, tuple(_params(caller)), GUARDS, partial(_build, caller), caller.place)
 
 
 def _params(caller: Caller) -> Iterator[Param]:

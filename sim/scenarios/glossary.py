@@ -78,7 +78,7 @@ def _said(text: str | None) -> str:
 
 
 def _see(text: str, where: str) -> str:
-    return f"{_said(text)}\nSee {where}."
+    return f"{_said(text)}\nSee {where}." if where else _said(text)
 
 
 def _params(recipe: Recipe) -> str:
@@ -89,7 +89,7 @@ def _scenarios() -> dict[str, str]:
     guards = ", ".join(guard.name for guard in GUARDS)
 
     def said(recipe: Recipe) -> str:
-        see = _see(recipe.doc, references.CALLERS.get(recipe.name, references.SETTERS))
+        see = _see(recipe.doc, recipe.place)
         return f"{see}\n{_params(recipe)}\nguards: {guards}"
 
     return {name: said(recipe) for name, recipe in LIBRARY.items()}
@@ -125,10 +125,7 @@ def _release(release: Release) -> str:
 GLOSSARY: dict[str, dict[str, str]] = {
     "scenarios": _scenarios(),
     "parameters": {p.name: f"{p.doc}. One of {', '.join(p.values)}; {p.default} by default." for p in PARAMS.values()},
-    "guards": {
-        guard.name: _see(f"{guard.doc}. Taken out by --without {guard.name}.", references.GUARDS[guard.name])
-        for guard in GUARDS
-    },
+    "guards": {guard.name: _see(f"{guard.doc}. Taken out by --without {guard.name}.", guard.place) for guard in GUARDS},
     "kernels": _kernels(),
     "modules": {release.version: _release(release) for release in RELEASES},
     "properties": {name: _see(text, references.PROPERTIES[name]) for name, text in PROPERTIES.items()},

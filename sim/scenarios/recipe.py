@@ -44,6 +44,8 @@ class Guard:
 
     name: str
     doc: str
+    place: str
+    """Where in the sources it is."""
 
 
 @attrs.frozen
@@ -96,12 +98,14 @@ class Recipe:
     params: tuple[Param, ...]
     guards: tuple[Guard, ...]
     build: Callable[[Recipe, Settings], Scenario]
+    place: str = ""
+    """Where in the sources to look for what it is about."""
 
     def param(self, name: str) -> Param:
         """The parameter of that name. Raises StopIteration for a name that it does not have."""
         return next(param for param in self.params if param.name == name)
 
-    def today(self, given: Mapping[str, str]) -> dict[str, str]:
+    def translate(self, given: Mapping[str, str]) -> dict[str, str]:
         """Parameters as a schedule, a store or a command line of any age has them, in today's words.
 
         Nothing is checked but what is old. Raises UsageError.
@@ -120,7 +124,7 @@ class Recipe:
         Raises UsageError for a name or a value that does not exist.
         """
         known = {param.name: param for param in self.params}
-        given = self.today(given)
+        given = self.translate(given)
         for name, value in given.items():
             if name not in known:
                 raise UsageError(f"{self.name} has no parameter {name!r}; it has {', '.join(known)}")

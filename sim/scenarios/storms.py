@@ -27,6 +27,7 @@ from sim.scenarios.callers import KERNEL_PARAM, NOT_COVERED
 from sim.scenarios.kernels import kernel_of
 from sim.scenarios.machine import AtRest, machine, rcu_tasks
 from sim.scenarios.recipe import Param, Recipe, Settings, UsageError
+from sim.scenarios.references import SETTERS
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
 from sim.tdx.lp import send_ipi
 from sim.tdx.releases import release_named
@@ -195,4 +196,5 @@ STORM = Recipe(
     PARAMS,
     GUARDS,
     build,
+    SETTERS,
 )

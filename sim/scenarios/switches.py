@@ -9,6 +9,7 @@ from __future__ import annotations
 import attrs
 
 from sim.scenarios.recipe import KERNEL, Guard, Param
+from sim.scenarios.references import ENTER, HOST, MAIN, MMU, SPTE, STEPPING, TDP, TDX
 from sim.tdx.releases import RELEASES
 
 
@@ -122,17 +123,58 @@ def injected(value: str) -> tuple[str, ...]:
 
 
 GUARDS = (
-    Guard("freeze", "tdp_mmu_set_spte_atomic() keeps the SPTE FROZEN while the S-EPT changes"),
-    Guard("restore", "tdp_mmu_set_spte_atomic() puts the old SPTE back when the external operation failed"),
-    Guard("zero-step", "TDH.VP.ENTER looks at the list of pages that faulted at one RIP"),
-    Guard("mmu-seq", "a fault asks again, under mmu_lock, whether its page is going (is_page_fault_stale())"),
-    Guard("kick", "KVM_REQ_OUTSIDE_GUEST_MODE makes vCPUs leave the guest, and waits for them"),
-    Guard("wait-for-exiting", "a kick waits for a vCPU in EXITING_GUEST_MODE, too"),
-    Guard("wait-for-sept-zap", "tdx_vcpu_run() does not enter the guest while a zapper retries its SEAMCALL"),
-    Guard("hp-timeout", "a guest that host priority keeps turning away exits with TDX_HOST_PRIORITY_BUSY_TIMEOUT"),
-    Guard("local-retry", "tdx_handle_ept_violation() retries a fault itself instead of entering the guest again"),
-    Guard("stats-last", "page statistics move once the external operation has succeeded (not so on 2026-02-06)"),
+    Guard(
+        "freeze",
+        "tdp_mmu_set_spte_atomic() keeps the SPTE FROZEN while the S-EPT changes",
+        f"{SPTE}: FROZEN_SPTE; {TDP}: tdp_mmu_set_spte_atomic()",
+    ),
+    Guard(
+        "restore",
+        "tdp_mmu_set_spte_atomic() puts the old SPTE back when the external operation failed",
+        f"{TDP}: __tdp_mmu_set_spte_atomic(), where the external operation failed",
+    ),
+    Guard(
+        "zero-step",
+        "TDH.VP.ENTER looks at the list of pages that faulted at one RIP",
+        f"{STEPPING}; {ENTER}",
+    ),
+    Guard(
+        "mmu-seq",
+        "a fault asks again, under mmu_lock, whether its page is going (is_page_fault_stale())",
+        f"{MMU}: is_page_fault_stale(); {HOST}: mmu_invalidate_retry_gfn()",
+    ),
+    Guard(
+        "kick",
+        "KVM_REQ_OUTSIDE_GUEST_MODE makes vCPUs leave the guest, and waits for them",
+        f"{TDX}: tdh_do_no_vcpus(), tdx_no_vcpus_enter_start(); {MAIN}: kvm_make_all_cpus_request()",
+    ),
+    Guard(
+        "wait-for-exiting",
+        "a kick waits for a vCPU in EXITING_GUEST_MODE, too",
+        f"{MAIN}: kvm_make_all_cpus_request() of a request with KVM_REQUEST_WAIT",
+    ),
+    Guard(
+        "wait-for-sept-zap",
+        "tdx_vcpu_run() does not enter the guest while a zapper retries its SEAMCALL",
+        f"{TDX}: tdx_vcpu_run(), tdx_no_vcpus_enter_start(), tdx_no_vcpus_enter_stop()",
+    ),
+    Guard(
+        "hp-timeout",
+        "a guest that host priority keeps turning away exits with TDX_HOST_PRIORITY_BUSY_TIMEOUT",
+        "td_dispatcher/tdx_td_dispatcher.c: td_call(), TDCS.HP_LOCK_TIMEOUT",
+    ),
+    Guard(
+        "local-retry",
+        "tdx_handle_ept_violation() retries a fault itself instead of entering the guest again",
+        f"{TDX}: tdx_handle_ept_violation()",
+    ),
+    Guard(
+        "stats-last",
+        "page statistics move once the external operation has succeeded (not so on 2026-02-06)",
+        "KVM list, 6 to 11 February 2026, on handle_changed_spte() of the series that became v3",
+    ),
 )
+"""Every guard, with its place in the sources. A guard is added with an entry here, and a look at `without` there."""
 
 ASSUMED_GUARDS = {"wait-for-exiting": ((8, 12), ("before", "after")), "stats-last": ((1, 3), ("after",))}
 """Guards that are assumptions of the table, the rows that they may decide, and the orders that have them."""

@@ -37,6 +37,7 @@ from sim.kvm.x86 import Kvm
 from sim.scenarios.kernels import kernel_of, kernel_param, words
 from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
 from sim.scenarios.recipe import Param, Recipe, Settings
+from sim.scenarios.references import SETTERS
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected, params_of
 from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptState
@@ -287,7 +288,7 @@ def _recipe(row: Row) -> Recipe:
         f"Row {row.number} of the table: {' to '.join(row.words)} with mmu_lock held for {mode}. "
         f"v0 calls {setter}() once; v1 enters with its zero-step list armed, v2's guest accepts the same page."
     )
-    return Recipe(row.name, doc, params(row), GUARDS, lambda recipe, settings: build(recipe, settings, row))
+    return Recipe(row.name, doc, params(row), GUARDS, lambda recipe, settings: build(recipe, settings, row), SETTERS)
 
 
 RECIPES = tuple(_recipe(row) for row in ROWS)

@@ -12,9 +12,13 @@ What the families differ in, as far as this model has it:
 | a guest's entry lock | TDEL, then TDHP | the same | the same | the same | TDHP, then TDEL |
 
 The two lines of releases, 1.5 and 2.0, went through the same changes.
+
+A release is added with a line in `RELEASES`; one that answers as none before it, with a class as well.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import attrs
 
@@ -80,9 +84,6 @@ class Module_1_5_34(Module_1_5_28):
         return Accepted.BUSY if await bts_tdel(entry, leaf) else None
 
 
-FAMILIES: tuple[type[TdxModule], ...] = (Module_1_5_01, Module_1_5_05, Module_1_5_20, Module_1_5_28, Module_1_5_34)
-
-
 @attrs.frozen
 class Release:
     """A release by name, the family whose answers it gives, and how that is known."""
@@ -117,7 +118,22 @@ RELEASES = (
     Release("2.0.18", Module_1_5_34, _READ_IN_PART),
 )
 
-ONE_OF_EACH = ("1.5.01", "1.5.28", "2.0.08", "2.0.14", "1.5.34")
+FAMILIES = tuple(dict.fromkeys(release.family for release in RELEASES))
+"""In the order of their first releases."""
+
+_USUAL = ("1.5.01", "1.5.28", "2.0.08", "2.0.14", "1.5.34")
+
+
+def _one_of_each() -> Iterator[str]:
+    """The usual ones, and of a family that has none of them its first."""
+    yield from _USUAL
+    for family in FAMILIES:
+        versions = [release.version for release in RELEASES if release.family is family]
+        if not {*versions} & {*_USUAL}:
+            yield versions[0]
+
+
+ONE_OF_EACH = tuple(_one_of_each())
 """A release of every family, for what is asked of all of them."""
 
 

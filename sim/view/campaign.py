@@ -180,7 +180,7 @@ def go_on(contents: Contents, store: Path) -> str:
     recipe = recipe_named(identity["scenario"])
     defaults = {param.name: param.default for param in recipe.params}
     said = [f"tdpsim fuzz {identity['scenario']}"]
-    for name, value in recipe.today(identity["parameters"]).items():
+    for name, value in recipe.translate(identity["parameters"]).items():
         if (name, value) == (KERNEL, PATCH):
             said.append("--patch FILE")
         elif value != defaults.get(name):

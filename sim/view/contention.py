@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from string import ascii_letters
 
-from sim.scenarios.contention import LEAFS, Meeting, Relation
+from sim.scenarios.contention import Meeting, Relation
+from sim.tdx.leafs import LEAFS
 
 SIGNS = {
     "TDX_OPERAND_BUSY|SEPT_TREE": ("T", "TDX_OPERAND_BUSY|SEPT_TREE"),
@@ -17,10 +19,23 @@ SIGNS = {
     "BUSY": ("g", "to a guest, TDX_OPERAND_BUSY|RCX"),
     "BUSY_HOST_PRIORITY": ("h", "to a guest as well, for host priority"),
 }
+"""The usual ones, each with its meaning."""
+Signs = dict[str, tuple[str, str]]
 Matrix = dict[tuple[str, str], dict[str, None]]
 
 
-def matrix(meetings: Iterable[Meeting]) -> Matrix:
+def signs(met: Iterable[str]) -> Signs:
+    """A sign for everything that was answered; of what has no usual one, a letter of its operand that is free."""
+    met, found = set(met), dict(SIGNS)
+    for status in sorted(met - SIGNS.keys()):
+        taken = {sign for sign, _ in found.values()}
+        name = status.rpartition("|")[2]
+        letters = (*name.lower(), *name, *ascii_letters)
+        found[status] = next(letter for letter in letters if letter.isalpha() and letter not in taken), status
+    return {status: sign for status, sign in found.items() if status in met}
+
+
+def matrix(meetings: Iterable[Meeting], table: Signs) -> Matrix:
     """Per pair of leafs, the signs of what the first is answered because of the second, on any operands."""
     found: Matrix = {}
     for meeting in meetings:
@@ -29,14 +44,15 @@ def matrix(meetings: Iterable[Meeting]) -> Matrix:
             (meeting.two, meeting.one, meeting.busy_two),
         ):
             for status in busy:
-                found.setdefault((one, two), {})[SIGNS[status][0]] = None
+                found.setdefault((one, two), {})[table[status][0]] = None
     return found
 
 
 def contention_lines(by_module: dict[str, list[Meeting]]) -> Iterator[str]:
     """The first module's matrix, what the signs mean, and where the others differ."""
     (first, meetings), *others = by_module.items()
-    known = matrix(meetings)
+    table = signs(status for met in by_module.values() for one in met for status in (*one.busy_one, *one.busy_two))
+    known = matrix(meetings, table)
     names = [leaf.name for leaf in LEAFS]
     yield f"contention: what each leaf is answered because another runs beside it, module {first}."
     yield "Every interleaving of every pair, from every state in which one of them goes all the way."
@@ -46,13 +62,13 @@ def contention_lines(by_module: dict[str, list[Meeting]]) -> Iterator[str]:
         cells = ("".join(known.get((one, two), {})) or "." for two in names)
         yield f"{number:>2} {_short(one):<19}" + "".join(f"{cell:>3}" for cell in cells)
     yield ""
-    for sign, meaning in SIGNS.values():
+    for sign, meaning in table.values():
         yield f"  {sign}  {meaning}"
     yield ""
-    yield from _reading(meetings)
+    yield from _reading(meetings, table)
     alike: list[tuple[list[str], Matrix]] = [([first], known)]
     for module, more in others:
-        other = matrix(more)
+        other = matrix(more, table)
         same = next((modules for modules, of in alike if of == other), None)
         if same is None:
             alike.append(([module], other))
@@ -70,9 +86,9 @@ def _short(leaf: str) -> str:
     return leaf.replace(".MEM.", ".").removeprefix("TDH.")
 
 
-def _reading(meetings: list[Meeting]) -> Iterator[str]:
+def _reading(meetings: list[Meeting], table: Signs) -> Iterator[str]:
     """On which operands each answer is given."""
-    for sign, status in ((sign, status) for status, (sign, _) in SIGNS.items()):
+    for sign, status in ((sign, status) for status, (sign, _) in table.items()):
         on = [r for r in Relation if any(m.relation is r and status in (*m.busy_one, *m.busy_two) for m in meetings)]
         if on:
             operands = "any operands" if Relation.OTHER in on else ", ".join(relation.value for relation in on)

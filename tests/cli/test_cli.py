@@ -511,6 +511,7 @@ def test_a_recording_is_not_overwritten(tdpsim: Any, tmp_path: Path) -> None:
         (("explore", "np-to-leaf-shared", "--set", "kernel"), "KEY=VALUE"),
         (("explore", "np-to-leaf-shared", "--set", "mood=1"), "no parameter 'mood'"),
         (("explore", "np-to-leaf-shared", "--without", "brakes"), "no guard 'brakes'"),
+        (("table", "--kernel", "later"), "no kernel is named 'later'; there are 6.18, 6.19"),
         (("table", "--module", "9"), "no module release is named '9'"),
         (("explian", "kick"), 'Did you mean "explain"'),
         (("explain", "kik"), "did you mean kick"),

@@ -8,8 +8,9 @@ import pytest
 
 from sim.engine.cells import Cell
 from sim.engine.scenario import Scenario, Task
-from sim.scenarios.contention import LEAFS, ONE, TWO, Meeting, Relation, meetings, note
+from sim.scenarios.contention import ONE, TWO, Meeting, Relation, meetings, note
 from sim.search.explore import explore
+from sim.tdx.leafs import LEAFS
 from sim.tdx.lp import irq
 from sim.tdx.module import TdxModule
 from sim.tdx.releases import FAMILIES, Module_1_5_01, Module_1_5_20, Module_1_5_28, Module_1_5_34
@@ -17,7 +18,7 @@ from sim.tdx.sept import SeptEntry
 from sim.tdx.td import Td
 from sim.tdx.vp_enter import Guest
 from sim.tdx.zero_step import Tdvps
-from sim.view.contention import contention_lines
+from sim.view.contention import SIGNS, contention_lines, signs
 
 S, X = "shared", "exclusive"
 TDR, TREE, ENTRY, PAGE, EPOCH = "tdr", "SEPT_TREE", "RCX", "page", "TD_EPOCH"
@@ -176,6 +177,17 @@ def test_the_matrix_fits_a_terminal_and_says_where_modules_differ() -> None:
     assert max(map(len, lines[3:])) <= 79
     assert "  TDH.MEM.PAGE.AUG beside TDH.VP.ENTER zero-step: . and not T" in lines
     assert all(before != after for before, after in pairwise(lines) if before)
+
+
+def test_an_answer_that_is_new_gets_a_sign_of_its_own() -> None:
+    """A letter of its operand, or another one, that nothing else has."""
+    new = ("TDX_OPERAND_BUSY|OP_STATE", "TDX_OPERAND_BUSY|OP_STATES", "TDX_PREVIOUS_TLB_EPOCH_BUSY")
+    found = signs([*new, "BUSY"])
+    assert [found[status][0] for status in (*new, "BUSY")] == ["o", "s", "t", "g"]
+    assert found[new[0]] == ("o", new[0])
+    assert found.keys() == {*new, "BUSY"}
+    many = signs([*SIGNS, *(f"TDX_OPERAND_BUSY|X{number}" for number in range(30))])
+    assert len({sign for sign, _ in many.values()}) == len(SIGNS) + 30
 
 
 @pytest.mark.parametrize("release", FAMILIES)

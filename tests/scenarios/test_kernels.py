@@ -90,6 +90,14 @@ def test_what_chose_a_kernel_beside_order_still_does(scenario: str, given: dict[
     assert not {"order", "form", "split"} & dict(recipe_named(scenario).scenario(given).params).keys()
 
 
+def test_the_parameters_of_an_old_store_are_said_in_todays_words() -> None:
+    """A campaign that went on with a patch still asks for --patch."""
+    said = recipe_named(GOES).translate({"order": "patch", "module": "1.5.28", "form": "in-turn"})
+    assert said == {"kernel": "patch", "module": "1.5.28"}
+    assert recipe_named(GOES).translate(said) == said
+    assert recipe_named("fault").translate({"kernel": "before"}) == {"kernel": "6.19"}
+
+
 def test_two_names_for_the_kernel_are_refused() -> None:
     assert refused(ROW, kernel="7.2", order="after") == f"{ROW}: kernel was called order; give one of them"
     assert refused(GOES, kernel="7.2", form="in-turn") == f"{GOES}: kernel was called form; give one of them"

@@ -61,7 +61,9 @@ def test_replaying_a_recorded_run_is_the_run(name: str, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def witness() -> Schedule:
-    return parse(next(path for path in FILES if "7.2+1.5.01.KVM_BUG_ON" in path.name).read_bytes())
+    return parse(
+        next(path for path in FILES if path.name.startswith("np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON")).read_bytes()
+    )
 
 
 def changed(schedule: Schedule, step: int, **what: str) -> Schedule:

@@ -5,6 +5,7 @@ Both tables are typed in here and nowhere in `sim`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Walk
 from sim.engine.world import Run
 from sim.search.explore import explore
+from sim.tdx.leafs import LEAFS as EVERY
+from sim.tdx.leafs import Operands
 from sim.tdx.locks import Holder, Mode, Sharex, Try, release
 from sim.tdx.module import TdxModule
 from sim.tdx.releases import FAMILIES, RELEASES, Module_1_5_01, Module_1_5_20, Module_1_5_28, release_named
@@ -80,23 +83,28 @@ ACCEPT = {
     S.NL_BLOCKED: ("SIZE_MISMATCH", S.NL_BLOCKED),
 }
 
-LEAFS: dict[str, tuple[Callable[[TdxModule], Call[Any]], dict[S, tuple[str, S]]]] = {
-    "AUG": (lambda module: module.tdh_mem_page_aug("A", 2), AUG),
-    "BLOCK": (lambda module: module.tdh_mem_range_block("A"), BLOCK),
-    "REMOVE": (lambda module: module.tdh_mem_page_remove("A"), REMOVE),
-    "UNBLOCK": (lambda module: module.tdh_mem_range_unblock("A"), UNBLOCK),
-    "SEPT.RD": (lambda module: module.tdh_mem_sept_rd("A"), SEPT_RD),
-    "ACCEPT": (lambda module: module.tdg_mem_page_accept("A"), ACCEPT),
-}
+
+def called(name: str, pfn: int = 2) -> Callable[[TdxModule], Call[Any]]:
+    """A leaf of the registry, on gfn A and this page."""
+    (leaf,) = (leaf for leaf in EVERY if leaf.name == name)
+    return lambda module: leaf.call(module, "v0", Operands("A", pfn))
+
+
 ATTR_RD = {state: ("SUCCESS" if state in {S.MAPPED, S.PENDING} else "EPT_VIOLATION", state) for state in STATES}
 ATTR_WR = {**ATTR_RD, **{state: ("SIZE_MISMATCH", state) for state in (S.NL_MAPPED, S.NL_BLOCKED)}}
-LEAFS |= {
-    "ATTR.RD": (lambda module: module.tdg_mem_page_attr_rd("A"), ATTR_RD),
-    "ATTR.WR": (lambda module: module.tdg_mem_page_attr_wr("A"), ATTR_WR),
-    "PAGE.ADD": (lambda module: module.tdh_mem_page_add("A", 2), {state: (OP_STATE, state) for state in STATES}),
+LEAFS: dict[str, tuple[Callable[[TdxModule], Call[Any]], dict[S, tuple[str, S]]]] = {
+    "AUG": (called("TDH.MEM.PAGE.AUG"), AUG),
+    "BLOCK": (called("TDH.MEM.RANGE.BLOCK"), BLOCK),
+    "REMOVE": (called("TDH.MEM.PAGE.REMOVE"), REMOVE),
+    "UNBLOCK": (called("TDH.MEM.RANGE.UNBLOCK"), UNBLOCK),
+    "SEPT.RD": (called("TDH.MEM.SEPT.RD"), SEPT_RD),
+    "ACCEPT": (called("TDG.MEM.PAGE.ACCEPT"), ACCEPT),
+    "ATTR.RD": (called("TDG.MEM.PAGE.ATTR.RD"), ATTR_RD),
+    "ATTR.WR": (called("TDG.MEM.PAGE.ATTR.WR"), ATTR_WR),
+    "ADD": (called("TDH.MEM.PAGE.ADD"), {state: (OP_STATE, state) for state in STATES}),
 }
 BUILDING: dict[str, dict[S, tuple[str, S]]] = {
-    "PAGE.ADD": {S.FREE: (OK, S.MAPPED)},
+    "ADD": {S.FREE: (OK, S.MAPPED)},
     "AUG": AUG,
     "BLOCK": BLOCK,
     "UNBLOCK": UNBLOCK,
@@ -105,14 +113,14 @@ BUILDING: dict[str, dict[S, tuple[str, S]]] = {
 """Before TDH.MR.FINALIZE nobody runs, and nothing has to be tracked."""
 
 LEAFS_2M: dict[str, tuple[Callable[[TdxModule], Call[Any]], dict[S, tuple[str, S]]]] = {
-    "BLOCK": (lambda module: module.tdh_mem_range_block("A", 1), BLOCK),
-    "UNBLOCK": (lambda module: module.tdh_mem_range_unblock("A", 1), UNBLOCK),
-    "SEPT.ADD": (lambda module: module.tdh_mem_sept_add("A", 1, 2), SEPT_ADD),
-    "SEPT.REMOVE": (lambda module: module.tdh_mem_sept_remove("A", 1), SEPT_REMOVE),
-    "SEPT.RD": (lambda module: module.tdh_mem_sept_rd("A", 1), SEPT_RD),
-    "DEMOTE": (lambda module: module.tdh_mem_page_demote("A", 1, 2), DEMOTE),
-    "ACCEPT": (lambda module: module.tdg_mem_page_accept("A", 1), ACCEPT),
-    "AUG": (lambda module: module.tdh_mem_page_aug("A", 3, 1), AUG),
+    "BLOCK 2M": (called("TDH.MEM.RANGE.BLOCK 2M"), BLOCK),
+    "UNBLOCK 2M": (lambda module: module.tdh_mem_range_unblock("A", 1), UNBLOCK),
+    "SEPT.ADD": (called("TDH.MEM.SEPT.ADD"), SEPT_ADD),
+    "SEPT.REMOVE": (called("TDH.MEM.SEPT.REMOVE"), SEPT_REMOVE),
+    "SEPT.RD 2M": (lambda module: module.tdh_mem_sept_rd("A", 1), SEPT_RD),
+    "DEMOTE": (called("TDH.MEM.PAGE.DEMOTE"), DEMOTE),
+    "ACCEPT 2M": (called("TDG.MEM.PAGE.ACCEPT 2M"), ACCEPT),
+    "AUG 2M": (lambda module: module.tdh_mem_page_aug("A", 3, 1), AUG),
 }
 
 TD_LOCKS = ("tdr", "op_state", "sept.tree", "pamt[1]", "pamt[2]")
@@ -160,6 +168,12 @@ def hold(this: TdxModule, call: Call[Any], entry: str, state: S, table: dict[S, 
     assert (cells["result"], now.split(" ")[0]) == (said, after.name)
     assert "TDEL" not in now
     assert {cells.get(lock, "free") for lock in TD_LOCKS} == {"free"}
+
+
+@pytest.mark.parametrize(("level", "tables"), [(0, LEAFS), (1, LEAFS_2M)])
+def test_every_leaf_of_the_registry_that_has_an_entry_has_a_table_here(level: int, tables: dict[str, Any]) -> None:
+    names = [leaf.name for leaf in EVERY if leaf.level == level]
+    assert {re.sub(r"^TD[HG]\.MEM\.(PAGE\.|RANGE\.)?", "", name) for name in names} <= tables.keys()
 
 
 @pytest.mark.parametrize("module", MODULES)
