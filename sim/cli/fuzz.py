@@ -28,6 +28,7 @@ from sim.cli.options import Inject, Json, Patch, Settings, Without, amount, scen
 from sim.cli.status import Status
 from sim.scenarios.recipe import UsageError
 from sim.search.batch import MOST
+from sim.search.strategies import fuzzing
 from sim.view import events
 from sim.view.campaign import headline, news_line, progress_line, report, span
 from sim.view.screen import PAUSE, Screen
@@ -40,7 +41,13 @@ def fuzz_command(
     scenario: str,
     /,
     *,
-    strategy: Annotated[str, Parameter(help="What draws the runs")] = "walk",
+    strategy: Annotated[
+        str,
+        Parameter(
+            help="What draws the runs: "
+            f"{', '.join(entry.name for entry in fuzzing())}; `tdpsim explain` has each in words"
+        ),
+    ] = "walk",
     seeds: Annotated[
         str | None, Parameter(help="A:B, such as 1M:2M, or 1000: without an end; 0:1M by default, or 0: with --for")
     ] = None,

@@ -7,7 +7,7 @@ from sim.scenarios.library import LIBRARY
 from sim.scenarios.recipe import Recipe
 from sim.scenarios.switches import GUARDS
 from sim.scenarios.transitions import KERNELS
-from sim.search.named import STRATEGIES
+from sim.search.strategies import STRATEGIES, Entry
 from sim.tdx.releases import RELEASES, Release
 
 FINDINGS = {
@@ -106,6 +106,12 @@ def _release(release: Release) -> str:
     return f"Answers as family {release.family.VERSION}{known}: {_said(release.family.__doc__)}{beside}"
 
 
+def _used_by(entry: Entry) -> str:
+    if entry.adapts:
+        return "It adapts: it learns from earlier seeds, so a seed alone has no run, and it is for `tdpsim fuzz` alone."
+    return "For `tdpsim fuzz` and `run`." if entry.in_fuzz else "For `tdpsim run` alone."
+
+
 GLOSSARY: dict[str, dict[str, str]] = {
     "scenarios": _scenarios(),
     "parameters": {p.name: f"{p.doc}. One of {', '.join(p.values)}; {p.default} by default." for p in PARAMS.values()},
@@ -119,8 +125,6 @@ GLOSSARY: dict[str, dict[str, str]] = {
     "findings": {name: _see(text, references.FINDINGS[name]) for name, text in FINDINGS.items()},
     "causes": {name: _see(text, references.CAUSES[name]) for name, text in CAUSES.items()},
     "numbers": {name: _said(text) for name, text in NUMBERS.items()},
-    "strategies": {
-        name: f"{text[0].upper()}{text[1:]}. For `tdpsim fuzz` and `run`." for name, text in STRATEGIES.items()
-    },
+    "strategies": {name: f"{entry.doc} {_used_by(entry)}" for name, entry in STRATEGIES.items()},
     "measured": {"contention": "Which leafs of the module answer BUSY because of which, by running each pair."},
 }
