@@ -24,8 +24,8 @@ from sim.campaign.progress import Progress, Said
 from sim.campaign.question import Question
 from sim.campaign.seeds import END, Span, parse_span, shard_of
 from sim.campaign.store import Store, read
+from sim.cli.exit_status import ExitStatus
 from sim.cli.options import Inject, Json, Patch, Settings, Without, amount, scenario_from
-from sim.cli.status import Status
 from sim.scenarios.recipe import UsageError
 from sim.search.batch import MOST
 from sim.search.strategies import fuzzing
@@ -157,10 +157,10 @@ def _log(line: str) -> None:
     print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=sys.stderr, flush=True)
 
 
-def _status(end: Progress) -> Status:
+def _status(end: Progress) -> ExitStatus:
     if end.ending in {INTERRUPTED, STOPPED}:
-        return Status.INTERRUPTED
+        return ExitStatus.INTERRUPTED
     if end.contents.sightings:
-        return Status.FINDING
+        return ExitStatus.FINDING
     unfinished = end.ending == TIME and end.contents.wanted.stop < END
-    return Status.UNDECIDED if unfinished or end.contents.troubles else Status.CLEAN
+    return ExitStatus.UNDECIDED if unfinished or end.contents.troubles else ExitStatus.CLEAN

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sim.cli.exit_status import ExitStatus
 from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
 from sim.cli.options import Force, Json, Patch, Settings, Without, print_json, scenario_from
-from sim.cli.status import Status
 from sim.engine import stepper
 from sim.engine.replay import Drift, replay
 from sim.engine.scenario import Scenario
@@ -69,7 +69,7 @@ def replay_command(
     else:
         if model is not None and model != model_digest():
             message = f"counted in model {model}, this is {model_digest()}, where that is another interleaving"
-            raise FileTrouble(Status.DRIFT, f"{file}: {message}")
+            raise FileTrouble(ExitStatus.DRIFT, f"{file}: {message}")
         scenario = scenario_from(asked["scenario"], set, without, patch)
         numbering = _numbering(scenario)
         schedule = recording(stepper.run(scenario, numbering.picks(int(asked["number"]))), "number")
@@ -92,8 +92,8 @@ def replay_command(
         if not expected:
             print(f"but the file expects {', '.join(schedule.expect)}")
     if asked is not None:
-        return Status.FINDING if run.findings else Status.CLEAN
-    return Status.CLEAN if expected else Status.FINDING
+        return ExitStatus.FINDING if run.findings else ExitStatus.CLEAN
+    return ExitStatus.CLEAN if expected else ExitStatus.FINDING
 
 
 def _numbering(scenario: Scenario) -> Numbering:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import Force, Inject, Json, Patch, Settings, Without, print_json, scenario_from
-from sim.cli.status import Status
 from sim.engine import live
 from sim.engine.scenario import Scenario
 from sim.engine.schedule import write
@@ -54,7 +54,7 @@ def run_command(
             print(f"tdpsim replay {record}{patch_option(asked)}")
         elif run.findings:
             print(f"\nPipe this into `tdpsim replay -{patch_option(asked)}`:\n\n{write(schedule)}", end="")
-    return Status.FINDING if run.findings else Status.CLEAN
+    return ExitStatus.FINDING if run.findings else ExitStatus.CLEAN
 
 
 def _picks(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks | Walk:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sim.cli.exit_status import ExitStatus
 from sim.cli.files import drifted, read_schedule, scenario_of, write_schedule
 from sim.cli.options import Force, Json, Patch, amount, print_json, telling
-from sim.cli.status import Status
 from sim.engine.errors import EngineError
 from sim.engine.operations import Finding
 from sim.engine.product import Product
@@ -75,7 +75,7 @@ def shrink_command(
             print(f"tdpsim replay {output}{patch_option(scenario)}")
         else:
             print(f"\nPipe this into `tdpsim replay -{patch_option(scenario)}`:\n\n{write(smaller)}", end="")
-    return Status.UNDECIDED if shrunk.certainty is Certainty.CUT else Status.CLEAN
+    return ExitStatus.UNDECIDED if shrunk.certainty is Certainty.CUT else ExitStatus.CLEAN
 
 
 def _wanted(file: str, run: Run, named: str | None) -> Finding:

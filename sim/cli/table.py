@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
+from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import Color, Force, Json, console, is_ascii, print_json, relative
-from sim.cli.status import Status
 from sim.engine.schedule import parse
 from sim.scenarios.derived import Kept, cache_directory, cells
 from sim.scenarios.recipe import UsageError
@@ -73,16 +73,16 @@ def table_command(
                 write_schedule(record / told.name, parse(told.schedule.encode()), force=force)
     if json:
         print_json({"rows": [contract.of_cell(cell, made_by(cell)) for cell in (*base, *flipped)]})
-        return Status.CLEAN
+        return ExitStatus.CLEAN
     screen = console(color)
     if flips:
         unflipped = {question.key: derived[question.key] for question in asked if question.flip is None}
         for one in flips:
             for text in flip_lines(one, unflipped, [cell for cell in flipped if cell.flipped == one.name]):
                 screen.print(text, markup=False)
-        return Status.CLEAN
+        return ExitStatus.CLEAN
     _print(screen, base)
-    return Status.CLEAN
+    return ExitStatus.CLEAN
 
 
 def _derived(asked: Sequence[Question], jobs: int, kept: Kept | None) -> dict[str, Cell]:
