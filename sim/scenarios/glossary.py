@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from sim.scenarios import references
+from collections.abc import Collection
+
+from sim.scenarios import callers, references, storms, transitions
+from sim.scenarios.functions import leafs
 from sim.scenarios.library import LIBRARY
-from sim.scenarios.recipe import Recipe
+from sim.scenarios.recipe import Param, Recipe
 from sim.scenarios.switches import GUARDS
 from sim.scenarios.transitions import KERNELS
+from sim.scenarios.words import WORDS
 from sim.search.strategies import STRATEGIES, Entry
 from sim.tdx.releases import RELEASES, Release
 
@@ -92,7 +96,47 @@ def _scenarios() -> dict[str, str]:
     return {name: said(recipe) for name, recipe in LIBRARY.items()}
 
 
-PARAMS = {param.name: param for recipe in LIBRARY.values() for param in recipe.params}
+def _families() -> dict[str, tuple[str, ...]]:
+    """Scenarios that are called by one name."""
+    return {
+        "rows": tuple(recipe.name for recipe in transitions.RECIPES),
+        "callers": tuple(recipe.name for recipe in callers.RECIPES),
+        "storm": (storms.STORM.name,),
+    }
+
+
+def _together(names: Collection[str]) -> str:
+    """Some scenarios, as briefly as it goes: `rows` and `callers` where it is all of them."""
+    said: list[str] = []
+    for family, members in _families().items():
+        mine = [name for name in members if name in names]
+        said += [family] if len(mine) == len(members) else mine
+    return ", ".join(said[:-1]) + f" and {said[-1]}" if len(said) > 1 else said[0]
+
+
+def _param(param: Param) -> str:
+    return f"{param.doc}. One of {', '.join(param.values)}; {param.default} by default."
+
+
+def param_in(name: str, scenario: str) -> str | None:
+    """What a parameter is in a scenario; None where that has none of this name."""
+    return next((_param(param) for param in LIBRARY[scenario].params if param.name == name), None)
+
+
+def _params_by_name() -> dict[str, str]:
+    """Each parameter: where it means one thing, that and who has it; else each meaning, and where it is meant."""
+    meanings: dict[str, dict[str, list[str]]] = {}
+    for recipe in LIBRARY.values():
+        for param in recipe.params:
+            meanings.setdefault(param.name, {}).setdefault(_param(param), []).append(recipe.name)
+    return {name: _by_meaning(meant) for name, meant in meanings.items()}
+
+
+def _by_meaning(meant: dict[str, list[str]]) -> str:
+    if len(meant) > 1:
+        return "\n".join(f"In {_together(names)}: {text}" for text, names in meant.items())
+    ((text, names),) = meant.items()
+    return text if len(names) == len(LIBRARY) else f"{text} In {_together(names)}."
 
 
 def _orders() -> dict[str, str]:
@@ -106,15 +150,18 @@ def _release(release: Release) -> str:
     return f"Answers as family {release.family.VERSION}{known}: {_said(release.family.__doc__)}{beside}"
 
 
-def _used_by(entry: Entry) -> str:
+def strategy_text(entry: Entry) -> str:
+    """What a strategy does, and which command takes it."""
     if entry.adapts:
-        return "It adapts: it learns from earlier seeds, so a seed alone has no run, and it is for `tdpsim fuzz` alone."
-    return "For `tdpsim fuzz` and `run`." if entry.in_fuzz else "For `tdpsim run` alone."
+        return (
+            f"{entry.doc} It adapts: it learns from earlier seeds, so a seed alone has no run. For `tdpsim fuzz` alone."
+        )
+    return f"{entry.doc} {'For `tdpsim fuzz` and `run`.' if entry.in_fuzz else 'For `tdpsim run` alone.'}"
 
 
 GLOSSARY: dict[str, dict[str, str]] = {
     "scenarios": _scenarios(),
-    "parameters": {p.name: f"{p.doc}. One of {', '.join(p.values)}; {p.default} by default." for p in PARAMS.values()},
+    "parameters": _params_by_name(),
     "guards": {
         guard.name: _see(f"{guard.doc}. Taken out by --without {guard.name}.", references.GUARDS[guard.name])
         for guard in GUARDS
@@ -125,6 +172,8 @@ GLOSSARY: dict[str, dict[str, str]] = {
     "findings": {name: _see(text, references.FINDINGS[name]) for name, text in FINDINGS.items()},
     "causes": {name: _see(text, references.CAUSES[name]) for name, text in CAUSES.items()},
     "numbers": {name: _said(text) for name, text in NUMBERS.items()},
-    "strategies": {name: f"{entry.doc} {_used_by(entry)}" for name, entry in STRATEGIES.items()},
+    "strategies": {name: strategy_text(entry) for name, entry in STRATEGIES.items()},
+    "leafs": leafs(),
+    "words": {word.name: _see(word.text, word.place) if word.place else word.text for word in WORDS},
     "measured": {"contention": "Which leafs of the module answer BUSY because of which, by running each pair."},
 }

@@ -30,6 +30,8 @@ _BESIDE = (
     "references.py",
     "table.py",
     "witnesses.py",
+    "words.py",
+    "functions.py",
 )
 """Files of `scenarios` that decide nothing about a step."""
 _ENGINE = ("operations.py", "cells.py", "values.py")
