@@ -40,19 +40,19 @@ bench: $(VENV)/.ready
 
 # Derive every schedule in schedules/ again, and show what the model's move has changed.
 schedules: $(VENV)/.ready
-	rm -f schedules/*.toml
-	$(BIN)/tdpsim table --order both --module 1.5.01 --record schedules > /dev/null
-	$(BIN)/tdpsim table --module 1.5.28 --order after --record schedules > /dev/null
-	$(BIN)/tdpsim table --module 1.5.01 --order after --flip all --record schedules > /dev/null
-	$(BIN)/tdpsim explore np-to-leaf-shared --without restore --record schedules > /dev/null || test $$? = 1
-	$(BIN)/tdpsim explore leaf-to-np-exclusive --without kick --record schedules > /dev/null || test $$? = 1
-	$(BIN)/tdpsim explore np-to-leaf-shared --without hp-timeout --record schedules > /dev/null || test $$? = 1
+	rm -rf schedules/*/
+	$(BIN)/tdpsim table --kernel both --module 1.5.01 --record schedules > /dev/null
+	$(BIN)/tdpsim table --module 1.5.28 --kernel after --record schedules > /dev/null
+	$(BIN)/tdpsim table --module 1.5.01 --kernel after --flip all --record schedules > /dev/null
+	$(BIN)/tdpsim explore np-to-leaf-shared --without restore --record schedules/np-to-leaf-shared > /dev/null || test $$? = 1
+	$(BIN)/tdpsim explore leaf-to-np-exclusive --without kick --record schedules/leaf-to-np-exclusive > /dev/null || test $$? = 1
+	$(BIN)/tdpsim explore np-to-leaf-shared --without hp-timeout --record schedules/np-to-leaf-shared > /dev/null || test $$? = 1
 	git --no-pager diff --stat -- schedules
 
 # What docs/ says that running says.
 docs: $(VENV)/.ready
 	$(BIN)/python -m tests.docs
-	$(BIN)/tdpsim show schedules/np-to-leaf-exclusive.series+1.5.01.*.zero-step.toml --format svg > docs/row-2.svg
+	$(BIN)/tdpsim show schedules/np-to-leaf-exclusive/*.7.2+1.5.01.*.zero-step.toml --format svg > docs/row-2.svg
 
 wheel: $(VENV)/.ready-dev
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

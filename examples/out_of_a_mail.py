@@ -2,7 +2,7 @@
 
 from sim import commit, moments, parse_schedule, recipe_named, replay, shipped_schedules
 
-NAME = "nonleaf-to-np-shared.series+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle_changed_spte.seamcall.toml"
+NAME = "nonleaf-to-np-shared.7.2+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle_changed_spte.seamcall.toml"
 text = shipped_schedules()[NAME].read_text(encoding="utf-8")
 mail = "On Tue, somebody wrote:\n" + "".join(f"> {line}\n" for line in text.splitlines()) + "\nDoes it still happen?\n"
 

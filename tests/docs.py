@@ -9,33 +9,57 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
 
+from sim.kvm.versions import KERNELS
 from sim.scenarios.census import census
 from sim.scenarios.derived import Kept, cache_directory, cells
-from sim.scenarios.model import model_digest
+from sim.scenarios.kernels import AFTER, BEFORE
+from sim.scenarios.recipe import KERNEL
 from sim.scenarios.switches import FLIPS
 from sim.scenarios.table import Cell, Question, questions
-from sim.scenarios.transitions import NOT_COVERED, ORDERS, Row
+from sim.scenarios.transitions import NOT_COVERED, Row
 from sim.tdx.releases import ONE_OF_EACH
 from sim.view.table import YES, Notes, changes, is_on_mirror, place, sentences, table
 from tests.scenarios import mail
 
+ORDERS = (BEFORE, AFTER)
+"""The mail's words for the kernels that it compares."""
 PAGE = Path(__file__).parents[1] / "docs" / "transitions.md"
 MODULES = ONE_OF_EACH
 SHOWN = MODULES[:2]
 ALIKE = (("1.5.01", "2.0.08"), ("1.5.28", "2.0.14"), ("1.5.28", "1.5.34"))
 """The first release of each family; the others answer alike, which is checked."""
-OTHERS = ("patch07", "6.18")
-"""Kernels between and before the two."""
+_SHOWN_BESIDE = {
+    "6.19",
+    "7.2",
+    *(value for flip in FLIPS for name, value in flip.setting if name == KERNEL),
+    "hugepages",
+}
+OTHERS = tuple(name for name in reversed(KERNELS) if name not in _SHOWN_BESIDE)
+"""Kernels that have a table of their own: neither the mail's, nor what an assumption about a row comes to."""
 WIDTH = 120
 
-HEAD = f"""# The fourteen transitions
 
-Written by `make docs` from running; do not edit. Model {model_digest()}.
+def questions_asked() -> list[Question]:
+    """Every cell of the page: both orders and every module, and each flip on the modules that are shown."""
+    flips = (question for question in questions(("after",), SHOWN, FLIPS) if question.flip)
+    return [*questions(ORDERS, MODULES), *questions(OTHERS, SHOWN[:1]), *flips]
+
+
+def model_digest() -> str:
+    """Of the models of all cells of the page."""
+    seen = sorted(question.scenario().digest for question in questions_asked())
+    return sha256(" ".join(seen).encode()).hexdigest()[:8]
+
+
+HEAD = """# The fourteen transitions
+
+Written by `make docs` from running; do not edit. Model {digest}.
 
 A mail on the KVM list of 7 April 2026 answers a review of patch 07/17, "Centralize updates to present external PTEs",
 with a table of fourteen SPTE transitions, worked out by hand: is each valid in the TDP MMU, can it occur on a mirror
@@ -53,7 +77,7 @@ it, `tdpsim table --flip NAME` what an assumption decides; `tdpsim explain NAME`
 HAZARD = """The order after patch 07/17 handles children (2.1) before the external PTE (2.2), and restores the old
 SPTE if that fails (3). In the if/else form there is no 2.2 where there are children: nothing fails after
 2.1, and what is left behind is an S-EPT page that stays linked, since `tdx_sept_reclaim_private_spt()`
-refuses a TD that has its key. Where both run in turn (`form=in-turn`; what 2.2 would be for a nonleaf no
+refuses a TD that has its key. Where both run in turn (`kernel=in-turn`; what 2.2 would be for a nonleaf no
 source has) step 3 restores an SPTE that points to a page table which 2.1 has emptied and given to RCU.
 The next fault walks into it: every SPTE is FROZEN, so the vCPU retries, and once the grace period is
 over it reads freed memory:"""
@@ -62,17 +86,15 @@ CLOSING = """The mail closes: if atomic zaps are ever to be allowed on a mirror 
 able to fail. Of the contenders of row 11, zero-step and a TDCALL are cured by the kick and the second
 attempt, under the read lock as well. A vCPU that maps a page meanwhile is not, since a kick stops guests
 and not fault handlers; nor is a second zapper, which also stands in the way of TRACK. Two additions were
-tried (`sim/kvm/what_ifs.py`): retrying for as long as it takes (`zap=retried`), and a lock per TD around
+tried (`sim/kvm/versions/what_ifs.py`): retrying for as long as it takes (`zap=retried`), and a lock per TD around
 every external operation (`zap=serialised`). Each of them alone makes row 11 free of `TDX_BUG_ON()`, and
 row 13 one that is not hit; the assertions about the lock mode stay, and so does the refusal to give back
 the S-EPT page of a live TD."""
 
 
 def derived() -> dict[str, Cell]:
-    """Everything: both orders, every module; and each flip, after, on the modules that are shown."""
-    flips = (question for question in questions(("after",), SHOWN, FLIPS) if question.flip)
-    others = questions(OTHERS, SHOWN[:1])
-    asked = [*questions(tuple(ORDERS), MODULES), *others, *flips]
+    """Every cell, from running or as it is kept."""
+    asked = questions_asked()
     found: dict[str, Cell] = {}
     for question, cell in cells(asked, os.cpu_count() or 1, Kept(cache_directory())):
         found[question.key] = cell
@@ -95,7 +117,8 @@ def tables(known: dict[str, Cell]) -> Iterator[str]:
         for module in SHOWN if order in ORDERS else SHOWN[:1]:
             mine = [c for c in known.values() if (c.order, c.module, c.flipped) == (order, module, "")]
             kernels = ", ".join(dict.fromkeys(cell.kernel for cell in mine))
-            yield f"## {order} (kernel {kernels}), module {module}\n\n```\n{block(mine, notes)}\n```\n"
+            several = "kernels" if "," in kernels else "kernel"
+            yield f"## {order} ({several} {kernels}), module {module}\n\n```\n{block(mine, notes)}\n```\n"
     yield f"2.0.08 answers as 1.5.01; 2.0.14 and 1.5.34 as 1.5.28.{''.join(more_causes(known))}"
     yield "With patch 07/17 alone, row 11 differs in silence: the mirror says NP, and nobody has told the S-EPT.\n\n```"
     yield from ("\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="   ")) for line in notes.lines())
@@ -115,7 +138,9 @@ def differences(known: dict[str, Cell]) -> Iterator[str]:
             if not mail.says(column, cell.row, answer):
                 argued = mail.ARGUED[name, cell.row.number, cell.row.shared]
                 yield item(f"{place(cell)}: {name} is {YES[answer]} here. {argued}")
-                yield from (f"  `schedules/{told.name}`" for told in cell.told if told.finding in cell.hits)
+                yield from (
+                    f"  `schedules/{cell.row.name}/{told.name}`" for told in cell.told if told.finding in cell.hits
+                )
 
 
 def item(text: str, indent: str = "") -> str:
@@ -129,7 +154,8 @@ def witnesses(known: dict[str, Cell]) -> Iterator[str]:
         if not cell.flipped and cell.module in SHOWN and cell.order in ORDERS:
             for told in cell.told:
                 if told.finding in cell.hits:
-                    yield f"* {place(cell)}, {cell.module}, {told.steps} steps:\n  `schedules/{told.name}`"
+                    where = f"schedules/{cell.row.name}/{told.name}"
+                    yield f"* {place(cell)}, {cell.module}, {told.steps} steps:\n  `{where}`"
 
 
 def assumptions(known: dict[str, Cell]) -> Iterator[str]:
@@ -143,19 +169,19 @@ def assumptions(known: dict[str, Cell]) -> Iterator[str]:
 def _decided(known: dict[str, Cell], name: str) -> Iterator[str]:
     for cell in known.values():
         if (cell.flipped, cell.module) == (name, "1.5.01"):
-            plain = known[Question(cell.row, cell.order, cell.module).key]
+            plain = known[Question(cell.row, cell.row.kernel_named(cell.order), cell.module).key]
             yield from (item(f"{place(cell)}: {change}", "  ") for change in changes(plain, cell))
             new = (told for told in cell.told if told.finding not in plain.findings)
-            yield from (f"    `schedules/{told.name}`" for told in new)
+            yield from (f"    `schedules/{cell.row.name}/{told.name}`" for told in new)
 
 
 def hazard(known: dict[str, Cell]) -> Iterator[str]:
     """The schedules in which a page table is used after it was freed."""
     for cell in known.values():
-        if (cell.flipped, cell.module) == ("form=in-turn", "1.5.01"):
+        if (cell.flipped, cell.module) == ("kernel=in-turn", "1.5.01"):
             for told in cell.told:
                 if told.finding.kind == "use-after-free":
-                    yield f"* {place(cell)}, {told.steps} steps:\n  `schedules/{told.name}`"
+                    yield f"* {place(cell)}, {told.steps} steps:\n  `schedules/{cell.row.name}/{told.name}`"
 
 
 def beside(known: dict[str, Cell]) -> Iterator[str]:
@@ -167,9 +193,12 @@ def beside(known: dict[str, Cell]) -> Iterator[str]:
         "**module huge pages** (here: forced on): KVM would keep S-EPT huge pages off on a module whose DEMOTE can be "
         f"interrupted. Where they are off, row {gone} is not made on a mirror root any more, and every other one is."
     )
-    yield item("**after** (here: the end of the series): patch 07/17 alone has a table of its own above.")
     yield item(
-        "**row 9**: both lock modes are derived; it is hit under the read lock alone, under both with `form=in-turn`."
+        "**after** (here: the end of the series, which is 7.2; in rows 7 and 8 hugepages on top of it): "
+        "patch 07/17 alone has a table of its own above."
+    )
+    yield item(
+        "**row 9**: both lock modes are derived; it is hit under the read lock alone, under both with `kernel=in-turn`."
     )
     yield item(
         "**zero-step list**: how it gets armed is a test (`tests/kvm/test_fault.py`): seven faults in vain at one "
@@ -202,7 +231,7 @@ def page(known: dict[str, Cell]) -> str:
     """The whole page."""
     return "\n".join(
         (
-            HEAD,
+            HEAD.format(digest=model_digest()),
             item(
                 "A no covers every state of every interleaving of the modelled steps. "
                 f"It does not cover {'; '.join(NOT_COVERED)}."
@@ -211,7 +240,7 @@ def page(known: dict[str, Cell]) -> str:
             *tables(known),
             "## Differs from the mail\n",
             *differences(known),
-            "\n## Where the module or the order changes an answer\n",
+            "\n## Where the module or the kernel changes an answer\n",
             *(item(text) for text in sentences([c for c in known.values() if not c.flipped and c.order in ORDERS])),
             "\n## A witness per hit\n",
             *witnesses(known),
@@ -225,7 +254,7 @@ def page(known: dict[str, Cell]) -> str:
             *assumptions(known),
             *beside(known),
             "\n## Who changes SPTEs\n",
-            "In the series with S-EPT huge pages, where the range is backed by 2M or by 4K:\n",
+            "With S-EPT huge pages (`kernel=hugepages`), where the range is backed by 2M or by 4K:\n",
             *callers(),
             "",
         )

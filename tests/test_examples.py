@@ -35,7 +35,7 @@ SHOWN = {
     "out_of_a_mail.py": [
         "63 steps, and then: lockdep tdx_sept_remove_leaf_spte, lockdep tdh_do_no_vcpus, TDX_BUG_ON",
         "    (G) KVM_BUG_ON()",
-        "nonleaf-to-np-shared, model series+1.5.01 ",
+        "nonleaf-to-np-shared, model 7.2+1.5.01 ",
     ],
     "what_a_guard_guards.py": [
         "as it is: clean",

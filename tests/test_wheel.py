@@ -18,8 +18,8 @@ def test_the_wheel_runs_elsewhere_and_carries_the_schedules(tmp_path: Path) -> N
     inside = tmp_path / "inside"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(inside)
-    names = sorted(path.name for path in (ROOT / "schedules").glob("*.toml"))
-    assert sorted(path.name for path in (inside / "sim" / "schedules").glob("*.toml")) == names
+    names = sorted(path.name for path in (ROOT / "schedules").rglob("*.toml"))
+    assert sorted(path.name for path in (inside / "sim" / "schedules").rglob("*.toml")) == names
     assert any("LICENSE" in name for name in archive.namelist())
 
     def tdpsim(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -30,6 +30,6 @@ def test_the_wheel_runs_elsewhere_and_carries_the_schedules(tmp_path: Path) -> N
         command = [sys.executable, "-c", code, *argv]
         return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
 
-    said = tdpsim("replay", str(inside / "sim" / "schedules" / names[0]))
+    said = tdpsim("replay", str(next((inside / "sim" / "schedules").rglob("*.toml"))))
     assert (said.returncode, said.stderr) == (0, "")
     assert tdpsim("explore", "np-to-leaf-exclusive").returncode == 1

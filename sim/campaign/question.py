@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -11,7 +10,7 @@ from sim.campaign.seeds import Span
 from sim.engine.scenario import Scenario
 from sim.scenarios.library import recipe_named
 from sim.scenarios.model import identity
-from sim.scenarios.patch import Patch, load, loaded, read_patch
+from sim.scenarios.patch import Patch
 from sim.scenarios.recipe import UsageError
 from sim.search.batch import MOST, Runner, StrategyError
 
@@ -28,16 +27,13 @@ class Question:
     patch: Patch | None = None
 
     @classmethod
-    def of(cls, scenario: Scenario, strategy: str, most: int = MOST, patch: Path | None = None) -> Question:
-        """About a scenario that was built here, with the text of the patch that was loaded for it."""
-        known = None if patch is None else loaded()
-        return cls(scenario.name, scenario.params, scenario.without, strategy, most, known)
+    def of(cls, scenario: Scenario, strategy: str, most: int = MOST, patch: Patch | None = None) -> Question:
+        """About a scenario that was built here, with the patch that it was built with."""
+        return cls(scenario.name, scenario.params, scenario.without, strategy, most, patch)
 
     def scenario(self) -> Scenario:
         """Build it, with the kernel that it is about. Raises UsageError."""
-        if self.patch is not None and self.patch != loaded():
-            load(self.patch)
-        return recipe_named(self.name).scenario(dict(self.params), self.without)
+        return recipe_named(self.name).scenario(dict(self.params), self.without, self.patch)
 
     def runner(self) -> Runner:
         """Raises UsageError for a strategy that does not exist."""
@@ -56,8 +52,7 @@ class Question:
         return identity(self.scenario())
 
     @classmethod
-    def again(cls, identity: dict[str, Any], patch: Path | None = None) -> Question:
+    def again(cls, identity: dict[str, Any], patch: Patch | None = None) -> Question:
         """The one that an identity is of, as far as the program here has it. Raises UsageError."""
-        known = None if patch is None else read_patch(patch)
         name, params, without = (identity[key] for key in ("scenario", "parameters", "guards out"))
-        return cls(name, tuple(params.items()), tuple(without), identity["strategy"], identity["longest run"], known)
+        return cls(name, tuple(params.items()), tuple(without), identity["strategy"], identity["longest run"], patch)

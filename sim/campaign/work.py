@@ -19,7 +19,6 @@ from sim.engine.errors import EngineError
 from sim.engine.operations import Finding
 from sim.engine.schedule import FoundBy, record, write
 from sim.engine.scheduler import Picks
-from sim.scenarios.witnesses import full_model
 from sim.search.batch import Batch, Runner
 from sim.search.shrink import shrink
 
@@ -97,4 +96,4 @@ def _written(runner: Runner, picks: Picks, seed: int, finding: Finding) -> Examp
     if finding not in run.findings:
         raise EngineError(f"seed {seed:#x} showed {finding}, and does not when it is run again")
     found_by = FoundBy(runner.strategy, seed, finding.causes)
-    return Example(write(record(run, full_model(runner.scenario), found_by)), len(run.steps))
+    return Example(write(record(run, runner.scenario.full_model, found_by)), len(run.steps))

@@ -9,7 +9,19 @@ from cyclopts import Parameter
 
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
-from sim.cli.options import Force, Inject, Json, Patch, Settings, Without, amount, print_json, progress, scenario_from
+from sim.cli.options import (
+    Force,
+    Inject,
+    Json,
+    Patch,
+    Settings,
+    Without,
+    amount,
+    patch_from,
+    print_json,
+    progress,
+    scenario_from,
+)
 from sim.scenarios.model import identity
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import witnesses
@@ -59,7 +71,7 @@ def explore_command(
     if retries < 0:
         raise UsageError(f"--retries takes a number from 0 on, got {retries}")
     counting = Counting(retries, int(amount(countable, "KMG", "--countable"))) if count else None
-    asked = scenario_from(scenario, set, without, patch, inject)
+    asked = scenario_from(scenario, set, without, patch_from(patch), inject)
     every = amount(checkpoint_every, "smhd", "--checkpoint-every")
     exploration = explore(
         asked,

@@ -11,8 +11,8 @@ from sim.engine.scenario import Scenario
 from sim.engine.schedule import Schedule, ScheduleError, parse, write
 from sim.engine.whole import put
 from sim.scenarios.library import recipe_named
+from sim.scenarios.patch import Patch
 from sim.scenarios.recipe import UsageError
-from sim.scenarios.witnesses import full_model
 
 
 class FileTrouble(Exception):
@@ -38,13 +38,13 @@ def read_schedule(name: str) -> Schedule:
         raise FileTrouble(ExitStatus.DRIFT, f"{place}: {error}") from None
 
 
-def scenario_of(name: str, schedule: Schedule, *, loose: bool) -> Scenario:
+def scenario_of(name: str, schedule: Schedule, patch: Patch | None, *, loose: bool) -> Scenario:
     """The scenario that a schedule names, if it is this model's."""
     try:
-        scenario = recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
+        scenario = recipe_named(schedule.scenario).scenario(schedule.params, schedule.without, patch)
     except UsageError as error:
         raise FileTrouble(ExitStatus.DRIFT, f"{name}: {error}") from None
-    model = full_model(scenario)
+    model = scenario.full_model
     if schedule.model != model and not loose:
         raise FileTrouble(
             ExitStatus.DRIFT,

@@ -25,7 +25,7 @@ from sim.campaign.question import Question
 from sim.campaign.seeds import END, Span, parse_span, shard_of
 from sim.campaign.store import Store, read
 from sim.cli.exit_status import ExitStatus
-from sim.cli.options import Inject, Json, Patch, Settings, Without, amount, scenario_from
+from sim.cli.options import Inject, Json, Patch, Settings, Without, amount, patch_from, scenario_from
 from sim.scenarios.recipe import UsageError
 from sim.search.batch import MOST
 from sim.search.strategies import fuzzing
@@ -81,7 +81,9 @@ def fuzz_command(
     for name, value in (("--jobs", jobs), ("--most", most), ("--batch", batch)):
         if value is not None and value < 1:
             raise UsageError(f"{name} takes a number from 1 on, got {value}")
-    question = Question.of(scenario_from(scenario, set, without, patch, inject), strategy, most, patch)
+    kernel = patch_from(patch)
+    asked = scenario_from(scenario, set, without, kernel, inject)
+    question = Question.of(asked, strategy, most, kernel)
     seconds = None if for_ is None else amount(for_, "smhd", "--for")
     dealt = dealt_out(shard, os.environ)
     path = store or Path(f"{scenario}.{dealt.number}-of-{dealt.of}.db" if dealt else f"{scenario}.db")

@@ -16,9 +16,10 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from sim.engine.scenario import Scenario
+from sim.scenarios import patch as patches
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import PATCH, load_patch
-from sim.scenarios.recipe import UsageError
+from sim.scenarios.recipe import KERNEL, UsageError
 from sim.search.result import Progress
 
 Settings = Annotated[
@@ -52,14 +53,22 @@ def amount(text: str, units: str, option: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def patch_from(path: Path | None) -> patches.Patch | None:
+    """What --patch names, read once. Raises UsageError."""
+    return None if path is None else load_patch(path)
+
+
 def scenario_from(
-    name: str, settings: Sequence[str], without: Sequence[str], patch: Path | None = None, inject: str | None = None
+    name: str,
+    settings: Sequence[str],
+    without: Sequence[str],
+    patch: patches.Patch | None = None,
+    inject: str | None = None,
 ) -> Scenario:
     """Build what the command line asks for. Raises UsageError."""
     given = {}
     if patch is not None:
-        load_patch(patch)
-        given["order"] = PATCH
+        given[KERNEL] = PATCH
     if inject is not None:
         given["inject"] = inject
     for setting in settings:
@@ -67,7 +76,7 @@ def scenario_from(
         if not equals:
             raise UsageError(f"--set takes KEY=VALUE, got {setting!r}")
         given[key] = value
-    return recipe_named(name).scenario(given, tuple(without))
+    return recipe_named(name).scenario(given, tuple(without), patch)
 
 
 def console(color: str = "auto") -> Console:

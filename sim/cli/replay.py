@@ -10,12 +10,10 @@ from cyclopts import Parameter
 
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
-from sim.cli.options import Force, Json, Patch, Settings, Without, print_json, scenario_from
+from sim.cli.options import Force, Json, Patch, Settings, Without, patch_from, print_json, scenario_from
 from sim.engine import stepper
 from sim.engine.replay import Drift, replay
 from sim.engine.scenario import Scenario
-from sim.scenarios.model import model_digest
-from sim.scenarios.patch import load_patch
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import recording
 from sim.view import contract
@@ -61,16 +59,14 @@ def replay_command(
     if asked is None and (set or without or model or record):
         raise UsageError("--set, --without, --model and --record go with SCENARIO@N; a schedule names its own")
     if asked is None:
-        if patch is not None:
-            load_patch(patch)
         schedule = read_schedule(file)
-        scenario = scenario_of(file, schedule, loose=loose)
+        scenario = scenario_of(file, schedule, patch_from(patch), loose=loose)
         numbering = _numbering(scenario) if number else None
     else:
-        if model is not None and model != model_digest():
-            message = f"counted in model {model}, this is {model_digest()}, where that is another interleaving"
+        scenario = scenario_from(asked["scenario"], set, without, patch_from(patch))
+        if model is not None and model != scenario.digest:
+            message = f"counted in model {model}, this is {scenario.digest}, where that is another interleaving"
             raise FileTrouble(ExitStatus.DRIFT, f"{file}: {message}")
-        scenario = scenario_from(asked["scenario"], set, without, patch)
         numbering = _numbering(scenario)
         schedule = recording(stepper.run(scenario, numbering.picks(int(asked["number"]))), "number")
         if record is not None:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
-from sim.cli.options import Force, Inject, Json, Patch, Settings, Without, print_json, scenario_from
+from sim.cli.options import Force, Inject, Json, Patch, Settings, Without, patch_from, print_json, scenario_from
 from sim.engine import live
 from sim.engine.scenario import Scenario
 from sim.engine.schedule import write
@@ -40,7 +40,7 @@ def run_command(
     json: Json = False,
 ) -> int:
     """Run SCENARIO once, with real trio tasks and a seeded scheduler. Exit status 1 if something is found."""
-    asked = scenario_from(scenario, set, without, patch, inject)
+    asked = scenario_from(scenario, set, without, patch_from(patch), inject)
     run = live.run(asked, _picks(asked, strategy, seed, retries))
     schedule = recording(run, strategy, seed)
     if record is not None:

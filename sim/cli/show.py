@@ -11,11 +11,10 @@ import attrs
 from cyclopts import Parameter
 
 from sim.cli.files import drifted, read_schedule, scenario_of
-from sim.cli.options import Color, Patch, console, is_ascii, paged, relative
+from sim.cli.options import Color, Patch, console, is_ascii, paged, patch_from, relative
 from sim.cli.replay import File, Loose
 from sim.engine.replay import Drift
 from sim.engine.world import Run
-from sim.scenarios.patch import load_patch
 from sim.scenarios.recipe import UsageError
 from sim.search.result import Counting
 from sim.view.formats import FORMATS, Drawing
@@ -54,10 +53,8 @@ def show_command(
     width: Annotated[int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")] = None,
 ) -> int:
     """Draw a recorded schedule: time downwards, a lane a task."""
-    if patch is not None:
-        load_patch(patch)
     schedule = read_schedule(file)
-    scenario = scenario_of(file, schedule, loose=loose)
+    scenario = scenario_of(file, schedule, patch_from(patch), loose=loose)
     try:
         run, seen = moments(schedule, scenario, loose=loose)
     except Drift as drift:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import drifted, read_schedule, scenario_of, write_schedule
-from sim.cli.options import Force, Json, Patch, amount, print_json, telling
+from sim.cli.options import Force, Json, Patch, amount, patch_from, print_json, telling
 from sim.engine.errors import EngineError
 from sim.engine.operations import Finding
 from sim.engine.product import Product
@@ -18,9 +18,7 @@ from sim.engine.scenario import Scenario
 from sim.engine.schedule import FoundBy, Schedule, record, write
 from sim.engine.stepper import run as run_over_automata
 from sim.engine.world import Run
-from sim.scenarios.patch import load_patch
 from sim.scenarios.recipe import UsageError
-from sim.scenarios.witnesses import full_model
 from sim.search.follow import picks_of
 from sim.search.result import Budget
 from sim.search.shrink import Certainty, ShrinkError, Shrunk, shrink
@@ -53,10 +51,8 @@ def shrink_command(
     Exit status 4 if --for ended it: what it has come to by then is written all the same.
     """
     budget = Budget(None if for_ is None else amount(for_, "smhd", "--for"))
-    if patch is not None:
-        load_patch(patch)
     schedule = read_schedule(file)
-    scenario = scenario_of(file, schedule, loose=False)
+    scenario = scenario_of(file, schedule, patch_from(patch), loose=False)
     try:
         run = replay(schedule, scenario)
     except Drift as drift:
@@ -107,7 +103,7 @@ def _shrunk(file: str, run: Run, wanted: Finding, budget: Budget) -> Shrunk:
 def _checked(scenario: Scenario, shrunk: Shrunk, wanted: Finding, found_by: FoundBy) -> Schedule:
     """The schedule of what has come of it, which both executors agree on."""
     run = run_over_automata(scenario, shrunk.picks)
-    smaller = record(run, full_model(scenario), found_by)
+    smaller = record(run, scenario.full_model, found_by)
     if wanted not in replay(smaller, scenario).findings:
         raise EngineError(f"the smaller schedule does not show {wanted}; this is a bug of tdpsim")
     return smaller

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -17,11 +17,12 @@ from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import Color, Force, Json, console, is_ascii, print_json, relative
 from sim.engine.schedule import parse
+from sim.kvm.versions import KERNELS
 from sim.scenarios.derived import Kept, cache_directory, cells
+from sim.scenarios.kernels import AFTER, BEFORE
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.switches import FLIPS
 from sim.scenarios.table import Cell, Question, flip_named, questions
-from sim.scenarios.transitions import ORDERS
 from sim.tdx.releases import ONE_OF_EACH, RELEASES
 from sim.view import contract
 from sim.view.table import READING, Notes, assumptions, blocks, flip_lines, made_by, sentences, table
@@ -31,10 +32,10 @@ _MINUTE = 60
 
 def table_command(
     *,
-    order: Annotated[
-        Literal["before", "after", "both", "6.18", "patch07"],
-        Parameter(help="Of the steps in the setters; or a kernel between or before the two"),
-    ] = "after",
+    kernel: Annotated[
+        str,
+        Parameter(name=["--kernel", "--order"], help=f"{', '.join(KERNELS)}; or the mail's before, after, both"),
+    ] = AFTER,
     module: Annotated[str, Parameter(help="A release of the TDX module, or all: one of each family")] = "1.5.01",
     flip: Annotated[str | None, Parameter(help="An assumption to turn over, or all: what does it decide?")] = None,
     jobs: Annotated[int | None, Parameter(help="Processes that share the cells; as many as processors")] = None,
@@ -50,7 +51,9 @@ def table_command(
 
     What was derived is kept in the user's cache directory, until the model or what explores it changes.
     """
-    orders = tuple(ORDERS) if order == "both" else (order,)
+    kernels = (BEFORE, AFTER) if kernel == "both" else (kernel,)
+    if not {*kernels} <= {*KERNELS, BEFORE, AFTER}:
+        raise UsageError(f"no kernel is named {kernel!r}; there are {', '.join(KERNELS)}, before, after, and both")
     versions = tuple(release.version for release in RELEASES)
     if module != "all" and module not in versions:
         raise UsageError(f"no module release is named {module!r}; there are {', '.join(versions)}")
@@ -60,7 +63,7 @@ def table_command(
         raise UsageError(f"no assumption is named {flip!r}; there are {known}, and all")
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs takes a number of processes, got {jobs}")
-    asked = tuple(questions(orders, ONE_OF_EACH if module == "all" else (module,), flips))
+    asked = tuple(questions(kernels, ONE_OF_EACH if module == "all" else (module,), flips))
     derived = _derived(asked, jobs or os.cpu_count() or 1, Kept(cache_directory()) if kept else None)
     base = [derived[question.key] for question in asked if question.flip is None]
     flipped = [derived[question.key] for question in asked if question.flip]
@@ -70,7 +73,8 @@ def table_command(
         for cell in flipped or base:
             before = plain.get((cell.row, cell.order, cell.module), ())
             for told in (told for told in cell.told if told.finding not in before):
-                write_schedule(record / told.name, parse(told.schedule.encode()), force=force)
+                (record / cell.row.name).mkdir(exist_ok=True)
+                write_schedule(record / cell.row.name / told.name, parse(told.schedule.encode()), force=force)
     if json:
         print_json({"rows": [contract.of_cell(cell, made_by(cell)) for cell in (*base, *flipped)]})
         return ExitStatus.CLEAN
@@ -118,7 +122,7 @@ def _print(screen: Console, cells: Sequence[Cell]) -> None:
         screen.print(note, markup=False)
     said = list(sentences(cells))
     if said:
-        screen.print("\nwhere the module or the order changes an answer:", style="bold")
+        screen.print("\nwhere the module or the kernel changes an answer:", style="bold")
         for text in said:
             screen.print(f"  {text}", markup=False)
     screen.print("\nassumed, where the mail leaves it open; --flip shows what each decides:", style="bold")

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
-from sim.cli.options import Inject, Patch, Settings, Without, scenario_from
+from sim.cli.options import Inject, Patch, Settings, Without, patch_from, scenario_from
 from sim.cli.replay import Loose
 from sim.engine.replay import Drift, walk
 from sim.engine.world import Run
-from sim.scenarios.patch import load_patch
 from sim.scenarios.recipe import UsageError
-from sim.scenarios.witnesses import full_model, recording
+from sim.scenarios.witnesses import recording
 from sim.search.result import Counting
 from sim.view.explorer.stepping import Explorer
 from sim.view.report import patch_option
@@ -58,7 +57,7 @@ def tui_command(
     if is_file:
         explorer = _recorded(what, patch, loose=loose)
     else:
-        explorer = Explorer(scenario_from(what, set, without, patch, inject))
+        explorer = Explorer(scenario_from(what, set, without, patch_from(patch), inject))
     app = _app(explorer, Counting() if odds else None, seed)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("tdpsim tui needs a terminal; `tdpsim show FILE` draws a schedule without one")
@@ -66,10 +65,8 @@ def tui_command(
 
 
 def _recorded(name: str, patch: Path | None, *, loose: bool) -> Explorer:
-    if patch is not None:
-        load_patch(patch)
     schedule = read_schedule(name)
-    scenario = scenario_of(name, schedule, loose=loose)
+    scenario = scenario_of(name, schedule, patch_from(patch), loose=loose)
     try:
         return Explorer(scenario, walk(schedule, scenario, loose=loose))
     except Drift as drift:
@@ -100,7 +97,7 @@ def _app(explorer: Explorer, counting: Counting | None, seed: int) -> ExplorerAp
             raise UsageError(_EXTRA) from None
         raise
     scenario = explorer.scenario
-    setting = Setting(f"{scenario.name}  {full_model(scenario)}", f"{scenario.name}.branch.toml", _save, counting, seed)
+    setting = Setting(f"{scenario.name}  {scenario.full_model}", f"{scenario.name}.branch.toml", _save, counting, seed)
     return ExplorerApp(explorer, setting)
 
 

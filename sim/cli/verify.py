@@ -11,7 +11,7 @@ from sim.campaign.question import Question
 from sim.campaign.store import read
 from sim.campaign.verify import verify
 from sim.cli.exit_status import ExitStatus
-from sim.cli.options import Patch
+from sim.cli.options import Patch, patch_from
 from sim.view.campaign import span
 
 
@@ -24,7 +24,7 @@ def verify_command(
     patch: Patch = None,
 ) -> int:
     """Run batches of STORE again, and compare what they come to. Exit status 1 if one differs."""
-    question = Question.again(read(store).identity, patch)
+    question = Question.again(read(store).identity, patch_from(patch))
     print(f"{store}: {sample} batches, chosen by --seed {seed}")
     differ = False
     for checked in verify(store, question, sample, seed):

@@ -9,7 +9,7 @@ import attrs
 
 from sim.cli.commands import COMMANDS
 from sim.scenarios.functions import function_named, said_of
-from sim.scenarios.glossary import GLOSSARY, param_in, strategy_text
+from sim.scenarios.glossary import GLOSSARY, formerly, kernel_in, param_in, strategy_text
 from sim.scenarios.library import recipe_named
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.words import WORDS
@@ -40,7 +40,9 @@ class Meaning:
 
 def meanings(name: str, scenario: str | None = None) -> list[Meaning]:
     """All that a name is, or all that it is in one scenario. Raises UsageError for a name that is nothing."""
-    found = _listed(name) or _of_a_form(name) or _function(name) or _point(name) or _in_another_case(name)
+    found = (
+        _listed(name) or _former(name) or _of_a_form(name) or _function(name) or _point(name) or _in_another_case(name)
+    )
     if not found:
         known = [word for words in VOCABULARY.values() for word in words]
         near = difflib.get_close_matches(name, known, n=1)
@@ -50,11 +52,15 @@ def meanings(name: str, scenario: str | None = None) -> list[Meaning]:
 
 
 def _within(found: list[Meaning], scenario: str) -> list[Meaning]:
-    """Parameters as this scenario has them, without those that it does not have."""
+    """Parameters, and the mail's words for kernels, as this scenario has them."""
     recipe = recipe_named(scenario)
     here = []
     for meaning in found:
-        text = param_in(meaning.name, scenario) if meaning.kind == "parameters" else meaning.text
+        text: str | None = meaning.text
+        if meaning.kind == "parameters":
+            text = param_in(meaning.name, scenario)
+        elif meaning.kind == "kernels":
+            text = kernel_in(meaning.name, scenario) or meaning.text
         if text is not None:
             here.append(attrs.evolve(meaning, text=text))
     if not here:
@@ -65,6 +71,11 @@ def _within(found: list[Meaning], scenario: str) -> list[Meaning]:
 
 def _listed(name: str) -> list[Meaning]:
     return [Meaning(name, kind, words[name]) for kind, words in VOCABULARY.items() if name in words]
+
+
+def _former(name: str) -> list[Meaning]:
+    text = formerly(name)
+    return [Meaning(name, "former parameters", text)] if text else []
 
 
 def _of_a_form(name: str) -> list[Meaning]:

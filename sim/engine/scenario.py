@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from sim.engine.cells import Cell
+from sim.engine.digest import digest_of
 from sim.engine.errors import EngineError, RuleError, place_of_caller, refuse_function
 from sim.engine.operations import Finding
 from sim.engine.routines import Call
@@ -128,6 +129,7 @@ class Scenario:
     tasks: tuple[Task, ...]
     properties: tuple[Property, ...] = ()
     model: str = ""
+    """What the tasks run, in the words of whoever asks: for KVM, `kernel+module`."""
     params: tuple[tuple[str, str], ...] = ()
     without: tuple[str, ...] = ()
     not_covered: tuple[str, ...] = ()
@@ -138,3 +140,13 @@ class Scenario:
         names = [task.name for task in self.tasks]
         if len(dict.fromkeys(names)) < len(names):
             raise ScenarioError(f"{self.name}: two tasks have one name: {', '.join(names)}")
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hexadecimal digits of all that decides what its steps do (`sim.engine.digest`)."""
+        return digest_of(self.tasks, self.properties)
+
+    @property
+    def full_model(self) -> str:
+        """The model's name as a schedule has it: the words, and the digest."""
+        return f"{self.model} {self.digest}".lstrip()

@@ -1,144 +1,60 @@
-"""virt/kvm/guest_memfd.c, and what kvm_main.c keeps for it: the pages behind private memory, and that one is going.
+"""virt/kvm/guest_memfd.c: pages of private memory that are given up.
 
-A fault asks for its page before it takes mmu_lock, so the page may have gone when it comes to map it. Whoever takes a
-page away says so first (`mmu_invalidate_in_progress`, with the range), and counts when it is done
-(`mmu_invalidate_seq`); a fault that has seen another count, or finds its gfn in the range, begins again. Several may do
-so at a time: they are counted, and their ranges are one, from the first gfn of any to the last, until all are done.
-
-Holes of one file exclude each other: filemap_invalidate_lock() is held from before a hole is announced until after it
-is done. What can be in progress beside a hole is a conversion. Where a run has one hole at most the lock is no step.
-
-A page is part of a folio, which is large where the kernel has huge pages. A hole in a part of a large folio splits it,
-and from then on the range is backed by small ones: `kvm_max_level_for_order()` keeps a fault from mapping it at 2M.
-
-Left out: files with several bindings, the lock that keeps populating and truncating apart.
+What the file and `struct kvm` keep for it is in `sim.kvm.gmem`; asking for a page is part of a fault (`sim.kvm.mmu`).
 """
 
 from __future__ import annotations
 
-from enum import Enum
-
 import attrs
 
-from sim.engine.cells import Cell, members, one_of
-from sim.engine.operations import Operation, Outcome, store, write
-from sim.kvm.mutex import Mutex, mutex
+from sim.engine.operations import store
+from sim.engine.routines import routine
+from sim.kvm.gmem import Backing, Gmem
+from sim.kvm.mmu import Mmu
 from sim.kvm.spte import PG_LEVEL_2M, PG_LEVEL_4K
 
 
-class Backing(Enum):
-    """Whether a gfn has a page."""
-
-    ALLOCATED = 0
-    HOLE = 1
-
-
-@attrs.frozen(cache_hash=True)
-class Invalidation:
-    """struct kvm: mmu_invalidate_range, by gfn; mmu_invalidate_seq; mmu_invalidate_in_progress.
-
-    C leaves the range as it was when nothing is in progress any more, and does not look at it then; here it is empty.
-    """
-
-    range: tuple[str, ...] = ()
-    seq: int = 0
-    in_progress: int = 0
-
-    def __str__(self) -> str:
-        beside = f" ({self.in_progress} in progress)" if self.in_progress > 1 else ""
-        return f"{' '.join(self.range) or 'nothing'} goes{beside}, {self.seq} done"
-
-    def retry_gfn(self, gfn: str, mmu_seq: int) -> bool:
-        """kvm_host.h:mmu_invalidate_retry_gfn()."""
-        return gfn in self.range or mmu_seq != self.seq
-
-
-@attrs.frozen
-class _Invalidations:
-    gfns: tuple[str, ...]
-    most: int
-
-    def __contains__(self, value: object) -> bool:
-        return (
-            isinstance(value, Invalidation)
-            and all(gfn in self.gfns for gfn in value.range)
-            and value.seq in range(self.most + 1)
-            and value.in_progress in range(-1, self.most + 1)
-        )
-
-
-def _begin(_task: str, values: tuple[Invalidation]) -> tuple[Outcome, ...]:
-    return write(None, attrs.evolve(values[0], in_progress=values[0].in_progress + 1))
-
-
-def _range_add(
-    _task: str, values: tuple[Invalidation], gfns: tuple[str, ...], every: tuple[str, ...]
-) -> tuple[Outcome, ...]:
-    places = [every.index(gfn) for gfn in (*values[0].range, *gfns)]
-    return write(None, attrs.evolve(values[0], range=every[min(places) : max(places) + 1]))
-
-
-def _end(_task: str, values: tuple[Invalidation]) -> tuple[Outcome, ...]:
-    now, left = values[0], values[0].in_progress - 1
-    return write(left, Invalidation(now.range if left > 0 else (), now.seq + 1, left))
-
-
-def _get_folio(_task: str, values: tuple[object, ...]) -> tuple[Outcome, ...]:
-    """All of a large folio, or the one page that is asked for."""
-    level, _, *rest = values
-    every = level == PG_LEVEL_2M
-    return write(None, level, Backing.ALLOCATED, *(Backing.ALLOCATED if every else page for page in rest))
-
-
 @attrs.frozen(eq=False)
-class Gmem:
-    """struct kvm_gmem, and struct kvm's mmu_invalidate_*.
+class GuestMemfd(Mmu):
+    """guest_memfd.c."""
 
-    A folio that may be large is there with its gfns and the level that it can be mapped at: 2M while it is whole.
-    """
+    @routine
+    async def kvm_gmem_invalidate_begin(self, gfns: tuple[str, ...], task: str) -> None:
+        """guest_memfd.c: say which gfns go, and zap them, under mmu_lock. A large folio that is split is said whole."""
+        await self.mmu_lock.write_lock()
+        await self.kvm_mmu_invalidate_begin()
+        await self.kvm_mmu_invalidate_range_add(self.gmem.whole(gfns) if self.gmem else gfns)
+        await self.kvm_split_cross_boundary_leafs(gfns, task)
+        await self.kvm_tdp_mmu_unmap_gfn_range(gfns, True)
+        await self.mmu_lock.write_unlock()
 
-    invalidate: Cell[Invalidation]
-    backing: tuple[tuple[str, Cell[Backing]], ...]
-    folios: tuple[tuple[tuple[str, ...], Cell[int]], ...] = ()
-    invalidate_lock: Cell[Mutex] | None = None
+    @routine
+    async def kvm_gmem_invalidate_end(self) -> None:
+        """guest_memfd.c: they are gone."""
+        if self.gmem:
+            await self.mmu_lock.write_lock()
+            await self.kvm_mmu_invalidate_end()
+            await self.mmu_lock.write_unlock()
 
-    @classmethod
-    def build(cls, gfns: tuple[str, ...], most: int, large: tuple[tuple[str, ...], ...] = ()) -> Gmem:
-        """Every gfn has its page, those of `large` in a folio each; `most` invalidations may happen in a run."""
-        sizes = one_of((PG_LEVEL_4K, PG_LEVEL_2M))
-        return cls(
-            Cell("mmu_invalidate", Invalidation(), _Invalidations(gfns, most)),
-            tuple((gfn, Cell(f"gmem[{gfn}]", Backing.ALLOCATED, members(Backing))) for gfn in gfns),
-            tuple((folio, Cell(f"gmem[{folio[0]}].level", PG_LEVEL_2M, sizes)) for folio in large),
-            mutex("filemap_invalidate_lock") if most > 1 else None,
-        )
+    @routine
+    async def kvm_gmem_punch_hole(self, gfns: tuple[str, ...], task: str) -> None:
+        """guest_memfd.c; a slot that goes zaps the same way. The pages go with no lock held but the file's."""
+        await self.mutex_lock(self.gmem.invalidate_lock if self.gmem else None)
+        await self.kvm_gmem_invalidate_begin(gfns, task)
+        if self.gmem:
+            await self.truncate_inode_pages_range(self.gmem, gfns)
+        await self.kvm_gmem_invalidate_end()
+        await self.mutex_unlock(self.gmem.invalidate_lock if self.gmem else None)
 
-    def page(self, gfn: str) -> Cell[Backing]:
-        return next(cell for name, cell in self.backing if name == gfn)
-
-    def folio(self, gfn: str) -> tuple[tuple[str, ...], Cell[int] | None]:
-        """The gfns that a gfn shares a folio with, and the folio's level; that of a small one is no cell."""
-        return next((folio for folio in self.folios if gfn in folio[0]), ((gfn,), None))
-
-    def whole(self, gfns: tuple[str, ...]) -> tuple[str, ...]:
-        """Every gfn of the folios that these are in."""
-        return tuple(dict.fromkeys(other for gfn in gfns for other in self.folio(gfn)[0]))
-
-    def get_folio(self, gfn: str) -> Operation[None]:
-        """guest_memfd.c:kvm_gmem_get_folio(): the page of a gfn, allocated if need be."""
-        folio, level = self.folio(gfn)
-        if level is None:
-            return store(self.page(gfn), Backing.ALLOCATED)
-        rest = tuple(self.page(other) for other in folio if other != gfn)
-        return Operation(f"gmem[{gfn}].store", (level, self.page(gfn), *rest), _get_folio)
-
-    def begin(self) -> Operation[None]:
-        return Operation("mmu_invalidate.begin", (self.invalidate,), _begin)
-
-    def range_add(self, gfns: tuple[str, ...]) -> Operation[None]:
-        every = tuple(gfn for gfn, _ in self.backing)
-        return Operation("mmu_invalidate.range_add", (self.invalidate,), _range_add, (gfns, every))
-
-    def end(self) -> Operation[int]:
-        """Gives how many are still in progress."""
-        return Operation("mmu_invalidate.end", (self.invalidate,), _end)
+    @routine
+    async def truncate_inode_pages_range(self, gmem: Gmem, gfns: tuple[str, ...]) -> None:
+        """mm/truncate.c: a large folio of which a part goes is split first; one that goes whole comes back whole."""
+        for folio, level in gmem.folios:
+            gone = tuple(gfn for gfn in folio if gfn in gfns)
+            if gone and gone != folio:
+                await store(level, PG_LEVEL_4K)
+        for gfn in gfns:
+            await store(gmem.page(gfn), Backing.HOLE)
+        for folio, level in gmem.folios:
+            if all(gfn in gfns for gfn in folio):
+                await store(level, PG_LEVEL_2M)

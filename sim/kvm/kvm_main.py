@@ -13,14 +13,15 @@ from sim.engine.cells import BOOL, Cell, members
 from sim.engine.operations import Access, Finding, Operation, Outcome, choose, cmpxchg, load, report, store
 from sim.engine.routines import routine
 from sim.kvm.errno import Errno
-from sim.kvm.guest_memfd import Gmem
+from sim.kvm.gmem import Gmem
 from sim.kvm.mmu_lock import READ, WRITE, MmuLock
 from sim.kvm.mmu_page import MmuPage, Rcu
 from sim.kvm.mutex import Mutex, lock, unlock
 from sim.kvm.spte import PG_LEVEL_4K, Spte
 from sim.tdx.lp import Irq, irq, send_ipi, wait_for_ack
+from sim.tdx.module import TdxModule
 from sim.tdx.status import Status
-from sim.tdx.vp_enter import Guest, Instruction, VpEnter
+from sim.tdx.vp_enter import Guest, Instruction
 
 
 class VcpuMode(Enum):
@@ -98,7 +99,7 @@ def caller() -> str:
 class KvmMain:
     """struct kvm, with what every layer above uses of it."""
 
-    module: VpEnter
+    module: TdxModule
     vcpus: tuple[Vcpu, ...]
     mmu_lock: MmuLock
     root: MmuPage
@@ -133,10 +134,6 @@ class KvmMain:
             return _no_step()
         return report("transition", f"{old.said} to {new.said}, {level}, {'shared' if shared else 'exclusive'}")
 
-    def is_hkid_assigned(self) -> bool:
-        """tdx.c: until tdx_mmu_release_hkid(), which every vCPU has been flushed for."""
-        return not self.module.td.torn_down
-
     @routine
     async def should_fail(self, what: str) -> bool:
         """Whether a fault is injected here: a choice, where the scenario is given it.
@@ -161,10 +158,6 @@ class KvmMain:
     def KVM_BUG_ON(self, cond: Errno | Status | bool | None) -> Awaitable[bool]:
         """kvm_host.h: where `cond` holds, a finding in the calling function, and the VM is given up."""
         return self._bugged("KVM_BUG_ON", caller(), cond)
-
-    def TDX_BUG_ON(self, err: Status) -> Awaitable[bool]:
-        """arch/x86/kvm/vmx/tdx.c: a SEAMCALL failed that must not."""
-        return self._bugged("TDX_BUG_ON", caller(), err)
 
     def WARN_ON_ONCE(self, cond: bool) -> Awaitable[object]:
         return report("WARN", caller()) if cond else _no_step()

@@ -1,20 +1,22 @@
-"""arch/x86/kvm/mmu/mmu.c: the page fault.
+"""arch/x86/kvm/mmu/mmu.c: the page fault, and roots that go.
 
 Left out: memslots that come and go, the per-vCPU caches, the page's own reference, and obsolete roots. Where nothing of
-guest_memfd goes away in a scenario, asking for a page is no step (`sim.kvm.guest_memfd`).
+guest_memfd goes away in a scenario, asking for a page is no step (`sim.kvm.gmem`).
 """
 
 from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import load
+from sim.engine.operations import load, store
 from sim.engine.routines import routine
-from sim.kvm.tdp_mmu import Fault, RetPf, TdpMmu
+from sim.kvm.spte import PG_LEVEL_2M, PG_LEVEL_4K, Spte
+from sim.kvm.tdp_mmu import Fault, RetPf
+from sim.kvm.tdp_mmu_walks import TdpMmuWalks
 
 
 @attrs.frozen(eq=False)
-class Mmu(TdpMmu):
+class Mmu(TdpMmuWalks):
     """mmu.c."""
 
     @routine
@@ -61,3 +63,22 @@ class Mmu(TdpMmu):
         ret = RetPf.RETRY if stale else await self.kvm_tdp_mmu_map(fault)
         await self.mmu_lock.read_unlock()
         return ret
+
+    def kvm_mmu_hugepage_adjust(self, fault: Fault, old_spte: Spte) -> int:
+        """mmu.c: the level at which a fault maps. A TD has 4K pages only (tdx_gmem_max_mapping_level())."""
+        return PG_LEVEL_4K if self.root.is_mirror or "huge" not in self.given else PG_LEVEL_2M
+
+    @routine
+    async def kvm_mmu_zap_all_fast(self) -> None:
+        """mmu.c: invalidate under the write lock, zap under the read lock; direct roots only."""
+        await self.mmu_lock.write_lock()
+        if not self.root.is_mirror:
+            await store(self.root_invalid, True)
+        await self.mmu_lock.write_unlock()
+        await self.kvm_tdp_mmu_zap_invalidated_roots(True)
+
+    @routine
+    async def kvm_mmu_uninit_tdp_mmu(self) -> None:
+        """The VM is gone: every root, exclusively."""
+        await store(self.root_invalid, True)
+        await self.kvm_tdp_mmu_zap_invalidated_roots(False)

@@ -282,5 +282,5 @@ class TdpMmu(TdxSept):
         return await self.tdp_mmu_map_handle_target_level(iter)
 
     def kvm_mmu_hugepage_adjust(self, fault: Fault, old_spte: Spte) -> int:
-        """mmu.c: the level at which a fault maps. A TD has 4K pages only (tdx_gmem_max_mapping_level())."""
-        return PG_LEVEL_4K if self.root.is_mirror or "huge" not in self.given else PG_LEVEL_2M
+        """mmu_internal.h declares it, mmu.c defines it."""
+        raise NotImplementedError

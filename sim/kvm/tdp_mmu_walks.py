@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import load, store
+from sim.engine.operations import load
 from sim.engine.routines import Again, Done, repeat, routine
-from sim.kvm.guest_memfd import Backing, Gmem
 from sim.kvm.kvm_main import dunder, part_of
-from sim.kvm.mmu import Mmu
 from sim.kvm.mmu_page import TdpIter
 from sim.kvm.spte import PG_LEVEL_2M, PG_LEVEL_4K, SHADOW_NONPRESENT_VALUE, Kind, make_spte
+from sim.kvm.tdp_mmu import TdpMmu
 
 
 @attrs.frozen(eq=False)
-class TdpMmuWalks(Mmu):
+class TdpMmuWalks(TdpMmu):
     """tdp_mmu.c, continued."""
 
     @routine
@@ -120,21 +119,6 @@ class TdpMmuWalks(Mmu):
         await self._unlock(shared)
 
     @routine
-    async def kvm_mmu_zap_all_fast(self) -> None:
-        """mmu.c: invalidate under the write lock, zap under the read lock; direct roots only."""
-        await self.mmu_lock.write_lock()
-        if not self.root.is_mirror:
-            await store(self.root_invalid, True)
-        await self.mmu_lock.write_unlock()
-        await self.kvm_tdp_mmu_zap_invalidated_roots(True)
-
-    @routine
-    async def kvm_mmu_uninit_tdp_mmu(self) -> None:
-        """The VM is gone: every root, exclusively."""
-        await store(self.root_invalid, True)
-        await self.kvm_tdp_mmu_zap_invalidated_roots(False)
-
-    @routine
     async def tdp_mmu_split_huge_pages_root(self, gfn: str, task: str, shared: bool) -> None:
         """Split the large leaf over a gfn, if there is one. That mmu_lock is dropped for the allocation is left out."""
         await self.rcu_read_lock()
@@ -181,47 +165,6 @@ class TdpMmuWalks(Mmu):
     @routine
     async def kvm_split_cross_boundary_leafs(self, gfns: tuple[str, ...], task: str) -> None:
         """No leaf of a mirror is larger than 4K here, so there is nothing to split before part of it goes."""
-
-    @routine
-    async def kvm_gmem_invalidate_begin(self, gfns: tuple[str, ...], task: str) -> None:
-        """guest_memfd.c: say which gfns go, and zap them, under mmu_lock. A large folio that is split is said whole."""
-        await self.mmu_lock.write_lock()
-        await self.kvm_mmu_invalidate_begin()
-        await self.kvm_mmu_invalidate_range_add(self.gmem.whole(gfns) if self.gmem else gfns)
-        await self.kvm_split_cross_boundary_leafs(gfns, task)
-        await self.kvm_tdp_mmu_unmap_gfn_range(gfns, True)
-        await self.mmu_lock.write_unlock()
-
-    @routine
-    async def kvm_gmem_invalidate_end(self) -> None:
-        """guest_memfd.c: they are gone."""
-        if self.gmem:
-            await self.mmu_lock.write_lock()
-            await self.kvm_mmu_invalidate_end()
-            await self.mmu_lock.write_unlock()
-
-    @routine
-    async def kvm_gmem_punch_hole(self, gfns: tuple[str, ...], task: str) -> None:
-        """guest_memfd.c; a slot that goes zaps the same way. The pages go with no lock held but the file's."""
-        await self.mutex_lock(self.gmem.invalidate_lock if self.gmem else None)
-        await self.kvm_gmem_invalidate_begin(gfns, task)
-        if self.gmem:
-            await self.truncate_inode_pages_range(self.gmem, gfns)
-        await self.kvm_gmem_invalidate_end()
-        await self.mutex_unlock(self.gmem.invalidate_lock if self.gmem else None)
-
-    @routine
-    async def truncate_inode_pages_range(self, gmem: Gmem, gfns: tuple[str, ...]) -> None:
-        """mm/truncate.c: a large folio of which a part goes is split first; one that goes whole comes back whole."""
-        for folio, level in gmem.folios:
-            gone = tuple(gfn for gfn in folio if gfn in gfns)
-            if gone and gone != folio:
-                await store(level, PG_LEVEL_4K)
-        for gfn in gfns:
-            await store(gmem.page(gfn), Backing.HOLE)
-        for folio, level in gmem.folios:
-            if all(gfn in gfns for gfn in folio):
-                await store(level, PG_LEVEL_2M)
 
     @routine
     async def kvm_vm_set_mem_attributes(self, gfns: tuple[str, ...], task: str) -> None:

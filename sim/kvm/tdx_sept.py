@@ -6,14 +6,14 @@ RUNNABLE has no page to add.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import attrs
 
 from sim.engine.operations import store
 from sim.engine.routines import Call, routine
 from sim.kvm.errno import EBUSY, EIO, Errno
-from sim.kvm.kvm_main import KvmMain, Request
+from sim.kvm.kvm_main import KvmMain, Request, caller
 from sim.kvm.mmu_page import MmuPage
 from sim.kvm.spte import PG_LEVEL_4K, Spte
 from sim.tdx.status import Status, tdx_operand_busy
@@ -27,6 +27,14 @@ def pg_level_to_tdx_sept_level(level: int) -> int:
 @attrs.frozen(eq=False)
 class TdxSept(KvmMain):
     """The S-EPT side of tdx.c."""
+
+    def is_hkid_assigned(self) -> bool:
+        """tdx.c: until tdx_mmu_release_hkid(), which every vCPU has been flushed for."""
+        return not self.module.td.torn_down
+
+    def TDX_BUG_ON(self, err: Status) -> Awaitable[bool]:
+        """arch/x86/kvm/vmx/tdx.c: a SEAMCALL failed that must not."""
+        return self._bugged("TDX_BUG_ON", caller(), err)
 
     @routine
     async def tdh_do_no_vcpus(self, seamcall: Callable[..., Call[Status]], *args: object) -> Status:

@@ -13,9 +13,9 @@ import attrs
 from sim.engine.operations import load
 from sim.engine.routines import Again, Done, repeat, routine
 from sim.kvm.errno import EIO, Errno
+from sim.kvm.guest_memfd import GuestMemfd
 from sim.kvm.kvm_main import Request, Vcpu
 from sim.kvm.tdp_mmu import Fault, RetPf
-from sim.kvm.tdp_mmu_walks import TdpMmuWalks
 from sim.tdx.status import tdx_operand_busy
 from sim.tdx.vp_enter import Exit, ExitReason
 from sim.tdx.zero_step import Tdvps
@@ -29,7 +29,7 @@ class Resume(Enum):
 
 
 @attrs.frozen(eq=False)
-class TdxVcpu(TdpMmuWalks):
+class TdxVcpu(GuestMemfd):
     """The vCPU side of tdx.c."""
 
     @routine

@@ -1,8 +1,8 @@
 """Who changes SPTEs: KVM's own callers of the setters, each a scenario, on a direct root and on a mirror root.
 
 The what-ifs ask what would happen; these ask what does. A caller that leaves mirror roots alone is here as well: that
-it does is what running it on one shows. Private memory is mapped at 2M where the kernel has that (`order=after` is the
-huge-page series here), or at 4K.
+it does is what running it on one shows. Private memory is mapped at 2M where the kernel has that (so is the default,
+`hugepages`), or at 4K.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import attrs
 from sim.engine.routines import Again, Call, Done, repeat, routine
 from sim.engine.scenario import Scenario, Task
 from sim.kvm.tdp_mmu import Fault, RetPf
-from sim.kvm.versions import V6_18, HugePages, Patch07
+from sim.kvm.versions import HugePages
 from sim.kvm.x86 import Kvm
+from sim.scenarios.kernels import kernel_of, kernel_param
 from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
-from sim.scenarios.patch import PATCH, patched
 from sim.scenarios.recipe import Param, Recipe, Settings
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
 from sim.tdx.releases import release_named
@@ -28,7 +28,6 @@ from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import Tdvps
 
 S = SeptState
-KERNELS = {"6.18": V6_18, "before": Kvm, "after": HugePages, "patch07": Patch07}
 
 NOT_COVERED = (
     "weak memory: steps are sequentially consistent",
@@ -135,15 +134,10 @@ CALLERS = (
     ),
 )
 
-ORDER = Param(
-    "order",
-    (*KERNELS, PATCH),
-    "after",
-    "the kernel: `before` is v6.19, `after` the series with S-EPT huge pages, `patch` what --patch FILE says",
-)
+KERNEL_PARAM = kernel_param("hugepages")
 
 PARAMS = (
-    ORDER,
+    KERNEL_PARAM,
     MODULE,
     Param("root", ("mirror", "direct"), "mirror", "the root whose SPTEs are changed"),
     Param("pages", ("2M", "4K"), "2M", "what backs the range, where the kernel can map it so"),
@@ -161,7 +155,7 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
     programs = dict(caller.programs) if is_mirror else {}
     if settings["pages"] == "4K" and above.is_leaf:
         above, below = S.NL_MAPPED, above
-    kernel = patched() if settings["order"] == PATCH else KERNELS[settings["order"]]
+    kernel = kernel_of(settings)
     if is_mirror and not issubclass(kernel, HugePages) and above.is_leaf:
         above, below = S.NL_MAPPED, above
     given = {"huge": settings["pages"] == "2M", "4k": settings["pages"] == "4K"}

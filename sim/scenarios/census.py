@@ -16,6 +16,7 @@ from sim.engine.replay import walk
 from sim.engine.scenario import Scenario
 from sim.engine.world import Step
 from sim.scenarios.callers import RECIPES
+from sim.scenarios.recipe import KERNEL
 from sim.scenarios.transitions import Row
 from sim.scenarios.witnesses import witness
 from sim.search.explore import explore
@@ -49,13 +50,13 @@ class Change:
 
 
 @cache
-def census(order: str, pages: tuple[str, ...] = PAGES) -> tuple[Change, ...]:
-    """Every change that any caller makes."""
+def census(kernel: str, pages: tuple[str, ...] = PAGES) -> tuple[Change, ...]:
+    """Every change that any caller makes; the kernel may be given in the mail's words, as the callers have them."""
     changes: dict[Change, None] = {}
     for recipe in RECIPES:
         for root in sorted(recipe.param("root").values):
             for size in pages:
-                given = {"order": order, "root": root, "pages": size, "census": "yes"}
+                given = {KERNEL: kernel, "root": root, "pages": size, "census": "yes"}
                 exploration = explore(recipe.scenario(given), liveness=False)
                 changes |= dict.fromkeys(_changes(recipe.name, root, exploration.found))
     return tuple(changes)

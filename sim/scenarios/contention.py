@@ -23,10 +23,11 @@ from sim.engine.routines import Call, routine
 from sim.engine.scenario import Scenario, Task
 from sim.search.explore import explore
 from sim.tdx.lp import irq
+from sim.tdx.module import TdxModule
 from sim.tdx.sept import SeptEntry, SeptState
 from sim.tdx.status import Status
 from sim.tdx.td import Td
-from sim.tdx.vp_enter import Guest, VpEnter
+from sim.tdx.vp_enter import Guest
 from sim.tdx.zero_step import Tdvps
 
 S = SeptState
@@ -58,15 +59,15 @@ class Leaf:
     """A leaf, how it is called, the level of its entry (None: it has none), and the states it goes all the way in."""
 
     name: str
-    call: Callable[[VpEnter, str, Operands], Call[Any]]
+    call: Callable[[TdxModule, str, Operands], Call[Any]]
     level: int | None = None
     wants: tuple[SeptState, ...] = ()
     page: bool = False
     """Whether it is given a page that is no part of the TD yet."""
 
 
-def _enter(*logged: str) -> Callable[[VpEnter, str, Operands], Call[Any]]:
-    def call(module: VpEnter, task: str, _operands: Operands) -> Call[Any]:
+def _enter(*logged: str) -> Callable[[TdxModule, str, Operands], Call[Any]]:
+    def call(module: TdxModule, task: str, _operands: Operands) -> Call[Any]:
         return module.tdh_vp_enter(Guest(task, (), irq(f"{task}.lp")), Tdvps(last_epf_gpa_list=logged))
 
     return call
@@ -153,7 +154,9 @@ def _entry(state: SeptState, pfn: int) -> SeptEntry:
     return SeptEntry(state, 0 if state is S.FREE else pfn)
 
 
-def meeting(module: type[VpEnter], one: Leaf, two: Leaf, relation: Relation, on: tuple[Operands, Operands]) -> Meeting:
+def meeting(
+    module: type[TdxModule], one: Leaf, two: Leaf, relation: Relation, on: tuple[Operands, Operands]
+) -> Meeting:
     """Run two leafs against each other, from every start, in every interleaving."""
     busy: tuple[dict[str, None], dict[str, None]] = ({}, {})
     runs = any(leaf.name.startswith(("TDG.", "TDH.VP.")) for leaf in (one, two))
@@ -172,7 +175,7 @@ def meeting(module: type[VpEnter], one: Leaf, two: Leaf, relation: Relation, on:
 
 
 @cache
-def meetings(module: type[VpEnter]) -> tuple[Meeting, ...]:
+def meetings(module: type[TdxModule]) -> tuple[Meeting, ...]:
     """Every pair of leafs, with every relation of their operands: some seconds of exploring."""
     return tuple(
         meeting(module, one, two, relation, (mine, theirs))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sim.kvm.versions import KERNELS
+from sim.kvm.x86 import Kvm
 from sim.scenarios import callers, references, storms, transitions
 from sim.scenarios.functions import leafs
+from sim.scenarios.kernels import AFTER, BEFORE, first_sentence
 from sim.scenarios.library import LIBRARY
-from sim.scenarios.recipe import Param, Recipe
+from sim.scenarios.patch import PATCH
+from sim.scenarios.recipe import KERNEL, Param, Recipe
 from sim.scenarios.switches import GUARDS
-from sim.scenarios.transitions import KERNELS
 from sim.scenarios.words import WORDS
 from sim.search.strategies import STRATEGIES, Entry
 from sim.tdx.releases import RELEASES, Release
@@ -123,6 +126,19 @@ def param_in(name: str, scenario: str) -> str | None:
     return next((_param(param) for param in LIBRARY[scenario].params if param.name == name), None)
 
 
+def kernel_in(word: str, scenario: str) -> str | None:
+    """What a mail's word for a kernel is in a scenario; None for a word that is one kernel everywhere."""
+    param = LIBRARY[scenario].param(KERNEL)
+    name = param.words.get(word)
+    return None if name is None else f"In {scenario}: kernel={name}. {_said(KERNELS[name].__doc__)}"
+
+
+def formerly(name: str) -> str | None:
+    """What a parameter is called now that had this name before."""
+    now = dict.fromkeys(p.name for recipe in LIBRARY.values() for p in recipe.params if name in p.formerly)
+    return f"What {' and '.join(now)} was called before; schedules and --set still may say it." if now else None
+
+
 def _params_by_name() -> dict[str, str]:
     """Each parameter: where it means one thing, that and who has it; else each meaning, and where it is meant."""
     meanings: dict[str, dict[str, list[str]]] = {}
@@ -139,8 +155,21 @@ def _by_meaning(meant: dict[str, list[str]]) -> str:
     return text if len(names) == len(LIBRARY) else f"{text} In {_together(names)}."
 
 
-def _orders() -> dict[str, str]:
-    return {order: f"Kernel {kernel.VERSION}. {_said(kernel.__doc__)}" for order, kernel in KERNELS.items()}
+def _kernels() -> dict[str, str]:
+    """Those of the registry, the one from a file, and the mail's words for two of them."""
+    after: dict[str, list[str]] = {}
+    for recipe in LIBRARY.values():
+        for param in recipe.params:
+            if param.name == KERNEL:
+                after.setdefault(param.words[AFTER], []).append(recipe.name)
+    *few, (most, _) = sorted(after.items(), key=lambda of: len(of[1]))
+    says = "; ".join([*(f"{kernel} in {', '.join(names)}" for kernel, names in few), f"{most} in the others"])
+    return {
+        **{name: f"kernel={name}. {_said(kernel.__doc__)}" for name, kernel in KERNELS.items()},
+        PATCH: "The kernel that --patch FILE says (docs/adding-a-patch.md).",
+        BEFORE: f"The mail's word for kernel=6.19, before the series that it reviews. {first_sentence(Kvm)}",
+        AFTER: f"The mail's word for the kernel after the series, and every scenario's default: {says}.",
+    }
 
 
 def _release(release: Release) -> str:
@@ -166,7 +195,7 @@ GLOSSARY: dict[str, dict[str, str]] = {
         guard.name: _see(f"{guard.doc}. Taken out by --without {guard.name}.", references.GUARDS[guard.name])
         for guard in GUARDS
     },
-    "orders": _orders(),
+    "kernels": _kernels(),
     "modules": {release.version: _release(release) for release in RELEASES},
     "properties": {name: _see(text, references.PROPERTIES[name]) for name, text in PROPERTIES.items()},
     "findings": {name: _see(text, references.FINDINGS[name]) for name, text in FINDINGS.items()},

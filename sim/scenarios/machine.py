@@ -14,7 +14,7 @@ from sim.engine.cells import Cell
 from sim.engine.operations import Operation
 from sim.engine.routines import routine
 from sim.engine.scenario import Look, Part, Property, Task
-from sim.kvm.guest_memfd import Backing, Gmem
+from sim.kvm.gmem import Backing, Gmem
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.mmu_lock import MmuLock
 from sim.kvm.mmu_page import MmuPage, Rcu, Stage, life
@@ -30,9 +30,10 @@ from sim.kvm.spte import (
     spte_cell,
 )
 from sim.kvm.x86 import Kvm
+from sim.tdx.module import TdxModule
 from sim.tdx.sept import SeptEntry, SeptState
 from sim.tdx.td import PageType, Td
-from sim.tdx.vp_enter import Instruction, VpEnter
+from sim.tdx.vp_enter import Instruction
 
 RANGES = (("A", "C"), ("B",))
 
@@ -89,7 +90,7 @@ def _spte(entry: SeptEntry, child: int) -> Spte:
 
 def machine(
     kernel: type[Kvm],
-    module: type[VpEnter],
+    module: type[TdxModule],
     *,
     sept: dict[str, SeptState],
     programs: dict[str, Program],

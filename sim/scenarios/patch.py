@@ -1,7 +1,7 @@
 """A kernel from a file: the patch under review, as a class that overrides what it changes (docs/adding-a-patch.md).
 
-The file is named on the command line, by the person who runs it, and by nothing else: a schedule says `order = "patch"`
-and no more, and is refused where no file was given, or another one.
+The file is named on the command line, by the person who runs it, and by nothing else: a schedule says
+`kernel = "patch"` and no more, and is refused where no file was given, or another one.
 """
 
 from __future__ import annotations
@@ -9,90 +9,105 @@ from __future__ import annotations
 import linecache
 import sys
 from collections.abc import Iterator
+from functools import cache
+from hashlib import sha256
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
 import attrs
 
 from sim.kvm.x86 import Kvm
-from sim.scenarios.model import note_patch
-from sim.scenarios.recipe import UsageError
+from sim.scenarios.recipe import Settings, UsageError
 
 PATCH = "patch"
-_MODULE = "tdpsim_patch"
+"""The kernel's name where it comes from a file."""
 
 
 @attrs.frozen
 class Patch:
-    """A kernel from a file: what the file is called, and what is in it, for those who do not have it."""
+    """A kernel's text: what its file is called, and what was in it when it was read.
 
-    name: str
+    The text is carried as a value to wherever the kernel is run, so that neither a file that has
+    changed since, nor a `__pycache__` beside it, nor another patch decides what runs.
+    """
+
+    path: str
     source: str
+
+    @property
+    def kernel(self) -> type[Kvm]:
+        """The class. Raises UsageError, with the line at fault where there is one."""
+        return _kernel_of(self)
+
+
+def load_patch(path: Path) -> Patch:
+    """Read the file, run it, and refuse one that is no patch. Raises UsageError."""
+    patch = read_patch(path)
+    _kernel_of(patch)
+    return patch
+
+
+def patched(settings: Settings) -> type[Kvm]:
+    """The kernel of the file that was given. Raises UsageError if none was."""
+    if settings.patch is None:
+        raise UsageError(f"kernel={PATCH} is the kernel of a file: --patch FILE names it")
+    return settings.patch.kernel
 
 
 def read_patch(path: Path) -> Patch:
     """What is in the file now. Raises UsageError."""
     try:
-        return Patch(path.name, path.read_bytes().decode("utf-8-sig"))
+        return Patch(str(path), path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text in UTF-8: {error.reason}") from None
 
 
-def load_patch(path: Path) -> type[Kvm]:
-    """Run the file and take its kernel. Raises UsageError, with the line at fault where there is one."""
-    return load(read_patch(path), path)
-
-
-def load(patch: Patch, path: Path | None = None) -> type[Kvm]:
-    """Run this very text, which is what the model's digest is of from now on, and take its kernel.
-
-    It is compiled here: neither the file, which may be another one by now, nor a __pycache__ beside it is looked at.
-    Raises UsageError; whatever was loaded before is in place then.
-    """
-    path, before = path or Path(patch.name), sys.modules.get(_MODULE)
+@cache
+def _kernel_of(patch: Patch) -> type[Kvm]:
+    """Run the text, once in a process."""
+    module = _module(patch)
     try:
-        kernel = _kernel(_module(patch, path), path)
+        exec(compile(patch.source, patch.path, "exec", dont_inherit=True), vars(module))  # noqa: S102 - the person who runs this has named the file
+        return _kernel(module, patch.path)
     except BaseException as error:
-        sys.modules.pop(_MODULE, None)
-        if before is not None:
-            sys.modules[_MODULE] = before
+        del sys.modules[module.__name__]
         if isinstance(error, UsageError) or not isinstance(error, Exception):
             raise
         if isinstance(error, SyntaxError):
-            raise UsageError(f"{path}:{error.lineno}: {error.msg}") from None
-        raise UsageError(f"{path}:{_line(error, path)}: {type(error).__name__}: {error}") from None
-    note_patch(patch.source)
-    return kernel
+            raise UsageError(f"{patch.path}:{error.lineno}: {error.msg}") from None
+        line = _line(error, patch.path)
+        raise UsageError(f"{patch.path}:{line}: {type(error).__name__}: {error}") from None
 
 
-def loaded() -> Patch | None:
-    """What was loaded last."""
-    module = sys.modules.get(_MODULE)
-    return None if module is None else vars(module)["__patch__"]
+@attrs.frozen
+class _Text:
+    """What a module's text is asked of (PEP 302)."""
+
+    source: str
+
+    def get_source(self, _name: str) -> str:
+        return self.source
 
 
-def patched() -> type[Kvm]:
-    """The kernel that was loaded. Raises UsageError if none was."""
-    module = sys.modules.get(_MODULE)
-    if module is None:
-        raise UsageError(f"order={PATCH} is the kernel of a file: --patch FILE names it")
-    return next(_kernels(module))
+def _module(patch: Patch) -> ModuleType:
+    """An empty module for the text, with a name of its own.
 
-
-def _module(patch: Patch, path: Path) -> ModuleType:
-    """The text, run. A traceback shows the lines that ran, whatever is in the file by then."""
-    code = compile(patch.source, str(path), "exec", dont_inherit=True)
-    module = ModuleType(_MODULE)
-    vars(module).update(__file__=str(path), __patch__=patch)
-    linecache.cache[str(path)] = (len(patch.source), None, patch.source.splitlines(keepends=True), str(path))
-    sys.modules[_MODULE] = module
-    exec(code, vars(module))  # noqa: S102 - the person who runs this has named the file
+    A traceback shows the lines that ran, whatever is in the file by then.
+    """
+    name = f"tdpsim_patch_{sha256(repr(patch).encode()).hexdigest()[:16]}"
+    module = ModuleType(name)
+    spec = ModuleSpec(name, _Text(patch.source), origin=patch.path)  # type: ignore[arg-type] # asked for its text alone
+    vars(module).update(__file__=patch.path, __spec__=spec)
+    lines = patch.source.splitlines(keepends=True)
+    linecache.cache[patch.path] = (len(patch.source), None, lines, patch.path)
+    sys.modules[name] = module
     return module
 
 
-def _kernel(module: ModuleType, path: Path) -> type[Kvm]:
+def _kernel(module: ModuleType, path: str) -> type[Kvm]:
     kernels = list(_kernels(module))
     if len(kernels) != 1:
         names = ", ".join(kernel.__name__ for kernel in kernels) or "none"
@@ -109,11 +124,11 @@ def _kernels(module: ModuleType) -> Iterator[type[Kvm]]:
             yield found
 
 
-def _line(error: BaseException, path: Path) -> int:
+def _line(error: BaseException, path: str) -> int:
     """The last line of the file that an error passed."""
     line, trace = 0, error.__traceback__
     while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == path:
+        if trace.tb_frame.f_code.co_filename == path:
             line = trace.tb_lineno
         trace = trace.tb_next
     return line

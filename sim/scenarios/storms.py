@@ -23,9 +23,9 @@ from sim.engine.routines import Again, Done, repeat, routine
 from sim.engine.scenario import Scenario, Task
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.x86 import Kvm
-from sim.scenarios.callers import KERNELS, NOT_COVERED, ORDER
+from sim.scenarios.callers import KERNEL_PARAM, NOT_COVERED
+from sim.scenarios.kernels import kernel_of
 from sim.scenarios.machine import AtRest, machine, rcu_tasks
-from sim.scenarios.patch import PATCH, patched
 from sim.scenarios.recipe import Param, Recipe, Settings, UsageError
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
 from sim.tdx.lp import send_ipi
@@ -142,7 +142,7 @@ def build(recipe: Recipe, settings: Settings) -> Scenario:
             f"{recipe.name}: with levels=2M and pages=1 a zapper would take a page of 2M whole, which is not modelled;"
             " pages=2 or more, or zappers=0"
         )
-    kernel = patched() if settings["order"] == PATCH else KERNELS[settings["order"]]
+    kernel = kernel_of(settings)
     given = {"huge": large, "4k": not large, **dict.fromkeys(injected(settings["inject"]), True)}
     kvm = machine(
         kernel,
@@ -175,7 +175,7 @@ def _numbers(*numbers: int) -> tuple[str, ...]:
 
 
 PARAMS = (
-    ORDER,
+    KERNEL_PARAM,
     MODULE,
     Param("vcpus", _numbers(*range(1, 9)), "4", "how many vCPUs run"),
     Param("pages", _numbers(1, 2, 4, 8, 16, 32), "4", "how many gfns there are, four in a 2M range"),

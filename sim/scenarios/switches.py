@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from sim.scenarios.recipe import Guard, Param
+from sim.scenarios.recipe import KERNEL, Guard, Param
 from sim.tdx.releases import RELEASES
 
 
@@ -17,6 +17,7 @@ class Switch:
     """An assumption, the rows that it may decide, and what the table reads."""
 
     param: Param
+    """For the kernel, which every row has: the values that are compared, and what they decide in these rows."""
     rows: tuple[int, ...]
     orders: tuple[str, ...] = ("before", "after")
 
@@ -28,9 +29,9 @@ SWITCHES = (
     Switch(Param("pfn", ("changed", "same"), "changed", "whether the new leaf of row 6 maps another page"), (6,)),
     Switch(
         Param(
-            "split",
-            ("hook", "dispatcher"),
-            "hook",
+            KERNEL,
+            ("hugepages", "7.2"),
+            "hugepages",
             "what splits a large leaf: the hook of the huge-page series (RFC v5), or the stored dispatcher alone",
         ),
         (7, 8),
@@ -43,9 +44,9 @@ SWITCHES = (
     ),
     Switch(
         Param(
-            "form",
-            ("if-else", "in-turn"),
-            "if-else",
+            KERNEL,
+            ("7.2", "in-turn"),
+            "7.2",
             "__handle_changed_spte() on a nonleaf: handle_removed_pt() *or* the external operation, or both in turn",
         ),
         (9, 10, 13, 14),
@@ -174,5 +175,5 @@ FLIPS = (
 
 
 def params_of(row: int) -> tuple[Param, ...]:
-    """The switches that a row has."""
-    return tuple(switch.param for switch in SWITCHES if row in switch.rows)
+    """The switches that a row has of its own."""
+    return tuple(switch.param for switch in SWITCHES if row in switch.rows and switch.param.name != KERNEL)

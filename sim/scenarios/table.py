@@ -1,4 +1,4 @@
-"""The table of transitions, derived: one loop over rows, orders and modules, and no word about any one of them.
+"""The table of transitions, derived: one loop over rows, kernels and modules, and no word about any one of them.
 
 *hit* is the mail's column: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in some interleaving.
 *valid*: the setter of that lock mode takes the transition on a direct root, where nobody contends, and nothing warns.
@@ -12,10 +12,13 @@ from collections.abc import Iterator
 import attrs
 
 from sim.engine.operations import Finding
+from sim.engine.scenario import Scenario
 from sim.engine.schedule import write
+from sim.scenarios.kernels import kernel_of
 from sim.scenarios.library import recipe_named
+from sim.scenarios.recipe import KERNEL
 from sim.scenarios.switches import FLIPS, Flip
-from sim.scenarios.transitions import ROWS, Row, kernel_of
+from sim.scenarios.transitions import ROWS, Row
 from sim.scenarios.witnesses import file_name, witness
 from sim.search.explore import explore
 from sim.search.result import Counting, Exploration, Found
@@ -44,21 +47,38 @@ class Question:
     """A cell of the table before it is derived."""
 
     row: Row
-    order: str
+    kernel: str
     module: str
     flip: Flip | None = None
 
     @property
+    def order(self) -> str:
+        """The mail's word for the kernel, where it has one."""
+        return self.row.order_of(self.kernel)
+
+    @property
     def key(self) -> str:
-        return " ".join((self.row.name, self.order, self.module, *([self.flip.name] if self.flip else ())))
+        return " ".join((self.row.name, self.kernel, self.module, *([self.flip.name] if self.flip else ())))
+
+    @property
+    def setting(self) -> dict[str, str]:
+        """The parameters that are not at their defaults."""
+        flipped = dict(self.flip.setting if self.flip else ())
+        return {KERNEL: self.kernel, "module": self.module, **flipped}
+
+    def scenario(self, **given: str) -> Scenario:
+        """The row's scenario, with `given` on top of the cell's own parameters."""
+        without = self.flip.without if self.flip else ()
+        return recipe_named(self.row.name).scenario({**self.setting, **given}, without)
 
 
 @attrs.frozen
 class Cell:
-    """What running said about one row, order and module."""
+    """What running said about one row, kernel and module."""
 
     row: Row
     order: str
+    """The mail's word for the kernel that was asked for, or its name; a flip may have put another one in its place."""
     module: str
     kernel: str
     flipped: str
@@ -88,28 +108,35 @@ class Cell:
         return tuple(dict.fromkeys(cause for _, causes in self.alone for cause in causes))
 
 
-def questions(orders: tuple[str, ...], modules: tuple[str, ...], flips: tuple[Flip, ...] = ()) -> Iterator[Question]:
-    """Every cell, order by order and module by module; or those that flips are about, then as each flip has them."""
-    for order in orders:
-        rows = {number for flip in flips if order in flip.orders for number in flip.rows}
+def questions(kernels: tuple[str, ...], modules: tuple[str, ...], flips: tuple[Flip, ...] = ()) -> Iterator[Question]:
+    """Every cell, kernel by kernel and module by module; or those that flips are about, then as each flip has them.
+
+    A kernel may be given in the mail's words.
+    """
+    for name in kernels:
         for module in modules:
-            yield from (Question(row, order, module) for row in ROWS if not flips or row.number in rows)
+            for row in ROWS:
+                asked = Question(row, row.kernel_named(name), module)
+                if not flips or any(is_about(flip, asked) for flip in flips):
+                    yield asked
     for flip in flips:
-        for order in orders:
-            if order in flip.orders:
-                for module in modules:
-                    yield from (Question(row, order, module, flip) for row in ROWS if row.number in flip.rows)
+        for name in kernels:
+            for module in modules:
+                asked_as_read = (Question(row, row.kernel_named(name), module) for row in ROWS)
+                yield from (attrs.evolve(asked, flip=flip) for asked in asked_as_read if is_about(flip, asked))
+
+
+def is_about(flip: Flip, asked: Question) -> bool:
+    """Whether an assumption may decide a cell."""
+    return asked.row.number in flip.rows and asked.order in flip.orders
 
 
 def derive(question: Question) -> Cell:
     """Explore everything that one cell takes. Raises KeyboardInterrupt where Ctrl-C ended some of that."""
     row, flip = question.row, question.flip
-    recipe = recipe_named(row.name)
-    setting = {"order": question.order, "module": question.module, **dict(flip.setting if flip else ())}
-    without = flip.without if flip else ()
 
     def run(counting: Counting | None = None, **given: str) -> Exploration:
-        exploration = explore(recipe.scenario({**setting, **given}, without), counting=counting)
+        exploration = explore(question.scenario(**given), counting=counting)
         if exploration.interrupted:  # while it was counted: the rest is good for whoever asked for this alone
             raise KeyboardInterrupt
         return exploration
@@ -123,7 +150,7 @@ def derive(question: Question) -> Cell:
         row,
         question.order,
         question.module,
-        kernel_of(recipe.settings(setting)).VERSION,
+        kernel_of(recipe_named(row.name).settings(question.setting)).VERSION,
         flip.name if flip else "",
         direct.clean,
         tuple(_told([found for exploration in crowds.values() for found in exploration.found])),

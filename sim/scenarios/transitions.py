@@ -33,11 +33,9 @@ from sim.kvm.spte import (
     Spte,
     make_spte,
 )
-from sim.kvm.versions import V6_18, HugePages, InTurn, Patch07, Series
-from sim.kvm.what_ifs import Retries, Serialised
 from sim.kvm.x86 import Kvm
+from sim.scenarios.kernels import kernel_of, kernel_param, words
 from sim.scenarios.machine import AtRest, Program, machine, rcu_tasks
-from sim.scenarios.patch import PATCH, patched
 from sim.scenarios.recipe import Param, Recipe, Settings
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected, params_of
 from sim.tdx.releases import release_named
@@ -46,8 +44,9 @@ from sim.tdx.td import SEAMCALL, TDCALL, ZERO_STEP
 from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
 
-ORDERS = {"before": Kvm, "after": Series}
-KERNELS = {"6.18": V6_18, **ORDERS, "patch07": Patch07}
+_FORMS = {"if-else": "7.2", "in-turn": "in-turn"}
+_SPLITS = {"hook": "hugepages", "dispatcher": "7.2"}
+"""What parameters that chose a kernel have become, in the rows that had them."""
 
 CONTENDERS = (ZERO_STEP, TDCALL, SEAMCALL)
 
@@ -84,6 +83,25 @@ class Row:
             return ("all",)
         pairs = tuple(map("+".join, combinations(self.contenders, 2)))
         return (*pairs, ZAPPER) if (self.old, self.new) == (Kind.LEAF, Kind.NP) else pairs
+
+    @property
+    def after(self) -> str:
+        """The kernel that is after the mail's series: where a leaf is split, the one that has something to split."""
+        return "hugepages" if (self.old, self.new) == (Kind.LEAF, Kind.NONLEAF) else "7.2"
+
+    @property
+    def formerly(self) -> dict[str, dict[str, str]]:
+        """Parameters of before there was `kernel`, which chose one."""
+        splits = {"split": _SPLITS} if (self.old, self.new) == (Kind.LEAF, Kind.NONLEAF) else {}
+        return splits | ({"form": _FORMS} if self.old is Kind.NONLEAF else {})
+
+    def kernel_named(self, name: str) -> str:
+        """The kernel that a name stands for in this row: its own, or the mail's word for it."""
+        return words(self.after).get(name, name)
+
+    def order_of(self, kernel: str) -> str:
+        """The mail's word for a kernel in this row, or the kernel's own name."""
+        return next((word for word, name in words(self.after).items() if name == kernel), kernel)
 
     def begins_with(self, spte: Spte) -> bool:
         """Whether an SPTE is one that the row changes."""
@@ -124,13 +142,7 @@ ROWS = tuple(Row(number, old, new, shared) for number, old, new, modes in TRANSI
 def params(row: Row) -> tuple[Param, ...]:
     """What can be set for a row."""
     return (
-        Param(
-            "order",
-            (*KERNELS, PATCH),
-            "after",
-            "the order of steps in the setters: `before` is v6.19, `after` the end of the series that has patch 07/17, "
-            "`6.18` is before 6.19, `patch07` that patch alone, `patch` what --patch FILE says",
-        ),
+        kernel_param(row.after, row.formerly),
         MODULE,
         Param(
             "contenders",
@@ -175,19 +187,6 @@ async def set_once(kvm: Kvm, sp: MmuPage, row: Row, gfn: str, new_pfn: int) -> N
                 await kvm.tdp_mmu_set_spte(sp, gfn, old_spte, new_spte, sp.level)
     await kvm.rcu_read_unlock()
     await (kvm.mmu_lock.read_unlock() if row.shared else kvm.mmu_lock.write_unlock())
-
-
-def kernel_of(settings: Settings) -> type[Kvm]:
-    """The kernel that an order and its switches name."""
-    if settings["order"] == PATCH:
-        return patched()
-    if settings["order"] != "after":
-        return KERNELS[settings["order"]]
-    if settings.get("zap") in {"retried", "serialised"}:
-        return Retries if settings["zap"] == "retried" else Serialised
-    if settings.get("form") == "in-turn":
-        return InTurn
-    return HugePages if settings.get("split") == "hook" else Series
 
 
 def _programs(row: Row, settings: Settings) -> dict[str, Program]:

@@ -13,23 +13,18 @@ from sim.engine.scenario import Scenario
 from sim.engine.schedule import FoundBy, Schedule, record
 from sim.engine.world import Run
 from sim.scenarios.library import recipe_named
-from sim.scenarios.model import model_digest
+from sim.scenarios.recipe import KERNEL
 from sim.search.result import Exploration, Found
-
-
-def full_model(scenario: Scenario) -> str:
-    """The model's name as a schedule has it: kernel, module, digest."""
-    return f"{scenario.model} {model_digest()}"
 
 
 def witness(found: Found) -> Schedule:
     """The schedule of a finding's shortest run."""
-    return record(found.witness, full_model(found.witness.scenario), FoundBy("explore", causes=found.finding.causes))
+    return record(found.witness, found.witness.scenario.full_model, FoundBy("explore", causes=found.finding.causes))
 
 
 def recording(run: Run, strategy: str, seed: int | None = None) -> Schedule:
     """The schedule of a run, and how it was come by."""
-    return record(run, full_model(run.scenario), FoundBy(strategy, seed))
+    return record(run, run.scenario.full_model, FoundBy(strategy, seed))
 
 
 def file_name(scenario: Scenario, found: Found) -> str:
@@ -49,7 +44,7 @@ def finding_file(scenario: Scenario, finding: Finding) -> str:
 def _question(scenario: Scenario) -> tuple[str, ...]:
     defaults = {param.name: param.default for param in recipe_named(scenario.name).params}
     set_to = tuple(
-        value for name, value in scenario.params if name not in {"order", "module"} and value != defaults[name]
+        value for name, value in scenario.params if name not in {KERNEL, "module"} and value != defaults[name]
     )
     without = tuple(f"without-{guard}" for guard in scenario.without)
     return scenario.name, scenario.model, *set_to, *without
@@ -62,10 +57,14 @@ def witnesses(exploration: Exploration) -> Iterator[tuple[str, Schedule]]:
 
 
 def shipped() -> dict[str, Traversable]:
-    """The schedules that come with the package, by file name: from the wheel, or from the checkout beside `sim`."""
+    """The schedules that come with the package, by file name, which is unique.
+
+    They lie in a folder for each scenario: in the wheel, or in the checkout beside `sim`.
+    """
     inside = files("sim") / "schedules"
     folder: Traversable = inside if inside.is_dir() else Path(str(files("sim"))).parent / "schedules"
     if not folder.is_dir():
         return {}
-    found = sorted(folder.iterdir(), key=lambda item: item.name)
+    inside_folders = (item for each in folder.iterdir() if each.is_dir() for item in each.iterdir())
+    found = sorted(inside_folders, key=lambda item: item.name)
     return {item.name: item for item in found if item.name.endswith(".toml")}

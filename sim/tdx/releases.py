@@ -22,14 +22,14 @@ from sim.engine.cells import Cell
 from sim.engine.operations import load
 from sim.engine.routines import routine
 from sim.tdx.locks import Mode
+from sim.tdx.module import TdxModule
 from sim.tdx.sept import SeptEntry, bts_tdel
 from sim.tdx.status import Operand
 from sim.tdx.tdg_mem import Accepted
-from sim.tdx.vp_enter import VpEnter
 
 
 @attrs.frozen(eq=False)
-class Module_1_5_01(VpEnter):
+class Module_1_5_01(TdxModule):
     """The public release (tag TDX_1.5.01): zero-step takes the tree exclusively, commits erase TDHP."""
 
     VERSION = "1.5.01"
@@ -80,7 +80,7 @@ class Module_1_5_34(Module_1_5_28):
         return Accepted.BUSY if await bts_tdel(entry, leaf) else None
 
 
-FAMILIES: tuple[type[VpEnter], ...] = (Module_1_5_01, Module_1_5_05, Module_1_5_20, Module_1_5_28, Module_1_5_34)
+FAMILIES: tuple[type[TdxModule], ...] = (Module_1_5_01, Module_1_5_05, Module_1_5_20, Module_1_5_28, Module_1_5_34)
 
 
 @attrs.frozen
@@ -88,7 +88,7 @@ class Release:
     """A release by name, the family whose answers it gives, and how that is known."""
 
     version: str
-    family: type[VpEnter]
+    family: type[TdxModule]
     known: str = ""
     """Empty where its source was read in full."""
 
@@ -121,6 +121,6 @@ ONE_OF_EACH = ("1.5.01", "1.5.28", "2.0.08", "2.0.14", "1.5.34")
 """A release of every family, for what is asked of all of them."""
 
 
-def release_named(version: str) -> type[VpEnter]:
+def release_named(version: str) -> type[TdxModule]:
     """The family that a release belongs to."""
     return next(release.family for release in RELEASES if version == release.version)

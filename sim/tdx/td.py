@@ -16,7 +16,7 @@ import attrs
 from sim.engine.cells import Cell, members
 from sim.engine.operations import Operation, load, store
 from sim.engine.routines import routine
-from sim.tdx.epoch import Counts, Epoch, counts, epoch
+from sim.tdx.epoch import Counts, Epoch, counts, epoch, tracked
 from sim.tdx.locks import Mode, Sharex, Try, release, set_hp, sharex, take_hp, try_lock
 from sim.tdx.sept import SeptEntry, SeptState, btr_tdhp, bts_tdel, bts_tdhp, commit, sept_entry
 from sim.tdx.status import Code, Operand, Status
@@ -190,8 +190,8 @@ class Td:
 
 
 @attrs.frozen(eq=False)
-class Module:
-    """What all leafs have in common. A release of the module is a subclass that overrides what it changed.
+class LeafBase:
+    """What all leafs have in common; TdhMem, TdhSept, ... are siblings on it, and `sim.tdx.module` joins them.
 
     `without` names guards that are taken out to see what they guard, `given` what the environment may do that is off
     by default.
@@ -289,6 +289,17 @@ class Module:
     def commit(self, gfn: str, state: SeptState, pfn: int = 0, *, held_by: str = "", level: int = 0) -> Operation[None]:
         """Store an entry's new state, as this release does it."""
         return commit(self.td.entry(gfn, level), state, pfn, held_by=held_by, keep_tdhp=self.KEEPS_TDHP)
+
+    @routine
+    async def check_tracked(self, state: SeptState, pfn: int) -> Status | None:
+        """Blocked, and then out of every TLB: op_state_lookup.c demands both once the TD is RUNNABLE."""
+        if not self.td.finalized:
+            return None
+        if not state.is_blocked:
+            return Status(Code.TDX_GPA_RANGE_NOT_BLOCKED, Operand.RCX)
+        if not await tracked(self.td.epoch_refcount, self.td.page(pfn).bepoch):
+            return Status(Code.TDX_TLB_TRACKING_NOT_DONE, Operand.RCX, causes=(EPOCH,))
+        return None
 
     @routine
     async def lock_page(self, pfn: int, leaf: str) -> Try:

@@ -14,7 +14,7 @@ from sim.engine.cells import Cell
 from sim.engine.operations import load, step
 from sim.engine.routines import routine
 from sim.tdx.sept import SeptEntry, SeptState, btr_tdel, bts_tdel
-from sim.tdx.zero_step import ZeroStep
+from sim.tdx.td import LeafBase
 
 ACCEPT = "TDG.MEM.PAGE.ACCEPT"
 ATTR_RD = "TDG.MEM.PAGE.ATTR.RD"
@@ -33,7 +33,7 @@ class Accepted(Enum):
 
 
 @attrs.frozen(eq=False)
-class TdgMem(ZeroStep):
+class TdgMem(LeafBase):
     """The TDCALLs that lock an S-EPT entry."""
 
     STALE_IS_LEAF = True

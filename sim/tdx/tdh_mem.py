@@ -9,11 +9,11 @@ import attrs
 
 from sim.engine.operations import load, store
 from sim.engine.routines import routine
-from sim.tdx.epoch import Epoch, advance, tracked
+from sim.tdx.epoch import Epoch, advance
 from sim.tdx.locks import Mode, release, try_lock
 from sim.tdx.sept import SeptState, btr_tdel
 from sim.tdx.status import SUCCESS, Code, Operand, Status
-from sim.tdx.td import EPOCH, Module, PageType, operand_busy
+from sim.tdx.td import EPOCH, LeafBase, PageType, operand_busy
 
 ADD = "TDH.MEM.PAGE.ADD"
 AUG = "TDH.MEM.PAGE.AUG"
@@ -34,7 +34,7 @@ def state_incorrect() -> Status:
 
 
 @attrs.frozen(eq=False)
-class TdhMem(Module):
+class TdhMem(LeafBase):
     """The leafs that KVM's MMU hooks call."""
 
     @routine
@@ -169,17 +169,6 @@ class TdhMem(Module):
         await self.commit(gfn, SeptState.FREE)
         await self.unlock_page(pfn, PageType.NDA)
         return SUCCESS
-
-    @routine
-    async def check_tracked(self, state: SeptState, pfn: int) -> Status | None:
-        """Blocked, and then out of every TLB: op_state_lookup.c demands both once the TD is RUNNABLE."""
-        if not self.td.finalized:
-            return None
-        if not state.is_blocked:
-            return Status(Code.TDX_GPA_RANGE_NOT_BLOCKED, Operand.RCX)
-        if not await tracked(self.td.epoch_refcount, self.td.page(pfn).bepoch):
-            return Status(Code.TDX_TLB_TRACKING_NOT_DONE, Operand.RCX, causes=(EPOCH,))
-        return None
 
     @routine
     async def tdh_phymem_page_wbinvd(self, pfn: int) -> Status:

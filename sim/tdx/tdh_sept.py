@@ -14,8 +14,8 @@ from sim.tdx.epoch import tracked
 from sim.tdx.locks import Mode, release, try_lock
 from sim.tdx.sept import SeptEntry, SeptState, btr_tdel, fill
 from sim.tdx.status import SUCCESS, Code, Operand, Status
-from sim.tdx.td import EPOCH, INTERRUPT, PRIORITY, PageType, operand_busy
-from sim.tdx.tdh_mem import BLOCKED_FORM, TdhMem, state_incorrect
+from sim.tdx.td import EPOCH, INTERRUPT, PRIORITY, LeafBase, PageType, operand_busy
+from sim.tdx.tdh_mem import BLOCKED_FORM, state_incorrect
 
 SEPT_ADD = "TDH.MEM.SEPT.ADD"
 SEPT_REMOVE = "TDH.MEM.SEPT.REMOVE"
@@ -26,7 +26,7 @@ RECLAIM = "TDH.PHYMEM.PAGE.RECLAIM"
 
 
 @attrs.frozen(eq=False)
-class TdhSept(TdhMem):
+class TdhSept(LeafBase):
     """The leafs on S-EPT pages."""
 
     UNTRACKED_UNBLOCK = Operand.SEPT_TREE

@@ -29,7 +29,7 @@ from sim.tdx.sept import SeptState
 from sim.tdx.status import Code, Operand, Status
 from sim.tdx.td import operand_busy
 from sim.tdx.tdg_mem import Accepted, TdgMem
-from sim.tdx.zero_step import Tdvps
+from sim.tdx.zero_step import Tdvps, ZeroStep
 
 ENTER = "TDH.VP.ENTER"
 
@@ -83,8 +83,8 @@ class Exit:
 
 
 @attrs.frozen(eq=False)
-class VpEnter(TdgMem):
-    """The leaf that runs the guest."""
+class VpEnter(ZeroStep, TdgMem):
+    """The leaf that runs the guest: behind the zero-step filter, and with the TDCALLs that the guest makes."""
 
     @routine
     async def tdh_vp_enter(self, guest: Guest, tdvps: Tdvps) -> tuple[Exit, Tdvps]:

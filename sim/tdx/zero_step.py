@@ -33,8 +33,7 @@ from sim.engine.routines import routine
 from sim.tdx.locks import Mode, release
 from sim.tdx.sept import SeptState
 from sim.tdx.status import Operand, Status
-from sim.tdx.td import operand_busy
-from sim.tdx.tdh_sept import TdhSept
+from sim.tdx.td import LeafBase, operand_busy
 
 STEPPING_EPF_THRESHOLD = 6
 EPF_GPA_LIST_SIZE = 32
@@ -82,7 +81,7 @@ class Filtered:
 
 
 @attrs.frozen(eq=False)
-class ZeroStep(TdhSept):
+class ZeroStep(LeafBase):
     """The filter that TDH.VP.ENTER runs."""
 
     STEPPING_TREE_MODE = Mode.EXCLUSIVE

@@ -13,9 +13,10 @@ from sim.campaign.progress import HOUR, Again, Found, News, Progress, new_states
 from sim.campaign.seeds import END, Span
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import PATCH
+from sim.scenarios.recipe import KERNEL
 from sim.search.batch import MOST, Sighting
 from sim.view.numbers import number
-from sim.view.report import ORDER, finding_line, settings_line
+from sim.view.report import finding_line, settings_line
 
 _MINUTE, _DAY = 60, 86_400
 
@@ -176,10 +177,11 @@ def _going_on(contents: Contents, store: Path) -> Iterator[str]:
 def go_on(contents: Contents, store: Path) -> str:
     """The command that goes on with a store."""
     identity = contents.identity
-    defaults = {param.name: param.default for param in recipe_named(identity["scenario"]).params}
+    recipe = recipe_named(identity["scenario"])
+    defaults = {param.name: param.default for param in recipe.params}
     said = [f"tdpsim fuzz {identity['scenario']}"]
-    for name, value in identity["parameters"].items():
-        if (name, value) == (ORDER, PATCH):
+    for name, value in recipe.today(identity["parameters"]).items():
+        if (name, value) == (KERNEL, PATCH):
             said.append("--patch FILE")
         elif value != defaults.get(name):
             said.append(f"--set {name}={value}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sim.engine.operations import Finding
 from sim.engine.schedule import Schedule, write
 from sim.engine.world import Blocked, Run
-from sim.scenarios.witnesses import full_model, shipped, witness
+from sim.scenarios.witnesses import shipped, witness
 from sim.search.follow import Size
 from sim.search.result import Counts, Exploration, Found, Reach
 from sim.search.shrink import Shrunk
@@ -92,7 +92,7 @@ def of_exploration(exploration: Exploration) -> Json:
     return {
         "scenario": scenario.name,
         "params": {**params, "without": list(scenario.without)},
-        "model": full_model(scenario),
+        "model": scenario.full_model,
         "grain": params["grain"],
         "verdict": exploration.verdict.value,
         "not_covered": [*not_covered(exploration), *unexpanded(exploration)],

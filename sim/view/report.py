@@ -9,15 +9,13 @@ from sim.engine.scenario import Scenario
 from sim.engine.schedule import write
 from sim.engine.world import LIVELOCK, Run
 from sim.scenarios.library import recipe_named
-from sim.scenarios.model import model_digest
 from sim.scenarios.patch import PATCH
-from sim.scenarios.witnesses import full_model, witness
+from sim.scenarios.recipe import KERNEL
+from sim.scenarios.witnesses import witness
 from sim.search.follow import Size
 from sim.search.result import Counts, Exploration, Found
 from sim.search.shrink import Certainty, Shrunk
 from sim.view.numbers import number, probability
-
-ORDER = "order"
 
 UNKNOWN = {
     "livelock": "livelock: it was not looked for, or too much of the graph may be one",
@@ -32,7 +30,7 @@ def not_covered(exploration: Exploration) -> list[str]:
 
 def patch_option(scenario: Scenario) -> str:
     """What a command line needs to come by the scenario's kernel, if that is from a file."""
-    return " --patch FILE" if (ORDER, PATCH) in scenario.params else ""
+    return " --patch FILE" if (KERNEL, PATCH) in scenario.params else ""
 
 
 def settings_line(params: Iterable[tuple[str, str]], without: tuple[str, ...]) -> str:
@@ -161,7 +159,7 @@ def numbered_line(scenario: Scenario, number: int, is_whole: bool) -> str:
     said += [f"--set {name}={value}" for name, value in scenario.params if defaults[name] != value]
     said += [f"--without {guard}" for guard in scenario.without]
     what = "" if is_whole else "the first of those that begin so: "
-    return what + " ".join([*said, f"--model {model_digest()}"])
+    return what + " ".join([*said, f"--model {scenario.digest}"])
 
 
 def lasso_line(found: Found) -> str:
@@ -179,7 +177,7 @@ def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> st
     """
     scenario = exploration.scenario
     lines = [
-        f"{scenario.name}  {full_model(scenario)}",
+        f"{scenario.name}  {scenario.full_model}",
         settings_line(scenario.params, scenario.without),
         "",
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 
 from rich import box
 from rich.table import Table
@@ -11,8 +10,8 @@ from rich.table import Table
 from sim.engine.operations import Finding
 from sim.scenarios.census import Change, census
 from sim.scenarios.switches import FLIPS, Flip
-from sim.scenarios.table import Cell, is_hit
-from sim.scenarios.transitions import NOT_COVERED
+from sim.scenarios.table import Cell, Question, is_hit
+from sim.scenarios.transitions import NOT_COVERED, ROWS
 from sim.view.numbers import number, power
 
 COLUMNS = ("#", "old", "new", "sh", "valid", "mirror", "hit", "notes", "states", "runs", "classes")
@@ -23,11 +22,23 @@ YES = {True: "Y", False: "N"}
 
 
 def blocks(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
-    """The cells by kernel and module, with a headline."""
-    for (order, module), block in groupby(cells, key=lambda cell: (cell.order, cell.module)):
-        mine = list(block)
-        kernels = ", ".join(dict.fromkeys(cell.kernel for cell in mine))
-        yield f"order {order} (kernel {kernels}), module {module}", mine
+    """The cells by kernel and module, with a headline: a new table begins where the rows begin again."""
+    mine: list[Cell] = []
+    for cell in cells:
+        if mine and ROWS.index(cell.row) <= ROWS.index(mine[-1].row):
+            yield _headline(mine), mine
+            mine = []
+        mine.append(cell)
+    if mine:
+        yield _headline(mine), mine
+
+
+def _headline(cells: Sequence[Cell]) -> str:
+    """The mail's word for the kernel where it is that of every row, and the kernels."""
+    orders, kernels = ({getattr(cell, name): None for cell in cells} for name in ("order", "kernel"))
+    several = "kernels" if len(kernels) > 1 else "kernel"
+    word = f"{next(iter(orders))}: " if len(orders) == 1 and orders.keys() != kernels.keys() else ""
+    return f"{word}{several} {', '.join(kernels)}, module {cells[0].module}"
 
 
 def table(cells: Sequence[Cell], notes: Notes, *, ascii_only: bool) -> Table:
@@ -137,7 +148,7 @@ def place(cell: Cell) -> str:
 
 
 def sentences(cells: Sequence[Cell]) -> Iterator[str]:
-    """Where another module or the other order changes an answer."""
+    """Where another module or the other kernel changes an answer."""
     first: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         first.setdefault((cell.row.name, cell.order), []).append(cell)
@@ -165,7 +176,7 @@ def flip_lines(flip: Flip, base: dict[str, Cell], flipped: Sequence[Cell]) -> It
     yield f"{flip.name}: {flip.doc} (here: {flip.reading})"
     said: dict[str, list[str]] = {}
     for cell in flipped:
-        known = base[f"{cell.row.name} {cell.order} {cell.module}"]
+        known = base[Question(cell.row, cell.row.kernel_named(cell.order), cell.module).key]
         for change in changes(known, cell):
             said.setdefault(f"{place(cell)}, {cell.order}: {change}", []).append(cell.module)
     for text, modules in said.items():
@@ -192,7 +203,7 @@ READING = (
     "valid: the setter takes the transition on a direct root, alone, without a WARN, BUG or KVM_BUG_ON.",
     "sh: mmu_lock is held for read. runs: interleavings, without retries as the classes are, where nothing is hit.",
     "docs/transitions.md has the cells that differ from the mail, each with its schedule or its argument.",
-    "before: v6.19. after: the end of the series that has patch 07/17.",
+    "before: 6.19. after: 7.2, which has the series of patch 07/17; in rows 7 and 8 hugepages on top of it.",
     "Every state of every interleaving was visited. Of three contenders each two were there at a time.",
     "Not covered: " + "; ".join(NOT_COVERED) + ".",
 )

@@ -135,7 +135,7 @@ def test_a_damaged_store_is_refused(store: Store) -> None:
     ("key", "value", "said"),
     [
         ("strategy", "pct:3", r"a\.db is of strategy walk, this is of pct:3"),
-        ("model", "mine", r"a\.db is of model series.* [0-9a-f]{8}, this is of mine"),
+        ("model", "mine", r"a\.db is of model 7.2.* [0-9a-f]{8}, this is of mine"),
         ("guards out", ["kick"], r"a\.db is of guards out none, this is of kick"),
     ],
 )

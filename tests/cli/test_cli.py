@@ -32,7 +32,9 @@ from sim.search.result import Counting, WorkerError
 from sim.tdx import epoch
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
-ROW_2 = SCHEDULES / "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+ROW_2 = (
+    SCHEDULES / "np-to-leaf-exclusive" / "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+)
 
 
 EXPLORE_FIELDS = {
@@ -88,7 +90,7 @@ ROW_FIELDS = {
 
 
 def test_explore_prints_the_contract(tdpsim: Any) -> None:
-    said = tdpsim("explore", "np-to-leaf-exclusive", "--set", "order=after", "--set", "module=1.5.01", "--json")
+    said = tdpsim("explore", "np-to-leaf-exclusive", "--set", "kernel=after", "--set", "module=1.5.01", "--json")
     result = json.loads(said.out)
     assert said.status == 1
     assert said.err == ""
@@ -106,7 +108,7 @@ def test_explore_prints_the_contract(tdpsim: Any) -> None:
         assert 0 <= finding["inevitable_at"] <= finding["witness"]["steps"]
         assert finding["fewest_preemptions"]["preemptions"] <= finding["witness"]["preemptions"]
         assert int(finding["interleavings"]) < int(result["interleavings"])
-    assert result["params"]["order"] == "after"
+    assert result["params"]["kernel"] == "7.2"
     assert result["grain"] == "lock"
 
 
@@ -168,11 +170,11 @@ def test_a_number_belongs_to_one_model(tdpsim: Any) -> None:
     said = tdpsim("replay", "np-to-leaf-exclusive@99", "--model", "12345678")
     assert said.status == 3
     assert "counted in model 12345678" in said.err
-    assert tdpsim("replay", str(next(SCHEDULES.glob("*.toml"))), "--model", "12345678").status == 2
+    assert tdpsim("replay", str(next(SCHEDULES.rglob("*.toml"))), "--model", "12345678").status == 2
 
 
 def test_the_number_of_a_schedule_replays_into_it(tdpsim: Any, tmp_path: Path) -> None:
-    witness = next(SCHEDULES.glob("np-to-leaf-exclusive.series+1.5.01.*.zero-step.toml"))
+    witness = next(SCHEDULES.rglob("np-to-leaf-exclusive.7.2+1.5.01.*.zero-step.toml"))
     number = json.loads(tdpsim("replay", str(witness), "--number", "--json").out)["number"]
     assert (
         f"the first of those that begin so: tdpsim replay np-to-leaf-exclusive@{number} --model"
@@ -215,23 +217,24 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_table_prints_the_contract(tdpsim: Any, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    said = tdpsim("table", "--order", "before", "--module", "1.5.28", "--jobs", "1", "--json")
+    said = tdpsim("table", "--kernel", "before", "--module", "1.5.28", "--jobs", "1", "--json")
     rows = json.loads(said.out)["rows"]
     assert said.status == 0
     assert [set(row) for row in rows] == [ROW_FIELDS] * 18
     assert not any(row["kvm_bug_on"] for row in rows)
+    assert {(row["order"], row["kernel"]) for row in rows} == {("before", "6.19")}
     assert [row["row"] for row in rows if row["mirror"]] == [1, 3, 12, 14]
     assert [row["row"] for row in rows if not row["valid"]] == [5, 5, 6, 6, 10, 10]
     assert all(int(row["classes"]) <= int(row["interleavings"]) for row in rows)
     assert rows[0]["callers"][0] == "tdp_mmu_map_handle_target_level (fault, direct)"
-    again = tdpsim("table", "--order", "before", "--module", "1.5.28", "--json")
+    again = tdpsim("table", "--order", "6.19", "--module", "1.5.28", "--json")
     assert again.out == said.out
 
 
 def test_the_table_fits_80_columns(tdpsim: Any, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("COLUMNS", "80")
-    said = tdpsim("table", "--order", "before", "--module", "1.5.28")
+    said = tdpsim("table", "--kernel", "before", "--module", "1.5.28")
     lines = said.out.splitlines()
     row_2 = next(line for line in lines if line.split()[:1] == ["2"])
     assert row_2.split()[:10] == ["2", "NP", "leaf", "N", "Y", "N", "N", "a", "b", "70,667"]
@@ -279,7 +282,7 @@ def test_a_cell_that_was_not_counted_to_its_end_is_no_cell(monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sim.search.counting.count.Interleavings", interrupted)
-    question = Question(ROWS[7], "after", "1.5.01")
+    question = Question(ROWS[7], "7.2", "1.5.01")
     assert explore(recipe_named(question.row.name).scenario({}), counting=Counting()).interrupted
     with pytest.raises(KeyboardInterrupt):
         derive(question)
@@ -287,7 +290,7 @@ def test_a_cell_that_was_not_counted_to_its_end_is_no_cell(monkeypatch: pytest.M
 
 def test_a_worker_that_has_imported_another_tdpsim_derives_nothing() -> None:
     with pytest.raises(WorkerError, match="tdpsim has changed since this began"):
-        _derived_with("another", derive, Question(ROWS[7], "after", "1.5.01"))
+        _derived_with("another", derive, Question(ROWS[7], "7.2", "1.5.01"))
 
 
 def die(_question: object) -> None:
@@ -307,7 +310,7 @@ def test_a_worker_that_is_killed_is_one_line(tdpsim: Any, tmp_path: Path, monkey
 def test_a_flip_says_what_it_decides(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sim.scenarios.table.ROWS", ROWS[4:6])
-    said = tdpsim("table", "--order", "after", "--module", "1.5.01", "--flip", "np", "--record", str(tmp_path / "new"))
+    said = tdpsim("table", "--kernel", "after", "--module", "1.5.01", "--flip", "np", "--record", str(tmp_path / "new"))
     assert said.status == 0
     assert "row 5 (NP to NP, shared), after: valid N -> Y, on 1.5.01" in said.out
     assert list((tmp_path / "new").iterdir()) == []
@@ -351,7 +354,7 @@ def test_recordings_of_different_settings_have_different_names(tdpsim: Any, tmp_
     assert len(list(tmp_path.iterdir())) == 2 + 1 + 2 + 1
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in SCHEDULES.glob("*.toml")))
+@pytest.mark.parametrize("name", sorted(map(str, (path.relative_to(SCHEDULES) for path in SCHEDULES.rglob("*.toml")))))
 def test_replay_and_show_every_schedule(tdpsim: Any, name: str) -> None:
     assert tdpsim("replay", SCHEDULES / name).status == 0
     shown = tdpsim("show", SCHEDULES / name, "--width", "80")
@@ -417,7 +420,7 @@ def test_another_outcome_than_expected_exits_with_1(tdpsim: Any, tmp_path: Path)
 
 
 def foreign(text: str) -> str:
-    head, model, tail = text.partition('model    = "series+1.5.01 ')
+    head, model, tail = text.partition('model    = "7.2+1.5.01 ')
     return head + model + "00000000" + tail[8:]
 
 
@@ -426,7 +429,7 @@ def test_a_foreign_model_is_refused_unless_loose(tdpsim: Any, tmp_path: Path) ->
     file.write_text(foreign(ROW_2.read_text(encoding="utf-8")), encoding="utf-8")
     said = tdpsim("replay", file)
     assert said.status == 3
-    assert "recorded with model 'series+1.5.01 00000000'" in said.complaint
+    assert "recorded with model '7.2+1.5.01 00000000'" in said.complaint
     assert "--loose" in said.complaint
     assert tdpsim("replay", file, "--loose").status == 0
 
@@ -437,7 +440,7 @@ def test_a_foreign_model_is_refused_unless_loose(tdpsim: Any, tmp_path: Path) ->
         (lambda _text: "", "it is empty"),
         (lambda text: text.replace("[params]", "mood = 3\n[params]"), "unknown key mood"),
         (lambda text: text.replace('"np-to-leaf-exclusive"', '"np-to-leav-exclusive"'), "did you mean np-to-leaf-ex"),
-        (lambda text: text.replace('order      = "after"', 'order      = "later"'), "order cannot be 'later'"),
+        (lambda text: re.sub("(order|kernel) .*", 'kernel = "later"', text, count=1), "kernel cannot be 'later'"),
         (lambda text: text.replace("[found-by]", 'without = ["brakes"]\n[found-by]'), "no guard 'brakes'"),
         (lambda text: text.replace("format   = 1", "format   = 7"), "format 7 is not known"),
         (lambda text: text.replace("steps = '''", "steps = [1]"), "not TOML"),
@@ -505,7 +508,7 @@ def test_a_recording_is_not_overwritten(tdpsim: Any, tmp_path: Path) -> None:
     ("argv", "message"),
     [
         (("explore", "np-to-leaf"), "did you mean np-to-leaf-"),
-        (("explore", "np-to-leaf-shared", "--set", "order"), "KEY=VALUE"),
+        (("explore", "np-to-leaf-shared", "--set", "kernel"), "KEY=VALUE"),
         (("explore", "np-to-leaf-shared", "--set", "mood=1"), "no parameter 'mood'"),
         (("explore", "np-to-leaf-shared", "--without", "brakes"), "no guard 'brakes'"),
         (("table", "--module", "9"), "no module release is named '9'"),
@@ -687,17 +690,17 @@ def test_a_seeded_run_is_the_same_to_the_byte_under_newer_pythons(tmp_path: Path
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-@pytest.mark.parametrize("order", ["before", "after"])
-def test_a_seeded_run_is_the_same_to_the_byte_under_every_hash_seed(tmp_path: Path, order: str) -> None:
+@pytest.mark.parametrize("kernel", ["before", "after"])
+def test_a_seeded_run_is_the_same_to_the_byte_under_every_hash_seed(tmp_path: Path, kernel: str) -> None:
     files = [tmp_path / f"{i}.toml" for i in range(3)]
     for file, seed in zip(files, ("0", "1", "4242"), strict=True):
-        argv = ("run", "np-to-leaf-exclusive", "--seed", "0x2a", "--set", f"order={order}", "--record", str(file))
+        argv = ("run", "np-to-leaf-exclusive", "--seed", "0x2a", "--set", f"kernel={kernel}", "--record", str(file))
         assert python(*argv, PYTHONHASHSEED=seed).returncode in {0, 1}
     assert len({file.read_bytes() for file in files}) == 1
 
 
 def test_shipped_schedules_are_the_ones_in_the_tree() -> None:
-    assert sorted(shipped()) == sorted(path.name for path in SCHEDULES.glob("*.toml"))
+    assert sorted(shipped()) == sorted(path.name for path in SCHEDULES.rglob("*.toml"))
 
 
 def test_processes_change_no_line_of_a_verdict(tdpsim: Any) -> None:

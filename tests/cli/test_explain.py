@@ -56,9 +56,12 @@ def test_everything_that_can_be_run_is_listed() -> None:
     assert set(VOCABULARY["commands"]) == set(COMMANDS)
 
 
-def test_every_module_that_can_be_set_is_listed() -> None:
-    values = {value for recipe in LIBRARY.values() for value in recipe.param("module").values}
-    assert set(VOCABULARY["modules"]) == values
+def test_every_module_and_kernel_that_can_be_set_is_listed() -> None:
+    modules = {value for recipe in LIBRARY.values() for value in recipe.param("module").values}
+    params = [recipe.param("kernel") for recipe in LIBRARY.values()]
+    kernels = {word for param in params for word in (*param.values, *param.words)}
+    assert set(VOCABULARY["modules"]) == modules
+    assert set(VOCABULARY["kernels"]) == kernels
 
 
 @pytest.mark.parametrize("entry", STRATEGIES.values(), ids=lambda entry: entry.name)
@@ -93,6 +96,19 @@ def test_a_meaning_names_all_rows_at_once(tdpsim: Any) -> None:
     out = tdpsim("explain", "root").out
     assert "In rows: the root that the SPTE belongs to." in out
     assert "In accept-4k: the root whose SPTEs are changed. One of mirror;" in out
+
+
+@pytest.mark.parametrize("name", ["order", "form", "split"])
+def test_what_a_parameter_was_called_before_is_explained(tdpsim: Any, name: str) -> None:
+    assert "What kernel was called before" in tdpsim("explain", name).out
+
+
+@pytest.mark.parametrize(
+    ("scenario", "kernel"), [("np-to-leaf-shared", "7.2"), ("leaf-to-np-exclusive", "7.2"), ("storm", "hugepages")]
+)
+def test_after_is_the_kernel_that_it_is_in_the_scenario(tdpsim: Any, scenario: str, kernel: str) -> None:
+    assert f"In {scenario}: kernel={kernel}." in " ".join(tdpsim("explain", "after", "--in", scenario).out.split())
+    assert "the seed" not in tdpsim("explain", "after").out
 
 
 def test_what_a_scenario_does_not_have_is_refused(tdpsim: Any) -> None:

@@ -131,7 +131,7 @@ def test_jobs_and_batches_do_not_change_it(tdpsim: Any, jobs: int, batch: int) -
 
 
 def test_a_clean_campaign_ends_with_0_and_yesterdays_findings_come_first(tdpsim: Any, tmp_path: Path) -> None:
-    known = next((Path(__file__).parents[2] / "schedules").glob("np-to-leaf-shared*divergence*.toml"))
+    known = next((Path(__file__).parents[2] / "schedules").rglob("np-to-leaf-shared*divergence*.toml"))
     folder = tmp_path / "np-to-leaf-shared.findings"
     folder.mkdir()
     (folder / "a.toml").write_text(known.read_text())
@@ -154,7 +154,7 @@ def test_going_on_with_another_question_is_refused_by_name(tdpsim: Any) -> None:
     tdpsim("fuzz", NAME, "--seeds", "0:5", "--jobs", 1)
     for more, said in (
         (("--most", 50), f"{NAME}.db is of longest run 10000, this is of 50"),
-        (("--set", "module=1.5.28"), f"{NAME}.db is of parameters order=after module=1.5.01"),
+        (("--set", "module=1.5.28"), f"{NAME}.db is of parameters kernel=7.2 module=1.5.01"),
         (("--without", "kick"), f"{NAME}.db is of guards out none, this is of kick"),
         (("--shard", "2/3"), f"{NAME}.db is of shard 1/1, this is of 2/3"),
     ):
@@ -452,7 +452,7 @@ def test_a_patch_goes_along_to_the_workers() -> None:
     out, _ = process.communicate(timeout=60)
     contents = read(path)
     assert (contents.totals.seeds, contents.troubles) == (20, ())
-    assert contents.identity["parameters"]["order"] == "patch"
+    assert contents.identity["parameters"]["kernel"] == "patch"
     assert f"digest {contents.totals.digest:016x}" in out
     verify = [sys.executable, "-m", "sim.cli", "verify", str(path), "--patch"]
     assert subprocess.run([*verify, str(patch)], capture_output=True, check=False).returncode == 0

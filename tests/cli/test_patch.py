@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +16,20 @@ import attrs
 import pytest
 
 from sim.campaign.question import Question
-from sim.scenarios import model
+from sim.engine.scenario import Scenario
 from sim.scenarios.library import recipe_named
-from sim.scenarios.model import model_digest
-from sim.scenarios.patch import Patch, load, load_patch, loaded, read_patch
+from sim.scenarios.patch import Patch, load_patch, read_patch
 from sim.scenarios.recipe import UsageError
 
 FILE = Path(__file__).parents[2] / "examples" / "patches" / "stats_first.py"
 
 
-@pytest.fixture
-def patched() -> Iterator[None]:
-    """Whatever a test loads is gone after it."""
-    yield
-    forget()
-
-
-def forget() -> None:
-    sys.modules.pop("tdpsim_patch", None)
-    model.note_patch("")
-
-
-@pytest.mark.usefixtures("patched")
 def test_a_schedule_of_a_patch_replays_with_it_and_with_nothing_else(tdpsim: Any, tmp_path: Path) -> None:
     said = tdpsim("explore", "np-to-leaf-shared", "--patch", str(FILE), "--no-count", "--record", str(tmp_path))
     assert said.status == 1
     (file,) = tmp_path.iterdir()
     assert tdpsim("replay", str(file), "--patch", str(FILE)).status == 0
     assert "stats" in tdpsim("show", str(file), "--patch", str(FILE)).out
-    forget()
     refused = tdpsim("replay", str(file))
     assert (refused.status, "--patch FILE names it" in refused.err) == (3, True)
 
@@ -67,13 +51,18 @@ from sim.kvm.versions import Series
 class Mine(Series):
     VERSION = {version!r}
 """
+
+
+def of(patch: Patch) -> Scenario:
+    return recipe_named("np-to-leaf-shared").scenario({"kernel": "patch"}, (), patch)
+
+
 LOADS = """import sys
 from pathlib import Path
 
-from sim.scenarios.model import model_digest
 from sim.scenarios.patch import load_patch
 
-print(load_patch(Path(sys.argv[1])).VERSION, model_digest())
+print(load_patch(Path(sys.argv[1])).kernel.VERSION)
 """
 
 
@@ -81,7 +70,7 @@ def run_of(path: Path) -> str:
     """What a process of its own loads, with the right to write bytecode."""
     told = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     said = subprocess.run([sys.executable, "-c", LOADS, path], env=told, capture_output=True, text=True, check=True)
-    return said.stdout.split()[0]
+    return said.stdout.strip()
 
 
 def written(path: Path, version: str) -> Path:
@@ -126,27 +115,23 @@ def test_bytecode_beside_the_file_is_nobodys_business(tmp_path: Path) -> None:
     assert run_of(path) == "text"
 
 
-@pytest.mark.usefixtures("patched")
 def test_what_runs_is_what_the_digest_is_of_whatever_becomes_of_the_file(tmp_path: Path) -> None:
     """A campaign's workers get the text that was loaded, not the file as it is by then."""
     path = written(tmp_path / "mine.py", "one")
-    assert load_patch(path).VERSION == "one"
-    digest = model_digest()
-    scenario = recipe_named("np-to-leaf-shared").scenario({"order": "patch"})
+    patch = load_patch(path)
+    assert patch == Patch(str(path), KERNEL.format(version="one"))
     written(path, "two")
-    question = Question.of(scenario, "walk", patch=path)
-    assert question.patch == Patch("mine.py", KERNEL.format(version="one"))
-    forget()
-    assert question.scenario().model == scenario.model == "one+1.5.01"
-    assert model_digest() == digest
-    assert load_patch(path).VERSION == "two"
-    assert model_digest() != digest
+    scenario = of(patch)
+    assert scenario.model == "one+1.5.01"
+    assert Question.of(scenario, "walk", patch=patch).scenario().full_model == scenario.full_model
+    other = of(load_patch(path))
+    assert other.model == "two+1.5.01"
+    assert other.digest != scenario.digest
+    assert of(patch).full_model == scenario.full_model
 
 
-@pytest.mark.usefixtures("patched")
-def test_a_patch_that_cannot_be_loaded_leaves_the_one_before_in_place(tmp_path: Path) -> None:
-    load_patch(written(tmp_path / "mine.py", "one"))
-    digest, before = model_digest(), loaded()
+def test_a_patch_that_cannot_be_loaded_leaves_nothing_behind(tmp_path: Path) -> None:
+    before = set(sys.modules)
     for text, said in (
         ("1 +", r"bad\.py:1: invalid syntax"),
         ("x = 1\n1 / 0", r"bad\.py:2: ZeroDivisionError: division by zero"),
@@ -155,30 +140,26 @@ def test_a_patch_that_cannot_be_loaded_leaves_the_one_before_in_place(tmp_path: 
         (tmp_path / "bad.py").write_text(text, encoding="utf-8")
         with pytest.raises(UsageError, match=said):
             load_patch(tmp_path / "bad.py")
-        assert (model_digest(), loaded()) == (digest, before)
+    assert set(sys.modules) == before
 
 
-@pytest.mark.usefixtures("patched")
 def test_a_file_may_be_of_another_editor(tmp_path: Path) -> None:
     """A byte-order mark and its line ends change nothing; bytes that are no text are refused."""
     path = written(tmp_path / "mine.py", "one")
-    load_patch(path)
-    digest = model_digest()
+    digest = of(load_patch(path)).digest
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
-    assert load_patch(path).VERSION == "one"
-    assert model_digest() == digest
+    assert of(load_patch(path)).digest == digest
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match=r"mine\.py: not a text in UTF-8"):
         read_patch(path)
 
 
-@pytest.mark.usefixtures("patched")
 def test_a_traceback_shows_the_lines_that_ran(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
     path.write_text(KERNEL.format(version="one") + "    def fails(self):\n        return 1 // 0\n", encoding="utf-8")
-    kernel = load_patch(path)
+    kernel = load_patch(path).kernel
     path.write_text("# nothing\n", encoding="utf-8")
     with pytest.raises(ZeroDivisionError) as raised:
         kernel.fails(None)  # type: ignore[attr-defined] # the file's
     assert "return 1 // 0" in "".join(traceback.format_exception(raised.value))
-    assert attrs.has(load(Patch("elsewhere.py", KERNEL.format(version="two"))))
+    assert attrs.has(Patch("elsewhere.py", KERNEL.format(version="two")).kernel)

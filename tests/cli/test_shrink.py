@@ -14,8 +14,8 @@ from sim.cli import shrink
 from sim.engine.schedule import FoundBy, parse
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
-SHORTEST = next(SCHEDULES.glob("np-to-leaf-exclusive.series+1.5.01.*.zero-step.toml"))
-LIVELOCK = next(SCHEDULES.glob("*livelock*.toml"))
+SHORTEST = next(SCHEDULES.rglob("np-to-leaf-exclusive.7.2+1.5.01.*.zero-step.toml"))
+LIVELOCK = next(SCHEDULES.rglob("*livelock*.toml"))
 MESSAGE = "3 tasks, 73 steps, 41 preemptions -> 2 tasks, 24 steps, 1 preemption: the shortest there is"
 
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_shrunk_gets_one_line(tdpsim: Any, walk: Path, tmp_path: 
     moved = tmp_path / "moved.toml"
     moved.write_text(walk.read_text().replace("spte[A].load", "spte[B].load"))
     other = tmp_path / "other.toml"
-    other.write_text(walk.read_text().replace('model    = "series+1.5.01 ', 'model    = "series+1.5.01 0'))
+    other.write_text(walk.read_text().replace('model    = "7.2+1.5.01 ', 'model    = "7.2+1.5.01 0'))
     mangled = tmp_path / "mangled.toml"
     mangled.write_text(walk.read_text().replace("[schedule]", "[schedules]"))
     for argv, status, message in (

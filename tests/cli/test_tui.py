@@ -25,7 +25,9 @@ from sim.scenarios.library import recipe_named
 from sim.view.explorer.asking import NotSaved
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
-ROW_2 = SCHEDULES / "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+ROW_2 = (
+    SCHEDULES / "np-to-leaf-exclusive" / "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+)
 COLOURS = re.compile(rb"\x1b\[(?:[\d;]*;)?(?:3[0-8]|4[0-8]|9\d|10[0-7])(?:;[\d;]*)?m")
 MODES = {1049: "l", 1000: "l", 1003: "l", 1006: "l", 1015: "l", 1004: "l", 2004: "l", 25: "h", 7: "h"}
 """How each mode was last set: alternate screen, mouse, focus and pasting off, the cursor and wrapping on."""

@@ -138,7 +138,7 @@ def test_a_property_of_many_parts_is_judged_as_if_it_were_one(blocks: tuple[Bloc
     [
         ("np-to-leaf-exclusive", {}, ()),
         ("np-to-leaf-shared", {"inject": "all"}, ("restore",)),
-        ("nonleaf-to-np-shared", {"order": "before"}, ()),
+        ("nonleaf-to-np-shared", {"kernel": "before"}, ()),
         ("leaf-to-np-exclusive", {}, ("kick",)),
         ("punch-hole", {"pages": "4K"}, ("mmu-seq",)),
         ("storm", {"pages": "8", "irqs": "2", "levels": "2M"}, ("kick",)),

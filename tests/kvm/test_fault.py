@@ -5,29 +5,30 @@ from __future__ import annotations
 import pytest
 
 from sim.engine.scenario import Property, Scenario, Task
-from sim.kvm.versions import VERSIONS, Series
+from sim.kvm.versions import KERNELS, Series
 from sim.kvm.x86 import Kvm
 from sim.scenarios.machine import AtRest, machine
 from sim.search.explore import explore
 from sim.search.result import Exploration
+from sim.tdx.module import TdxModule
 from sim.tdx.releases import FAMILIES, Module_1_5_01
 from sim.tdx.sept import SeptState
-from sim.tdx.vp_enter import Instruction, VpEnter
+from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
 
-EVERY = [(kernel, module) for kernel in VERSIONS for module in FAMILIES]
+EVERY = [(kernel, module) for kernel in KERNELS.values() for module in FAMILIES]
 IDS = [f"{kernel.VERSION}+{module.VERSION}" for kernel, module in EVERY]
 each = pytest.mark.parametrize(("kernel", "module"), EVERY, ids=IDS)
 
 
 def guests(
-    kernel: type[Kvm], module: type[VpEnter], *programs: tuple[Instruction, ...], armed: str = ""
+    kernel: type[Kvm], module: type[TdxModule], *programs: tuple[Instruction, ...], armed: str = ""
 ) -> Exploration:
     return explore(machine_with(kernel, module, *programs, armed=armed), finals=True)
 
 
 def machine_with(
-    kernel: type[Kvm], module: type[VpEnter], *programs: tuple[Instruction, ...], armed: str = ""
+    kernel: type[Kvm], module: type[TdxModule], *programs: tuple[Instruction, ...], armed: str = ""
 ) -> Scenario:
     """vCPUs v1, v2, ... that run these instructions on gfn A, and nobody else."""
     names = [f"v{i}" for i in range(1, len(programs) + 1)]
@@ -50,7 +51,7 @@ ACCEPT, TOUCH = Instruction.ACCEPT, Instruction.TOUCH
 
 
 @each
-def test_a_guest_that_accepts_gets_its_page(kernel: type[Kvm], module: type[VpEnter]) -> None:
+def test_a_guest_that_accepts_gets_its_page(kernel: type[Kvm], module: type[TdxModule]) -> None:
     exploration = guests(kernel, module, (ACCEPT, TOUCH))
     assert exploration.clean
     assert {(s["sept[A]"], s["spte[A]"], s["stats.pages_4k"]) for s in exploration.final_states} == {
@@ -59,7 +60,7 @@ def test_a_guest_that_accepts_gets_its_page(kernel: type[Kvm], module: type[VpEn
 
 
 @each
-def test_two_guests_that_accept_one_page_share_it(kernel: type[Kvm], module: type[VpEnter]) -> None:
+def test_two_guests_that_accept_one_page_share_it(kernel: type[Kvm], module: type[TdxModule]) -> None:
     """Freeze, retry, spurious fault, busy entry, already accepted: whatever happens, the page is mapped once."""
     exploration = guests(kernel, module, (ACCEPT,), (ACCEPT,))
     assert exploration.clean
@@ -69,7 +70,7 @@ def test_two_guests_that_accept_one_page_share_it(kernel: type[Kvm], module: typ
 
 
 @each
-def test_a_touch_of_a_page_that_nobody_accepts_kills_the_vm(kernel: type[Kvm], module: type[VpEnter]) -> None:
+def test_a_touch_of_a_page_that_nobody_accepts_kills_the_vm(kernel: type[Kvm], module: type[TdxModule]) -> None:
     """The second fault says that the page is PENDING: KVM gives the VM up without calling it bugged."""
     exploration = guests(kernel, module, (TOUCH,))
     assert exploration.clean
@@ -78,7 +79,7 @@ def test_a_touch_of_a_page_that_nobody_accepts_kills_the_vm(kernel: type[Kvm], m
 
 
 @each
-def test_a_vcpu_whose_listed_page_stays_pending_never_enters(kernel: type[Kvm], module: type[VpEnter]) -> None:
+def test_a_vcpu_whose_listed_page_stays_pending_never_enters(kernel: type[Kvm], module: type[TdxModule]) -> None:
     """Armed with the very page it waits for: fake EPT violations, one after another, and the run never ends."""
     exploration = guests(kernel, module, (ACCEPT,), armed="A")
     assert [str(found.finding) for found in exploration.found] == ["livelock v1"]

@@ -13,15 +13,15 @@ def kinds(name: str, given: dict[str, str], *without: str) -> list[str]:
     return [str(one.finding) for one in found if one.finding.kind != "lockdep"]
 
 
-@pytest.mark.parametrize("order", ["before", "after"])
-def test_without_it_a_page_table_is_seen_before_the_s_ept_has_it(order: str) -> None:
+@pytest.mark.parametrize("kernel", ["before", "after"])
+def test_without_it_a_page_table_is_seen_before_the_s_ept_has_it(kernel: str) -> None:
     """Row 3: another fault walks down into the new table, and its AUG finds no S-EPT page there."""
     for contenders in ("all", "tdcall"):
-        given = {"order": order, "contenders": contenders}
+        given = {"kernel": kernel, "contenders": contenders}
         assert kinds("np-to-nonleaf-shared", given, "freeze") == ["TDX_BUG_ON tdx_mem_page_aug"]
         assert kinds("np-to-nonleaf-shared", given) == []
-    assert kinds("fault", {"order": order, "pages": "4K"}, "freeze") == ["TDX_BUG_ON tdx_mem_page_aug"]
-    assert kinds("fault", {"order": order, "pages": "4K"}) == []
+    assert kinds("fault", {"kernel": kernel, "pages": "4K"}, "freeze") == ["TDX_BUG_ON tdx_mem_page_aug"]
+    assert kinds("fault", {"kernel": kernel, "pages": "4K"}) == []
 
 
 def test_without_it_a_shared_zap_beside_a_fault_is_no_better_and_always_loud() -> None:
@@ -35,7 +35,7 @@ def test_without_it_a_shared_zap_beside_a_fault_is_no_better_and_always_loud() -
     assert kinds("leaf-to-np-shared", {"contenders": "tdcall"}) == []
 
 
-@pytest.mark.parametrize("order", ["before", "after"])
-def test_one_leaf_alone_does_not_need_it(order: str) -> None:
+@pytest.mark.parametrize("kernel", ["before", "after"])
+def test_one_leaf_alone_does_not_need_it(kernel: str) -> None:
     """Row 1: who finds the leaf there takes it for mapped, faults again, and waits."""
-    assert kinds("np-to-leaf-shared", {"order": order}, "freeze") == []
+    assert kinds("np-to-leaf-shared", {"kernel": kernel}, "freeze") == []

@@ -8,7 +8,7 @@ import pytest
 from sim.engine.operations import Operation, Outcome, load, store, write
 from sim.engine.routines import routine
 from sim.engine.scenario import Scenario, Task
-from sim.kvm.guest_memfd import Gmem, Invalidation
+from sim.kvm.gmem import Gmem, Invalidation
 from sim.kvm.tdp_mmu import Fault
 from sim.kvm.versions import HugePages, Series
 from sim.kvm.x86 import Kvm

@@ -23,42 +23,42 @@ from sim.tdx.status import Status, tdx_operand_busy
 from sim.tdx.zero_step import Tdvps
 
 ZAP = recipe_named("leaf-to-np-exclusive")
-ORDERS = pytest.mark.parametrize("order", ["before", "after"])
+KERNELS = pytest.mark.parametrize("kernel", ["before", "after"])
 
 
-def zap(order: str, contenders: str, *without: str) -> Exploration:
-    return explore(ZAP.scenario({"order": order, "contenders": contenders}, without))
+def zap(kernel: str, contenders: str, *without: str) -> Exploration:
+    return explore(ZAP.scenario({"kernel": kernel, "contenders": contenders}, without))
 
 
 def findings(exploration: Exploration) -> set[tuple[str, str]]:
     return {(found.finding.kind, cause) for found in exploration.found for cause in found.finding.causes}
 
 
-@ORDERS
+@KERNELS
 @pytest.mark.parametrize("contenders", ["zero-step", "tdcall", "none"])
-def test_whole_it_is_clean(order: str, contenders: str) -> None:
-    assert zap(order, contenders).clean
+def test_whole_it_is_clean(kernel: str, contenders: str) -> None:
+    assert zap(kernel, contenders).clean
 
 
-@ORDERS
+@KERNELS
 @pytest.mark.parametrize("contender", ["zero-step", "tdcall"])
-def test_without_the_kick_the_second_try_is_busy_and_tracking_is_not_done(order: str, contender: str) -> None:
-    found = findings(zap(order, contender, "kick"))
+def test_without_the_kick_the_second_try_is_busy_and_tracking_is_not_done(kernel: str, contender: str) -> None:
+    found = findings(zap(kernel, contender, "kick"))
     assert ("TDX_BUG_ON", contender) in found
     assert ("TDX_BUG_ON", "epoch") in found
-    assert (("KVM_BUG_ON", contender) in found) == (order == "after")
+    assert (("KVM_BUG_ON", contender) in found) == (kernel == "after")
 
 
-@ORDERS
-def test_without_the_flag_a_kicked_vcpu_comes_back_too_soon(order: str) -> None:
-    assert ("TDX_BUG_ON", "zero-step") in findings(zap(order, "zero-step", "wait-for-sept-zap"))
+@KERNELS
+def test_without_the_flag_a_kicked_vcpu_comes_back_too_soon(kernel: str) -> None:
+    assert ("TDX_BUG_ON", "zero-step") in findings(zap(kernel, "zero-step", "wait-for-sept-zap"))
 
 
-@ORDERS
-def test_a_kick_that_does_not_wait_is_no_kick(order: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@KERNELS
+def test_a_kick_that_does_not_wait_is_no_kick(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kvm_main, "wait_for_ack", lambda lp: step(f"{lp.name}.not_waited_for"))
-    assert ("TDX_BUG_ON", "zero-step") in findings(zap(order, "zero-step"))
-    assert ("TDX_BUG_ON", "tdcall") in findings(zap(order, "tdcall"))
+    assert ("TDX_BUG_ON", "zero-step") in findings(zap(kernel, "zero-step"))
+    assert ("TDX_BUG_ON", "tdcall") in findings(zap(kernel, "tdcall"))
 
 
 @attrs.frozen(eq=False)

@@ -58,7 +58,7 @@ ARGUED = {
     ("hit", 9, False): (
         "The mail has one answer for both lock modes. Under the write lock no other vCPU maps beside v0, so the second "
         "SEAMCALL of each kick-and-retry succeeds: in the if/else form nothing that is handled fails. "
-        "`--flip form` makes it a hit, always."
+        "`--flip kernel` makes it a hit, always."
     ),
     ("hit", 10, True): (
         "The mail compares the WARN alone, with nothing mapped below. It takes two vCPUs to fault there meanwhile: one "

@@ -7,7 +7,7 @@ import pytest
 
 from sim.kvm.spte import PG_LEVEL_2M, PG_LEVEL_4K, Spte
 from sim.kvm.tdp_mmu import Fault
-from sim.kvm.versions import HugePages
+from sim.kvm.versions import KERNELS, HugePages
 from sim.kvm.x86 import Kvm
 from sim.scenarios import callers
 from sim.scenarios.census import census
@@ -24,9 +24,9 @@ PUBLIC = {
 }
 
 
-def made(order: str, root: str, pages: tuple[str, ...] = ("2M", "4K")) -> dict[tuple[str, str, bool], set[str]]:
+def made(kernel: str, root: str, pages: tuple[str, ...] = ("2M", "4K")) -> dict[tuple[str, str, bool], set[str]]:
     found: dict[tuple[str, str, bool], set[str]] = {}
-    for change in census(order, pages):
+    for change in census(kernel, pages):
         if change.root == root:
             found.setdefault((change.old, change.new, change.shared), set()).add(change.setter)
     return found
@@ -36,18 +36,18 @@ def test_on_a_mirror_root_five_transitions_are_made() -> None:
     assert made("after", "mirror") == PUBLIC
 
 
-@pytest.mark.parametrize(("order", "pages"), [("before", ("2M", "4K")), ("after", ("4K",))])
-def test_nothing_is_split_where_there_are_no_large_pages(order: str, pages: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("kernel", "pages"), [("before", ("2M", "4K")), ("after", ("4K",))])
+def test_nothing_is_split_where_there_are_no_large_pages(kernel: str, pages: tuple[str, ...]) -> None:
     """KVM keeps S-EPT huge pages off on modules whose DEMOTE can be interrupted: then row 8 does not happen."""
     split = ("leaf", "nonleaf", False)
-    assert made(order, "mirror", pages) == {change: by for change, by in PUBLIC.items() if change != split}
+    assert made(kernel, "mirror", pages) == {change: by for change, by in PUBLIC.items() if change != split}
 
 
-@pytest.mark.parametrize("order", ["before", "after"])
-def test_a_direct_root_sees_every_valid_transition_that_has_a_caller(order: str) -> None:
+@pytest.mark.parametrize("kernel", ["before", "after"])
+def test_a_direct_root_sees_every_valid_transition_that_has_a_caller(kernel: str) -> None:
     """Rows 2, 4 and 9-exclusive are valid, and nobody asks for them; 8 is asked for on mirror roots alone."""
     rows = {(*row.words, row.shared): row.number for row in ROWS}
-    assert sorted({rows[change] for change in made(order, "direct")}) == [1, 3, 7, 9, 11, 12, 13, 14]
+    assert sorted({rows[change] for change in made(kernel, "direct")}) == [1, 3, 7, 9, 11, 12, 13, 14]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_direct_root_sees_every_valid_transition_that_has_a_caller(order: str)
     [(recipe, root) for recipe in callers.RECIPES for root in recipe.param("root").values],
     ids=lambda of: of if isinstance(of, str) else of.name,
 )
-@pytest.mark.parametrize("given", [{}, {"order": "before"}, {"pages": "4K", "inject": "all"}, {"module": "1.5.28"}])
+@pytest.mark.parametrize("given", [{}, {"kernel": "before"}, {"pages": "4K", "inject": "all"}, {"module": "1.5.28"}])
 def test_no_caller_breaks_anything(recipe: Recipe, root: str, given: dict[str, str]) -> None:
     """At rest mirror and S-EPT agree, nothing is FROZEN, the statistics are right, and no page table is lost."""
     exploration = explore(recipe.scenario({"root": root, **given}))
@@ -79,7 +79,7 @@ class KeepsItsGoal(HugePages):
 
 
 def explored(monkeypatch: pytest.MonkeyPatch, kernel: type[Kvm], caller: str) -> list[str]:
-    monkeypatch.setitem(callers.KERNELS, "after", kernel)
+    monkeypatch.setitem(KERNELS, "hugepages", kernel)
     (recipe,) = (recipe for recipe in callers.RECIPES if recipe.name == caller)
     return [str(found.finding) for found in explore(recipe.scenario({"census": "yes"})).found]
 
@@ -96,7 +96,7 @@ def test_a_fault_that_kept_its_goal_would_promote(monkeypatch: pytest.MonkeyPatc
 def test_a_fault_that_does_not_ask_again_maps_a_page_that_is_gone(name: str) -> None:
     """It asked guest_memfd before the hole was punched, and maps after: mmu_invalidate_seq is there for that."""
     (recipe,) = (recipe for recipe in callers.RECIPES if recipe.name == name)
-    for order in ("before", "after"):
-        found = explore(recipe.scenario({"order": order}, ("mmu-seq",))).found
+    for kernel in ("before", "after"):
+        found = explore(recipe.scenario({"kernel": kernel}, ("mmu-seq",))).found
         assert [str(one.finding) for one in found] == ["use-after-free leafs-are-backed"]
-        assert explore(recipe.scenario({"order": order})).clean
+        assert explore(recipe.scenario({"kernel": kernel})).clean

@@ -11,10 +11,11 @@ from sim.engine.scenario import Scenario, Task
 from sim.scenarios.contention import LEAFS, ONE, TWO, Meeting, Relation, meetings, note
 from sim.search.explore import explore
 from sim.tdx.lp import irq
+from sim.tdx.module import TdxModule
 from sim.tdx.releases import FAMILIES, Module_1_5_01, Module_1_5_20, Module_1_5_28, Module_1_5_34
 from sim.tdx.sept import SeptEntry
 from sim.tdx.td import Td
-from sim.tdx.vp_enter import Guest, VpEnter
+from sim.tdx.vp_enter import Guest
 from sim.tdx.zero_step import Tdvps
 from sim.view.contention import contention_lines
 
@@ -124,11 +125,11 @@ def operands(busy: tuple[str, ...]) -> set[str]:
 
 
 @pytest.fixture(scope="module", params=FAMILIES, ids=lambda release: release.VERSION)
-def met(request: pytest.FixtureRequest) -> tuple[type[VpEnter], list[Meeting]]:
+def met(request: pytest.FixtureRequest) -> tuple[type[TdxModule], list[Meeting]]:
     return request.param, list(meetings(request.param))
 
 
-def test_what_was_measured_is_the_lock_matrix(met: tuple[type[VpEnter], list[Meeting]]) -> None:
+def test_what_was_measured_is_the_lock_matrix(met: tuple[type[TdxModule], list[Meeting]]) -> None:
     release, measured = met
     locks = dict(LOCKS)
     if issubclass(release, Module_1_5_20):
@@ -148,7 +149,7 @@ def test_what_was_measured_is_the_lock_matrix(met: tuple[type[VpEnter], list[Mee
 
 
 def test_only_guests_are_told_to_stand_back_and_by_one_look_before_1_5_34(
-    met: tuple[type[VpEnter], list[Meeting]],
+    met: tuple[type[TdxModule], list[Meeting]],
 ) -> None:
     """They look at TDHP after they have taken TDEL; from 1.5.34 on before, when no one has lost to them yet."""
     release, measured = met
@@ -161,7 +162,7 @@ def test_only_guests_are_told_to_stand_back_and_by_one_look_before_1_5_34(
     assert not any("HOST_PRIORITY" in status for meeting in measured for status in meeting.busy_one)
 
 
-def test_every_leaf_is_there_and_every_pair(met: tuple[type[VpEnter], list[Meeting]]) -> None:
+def test_every_leaf_is_there_and_every_pair(met: tuple[type[TdxModule], list[Meeting]]) -> None:
     _, measured = met
     assert {leaf.name for leaf in LEAFS} == LOCKS.keys()
     pairs = {frozenset((meeting.one, meeting.two)) for meeting in measured}
@@ -178,7 +179,7 @@ def test_the_matrix_fits_a_terminal_and_says_where_modules_differ() -> None:
 
 
 @pytest.mark.parametrize("release", FAMILIES)
-def test_two_entries_of_one_vcpu_share_its_tdvpr(release: type[VpEnter]) -> None:
+def test_two_entries_of_one_vcpu_share_its_tdvpr(release: type[TdxModule]) -> None:
     """Exclusive in a report of September 2024 on 1.5.05, shared in the source of 1.5.01: docs/fidelity.md."""
     module = release(Td.build({"A": SeptEntry()}, 1, ("v1", "another"), (ONE, TWO)))
     said = tuple(Cell(name, "", _Any()) for name in (ONE, TWO))

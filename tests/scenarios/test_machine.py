@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from sim.engine.cells import Cell
-from sim.kvm.guest_memfd import Backing
+from sim.kvm.gmem import Backing
 from sim.kvm.mmu_page import Life, Stage
 from sim.kvm.spte import FROZEN_SPTE, SHADOW_NONPRESENT_VALUE, ZERO_SPTE, Spte, make_spte
 from sim.kvm.x86 import Kvm

@@ -7,9 +7,8 @@ import pytest
 
 from sim.engine.operations import load, store
 from sim.engine.routines import routine
-from sim.kvm.guest_memfd import Invalidation
-from sim.kvm.versions import HugePages
-from sim.scenarios import callers
+from sim.kvm.gmem import Invalidation
+from sim.kvm.versions import KERNELS, HugePages
 from sim.scenarios.library import recipe_named
 from sim.scenarios.recipe import UsageError
 from sim.search.batch import Batch, Runner
@@ -36,10 +35,10 @@ def test_a_storm_at_2m_starts_and_ends(pages: str, vcpus: str, zappers: str) -> 
     assert (batch.cut, batch.sightings) == (0, ())
 
 
-@pytest.mark.parametrize("order", ["6.18", "before", "after", "patch07"])
+@pytest.mark.parametrize("kernel", list(KERNELS))
 @pytest.mark.parametrize("levels", ["4K", "2M"])
-def test_several_zappers_show_nothing(order: str, levels: str) -> None:
-    assert storm(200, "walk", order=order, levels=levels, zappers="3", vcpus="2", pages="2").sightings == ()
+def test_several_zappers_show_nothing(kernel: str, levels: str) -> None:
+    assert storm(200, "walk", kernel=kernel, levels=levels, zappers="3", vcpus="2", pages="2").sightings == ()
 
 
 @pytest.mark.parametrize("given", [{"pages": "2"}, {"pages": "2", "levels": "2M"}])
@@ -68,6 +67,6 @@ class Overwrites(HugePages):
 
 
 def test_zappers_that_do_not_count_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(callers.KERNELS, "after", Overwrites)
+    monkeypatch.setitem(KERNELS, "hugepages", Overwrites)
     found = storm(4000, "portfolio", zappers="2", vcpus="2", pages="2").sightings
     assert [str(sighting.finding) for sighting in found] == ["use-after-free leafs-are-backed"]

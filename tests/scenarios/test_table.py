@@ -97,7 +97,7 @@ def test_nothing_is_hit_before(cells: tuple[Cell, ...]) -> None:
     always = [c.row.number for c in before if "KVM_BUG_ON tdp_mmu_set_spte" in map(str, c.findings)]
     assert sorted({2, 4, 8} & set(always)) == [2, 4, 8]
     for row in ("np-to-leaf-exclusive", "np-to-nonleaf-exclusive", "leaf-to-nonleaf-exclusive"):
-        alone = explore(recipe_named(row).scenario({"order": "before", "contenders": "none"}))
+        alone = explore(recipe_named(row).scenario({"kernel": "before", "contenders": "none"}))
         assert "KVM_BUG_ON tdp_mmu_set_spte" in [str(found.finding) for found in alone.found]
 
 
@@ -160,10 +160,10 @@ DECIDES = {
     ("np=one", 5, True): "valid N -> Y",
     ("np=one", 5, False): "valid N -> Y",
     ("pfn=same", 6, False): "valid N -> Y",
-    ("split=dispatcher", 8, False): "hit N -> Y (hit by unsupported)",
+    ("kernel=7.2", 8, False): "hit N -> Y (hit by unsupported)",
     ("interrupts=host", 8, False): "hit N -> Y (hit by interrupt)",
-    ("form=in-turn", 9, False): "hit N -> Y (hit by unsupported)",
-    ("form=in-turn", 14, False): "hit N -> Y (hit by always)",
+    ("kernel=in-turn", 9, False): "hit N -> Y (hit by unsupported)",
+    ("kernel=in-turn", 14, False): "hit N -> Y (hit by always)",
     ("zap=retried", 13, True): "hit Y -> N",
     ("zap=serialised", 13, True): "hit Y -> N",
     ("zaps=2M", 12, False): "hit N -> Y (hit by unsupported)",
@@ -189,14 +189,14 @@ LARGE = {("zap=retried", 13, True), ("zap=serialised", 13, True)}
 def test_what_an_assumption_decides(cells: tuple[Cell, ...], name: str, row: int, *, shared: bool) -> None:
     (flip,) = (flip for flip in FLIPS if flip.name == name)
     plain = cell_of(cells, row, shared=shared)
-    flipped = derive(Question(plain.row, "after", "1.5.01", flip))
+    flipped = derive(Question(plain.row, plain.row.after, "1.5.01", flip))
     assert flipped.flipped == name
     assert next(iter(changes(plain, flipped)), "") == DECIDES[name, row, shared]
 
 
 def test_a_failing_second_half_leaves_a_page_table_that_is_freed() -> None:
     """The hazard of the mail: 2.2 fails after 2.1, step 3 restores an SPTE that points to what 2.1 has torn down."""
-    alone = {"form": "in-turn", "contenders": "seamcall"}
+    alone = {"kernel": "in-turn", "contenders": "seamcall"}
     found = explore(recipe_named("nonleaf-to-np-shared").scenario(alone)).found
     assert "use-after-free kvm_tdp_mmu_map" in [str(one.finding) for one in found]
     assert explore(recipe_named("nonleaf-to-np-shared").scenario({"contenders": "seamcall"})).found
@@ -224,7 +224,7 @@ def test_flips_are_named_by_switch_and_value() -> None:
 
 
 def test_what_is_kept_is_what_was_derived(tmp_path: Path) -> None:
-    question = Question(ROWS[1], "after", "1.5.28")
+    question = Question(ROWS[1], "7.2", "1.5.28")
     cell = derive(question)
     kept = Kept(tmp_path)
     assert kept.get(question) is None
@@ -239,7 +239,7 @@ def test_what_is_kept_is_what_was_derived(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    question = Question(ROWS[1], "before", "1.5.28")
+    question = Question(ROWS[1], "6.19", "1.5.28")
     Kept(tmp_path / "file").keep(question, derive(question))
     assert table.COUNTABLE
 
@@ -262,9 +262,9 @@ def kinds(exploration: Exploration) -> set[tuple[str, str]]:
     return {(found.finding.kind, found.finding.where) for found in exploration.found}
 
 
-@pytest.mark.parametrize("order", ["before", "after"])
-def test_without_restore_row_1_leaves_a_frozen_spte(order: str) -> None:
-    exploration = explore(recipe_named("np-to-leaf-shared").scenario({"order": order}, ("restore",)))
+@pytest.mark.parametrize("kernel", ["before", "after"])
+def test_without_restore_row_1_leaves_a_frozen_spte(kernel: str) -> None:
+    exploration = explore(recipe_named("np-to-leaf-shared").scenario({"kernel": kernel}, ("restore",)))
     assert kinds(exploration) == {("divergence", "mirror-is-sept"), ("livelock", "v2")}
     assert "FROZEN" in exploration.found[0].witness.cells["spte[A]"]
 
@@ -290,5 +290,5 @@ def test_fairness_of_mmu_lock_decides_nothing_here(row: str) -> None:
 
 def test_a_question_is_named_by_what_it_asks() -> None:
     (flip,) = flip_named("np")
-    assert Question(ROWS[4], "after", "1.5.01", flip).key == "np-to-np-shared after 1.5.01 np=one"
-    assert attrs.evolve(Question(ROWS[4], "after", "1.5.01")).key == "np-to-np-shared after 1.5.01"
+    assert Question(ROWS[4], "7.2", "1.5.01", flip).key == "np-to-np-shared 7.2 1.5.01 np=one"
+    assert attrs.evolve(Question(ROWS[4], "7.2", "1.5.01")).key == "np-to-np-shared 7.2 1.5.01"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from sim.scenarios import model, patch
+from sim.scenarios import patch
 from sim.scenarios.library import recipe_named
 from sim.scenarios.recipe import UsageError
 from sim.search.explore import explore
@@ -22,50 +20,41 @@ def found(row: str, **given: str) -> list[str]:
 
 def test_with_patch_07_alone_an_atomic_zap_diverges_in_silence() -> None:
     """Removal is void there, and not called from where the atomic setter is."""
-    assert found("leaf-to-np-shared", order="patch07", contenders="none") == ["divergence mirror-is-sept"]
-    assert found("leaf-to-np-exclusive", order="patch07", contenders="none") == []
+    assert found("leaf-to-np-shared", kernel="patch07", contenders="none") == ["divergence mirror-is-sept"]
+    assert found("leaf-to-np-exclusive", kernel="patch07", contenders="none") == []
 
 
 @pytest.mark.parametrize("row", ["np-to-leaf-exclusive", "np-to-nonleaf-exclusive"])
 def test_with_patch_07_alone_the_question_is_hit_and_the_old_check_stays(row: str) -> None:
-    assert found(row, order="patch07")[:2] == ["KVM_BUG_ON tdp_mmu_set_spte", "KVM_BUG_ON handle_changed_spte"]
+    assert found(row, kernel="patch07")[:2] == ["KVM_BUG_ON tdp_mmu_set_spte", "KVM_BUG_ON handle_changed_spte"]
 
 
 def test_in_6_18_the_caller_of_a_removal_bugs_the_vm() -> None:
-    said = found("np-to-leaf-exclusive", order="6.18", contenders="none")
+    said = found("np-to-leaf-exclusive", kernel="6.18", contenders="none")
     assert said == [
         "KVM_BUG_ON tdp_mmu_set_spte",
         "KVM_BUG_ON tdx_sept_zap_private_spte",
         "KVM_BUG_ON remove_external_spte",
     ]
-    assert found("leaf-to-np-exclusive", order="6.18", contenders="tdcall") == []
+    assert found("leaf-to-np-exclusive", kernel="6.18", contenders="tdcall") == []
 
 
-@pytest.fixture
-def patched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whatever a test loads is gone after it."""
-    yield
-    monkeypatch.undo()
-    sys.modules.pop("tdpsim_patch", None)
-    model.note_patch("")
-
-
-@pytest.mark.usefixtures("patched")
 def test_a_patch_is_a_kernel_with_a_digest_of_its_own() -> None:
-    plain = model.model_digest()
-    kernel = patch.load_patch(FILE)
-    assert (kernel.VERSION, patch.patched()) == ("stats-first", kernel)
-    assert model.model_digest() != plain
-    assert found("np-to-leaf-shared", order="patch") == ["divergence stats-are-leafs"]
-    assert found("np-to-leaf-shared", order="after") == []
+    """And both may be asked in one process, one after the other."""
+    recipe, read = recipe_named("np-to-leaf-shared"), patch.load_patch(FILE)
+    plain, changed = recipe.scenario({}), recipe.scenario({"kernel": "patch"}, (), read)
+    assert read.kernel.VERSION == "stats-first"
+    assert changed.model == "stats-first+1.5.01"
+    assert changed.digest != plain.digest
+    assert [str(one.finding) for one in explore(changed).found] == ["divergence stats-are-leafs"]
+    assert explore(plain).found == ()
 
 
 def test_without_a_file_there_is_no_such_kernel() -> None:
     with pytest.raises(UsageError, match="--patch FILE names it"):
-        recipe_named("np-to-leaf-shared").scenario({"order": "patch"})
+        recipe_named("np-to-leaf-shared").scenario({"kernel": "patch"})
 
 
-@pytest.mark.usefixtures("patched")
 @pytest.mark.parametrize(
     ("text", "said"),
     [

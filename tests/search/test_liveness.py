@@ -17,9 +17,10 @@ from sim.scenarios.library import recipe_named
 from sim.scenarios.machine import AtRest, machine
 from sim.search.explore import explore
 from sim.search.result import Exploration, Found, Verdict
+from sim.tdx.module import TdxModule
 from sim.tdx.releases import Module_1_5_01, Module_1_5_34
 from sim.tdx.sept import SeptState
-from sim.tdx.vp_enter import Instruction, VpEnter
+from sim.tdx.vp_enter import Instruction
 from sim.tdx.zero_step import STEPPING_EPF_THRESHOLD, Tdvps
 from tests.engine.mini import Block, Config, Naive, programs, scenario
 from tests.engine.test_laws import ABBA, SPIN
@@ -219,7 +220,7 @@ def test_a_loop_that_is_mangled_does_not_close() -> None:
     assert replay(parse(cut.encode()), scenario_of_it).outcomes == ("clean",)
 
 
-def faulting(module: type[VpEnter], kernel: type[Kvm] = Series, *without: str) -> Exploration:
+def faulting(module: type[TdxModule], kernel: type[Kvm] = Series, *without: str) -> Exploration:
     """Two vCPUs accept, and so fault on, gfn A; each enters past a zero-step list with gfn B, and takes the tree."""
     kvm = machine(
         kernel,

@@ -20,11 +20,11 @@ from sim.engine.scheduler import Walk
 from sim.engine.world import Run
 from sim.search.explore import explore
 from sim.tdx.locks import Holder, Mode, Sharex, Try, release
+from sim.tdx.module import TdxModule
 from sim.tdx.releases import FAMILIES, RELEASES, Module_1_5_01, Module_1_5_20, Module_1_5_28, release_named
 from sim.tdx.sept import SeptEntry, SeptState
 from sim.tdx.status import Operand
 from sim.tdx.td import Td, causes
-from sim.tdx.tdg_mem import TdgMem
 
 S = SeptState
 MODULES = [Module_1_5_01, Module_1_5_28]
@@ -80,7 +80,7 @@ ACCEPT = {
     S.NL_BLOCKED: ("SIZE_MISMATCH", S.NL_BLOCKED),
 }
 
-LEAFS: dict[str, tuple[Callable[[TdgMem], Call[Any]], dict[S, tuple[str, S]]]] = {
+LEAFS: dict[str, tuple[Callable[[TdxModule], Call[Any]], dict[S, tuple[str, S]]]] = {
     "AUG": (lambda module: module.tdh_mem_page_aug("A", 2), AUG),
     "BLOCK": (lambda module: module.tdh_mem_range_block("A"), BLOCK),
     "REMOVE": (lambda module: module.tdh_mem_page_remove("A"), REMOVE),
@@ -104,7 +104,7 @@ BUILDING: dict[str, dict[S, tuple[str, S]]] = {
 }
 """Before TDH.MR.FINALIZE nobody runs, and nothing has to be tracked."""
 
-LEAFS_2M: dict[str, tuple[Callable[[TdgMem], Call[Any]], dict[S, tuple[str, S]]]] = {
+LEAFS_2M: dict[str, tuple[Callable[[TdxModule], Call[Any]], dict[S, tuple[str, S]]]] = {
     "BLOCK": (lambda module: module.tdh_mem_range_block("A", 1), BLOCK),
     "UNBLOCK": (lambda module: module.tdh_mem_range_unblock("A", 1), UNBLOCK),
     "SEPT.ADD": (lambda module: module.tdh_mem_sept_add("A", 1, 2), SEPT_ADD),
@@ -138,7 +138,7 @@ async def note(call: Call[Any]) -> None:
     await store(RESULT, getattr(result, "name", None) or str(result))
 
 
-def run(module: TdgMem, call: Call[Any]) -> Run:
+def run(module: TdxModule, call: Call[Any]) -> Run:
     return stepper.run(Scenario("leaf", (Task("v0", note(call)),)), Walk(0))
 
 
@@ -152,7 +152,7 @@ def td_with_2m(state: S, child: S = S.FREE) -> Td:
     return Td.build({"A": below}, 3, ("v0",), ("v0",), SeptEntry(state, 0 if state is S.FREE else 1))
 
 
-def hold(this: TdgMem, call: Call[Any], entry: str, state: S, table: dict[S, tuple[str, S]]) -> None:
+def hold(this: TdxModule, call: Call[Any], entry: str, state: S, table: dict[S, tuple[str, S]]) -> None:
     """Call a leaf: it says and leaves what the table has for that state of its entry, and gives back every lock."""
     cells = run(this, call).cells
     said, after = table.get(state, (INCORRECT, state))
@@ -165,7 +165,7 @@ def hold(this: TdgMem, call: Call[Any], entry: str, state: S, table: dict[S, tup
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("leaf", LEAFS)
-def test_every_leaf_on_every_state(leaf: str, state: S, module: type[TdgMem]) -> None:
+def test_every_leaf_on_every_state(leaf: str, state: S, module: type[TdxModule]) -> None:
     """A page blocked in an older epoch, by the way the cells begin, is tracked."""
     enter, table = LEAFS[leaf]
     this = module(td_with(state))
@@ -182,7 +182,7 @@ def test_every_leaf_on_every_state_before_finalization(leaf: str, state: S) -> N
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("leaf", LEAFS_2M)
-def test_every_leaf_on_every_state_of_a_2m_entry(leaf: str, state: S, module: type[TdgMem]) -> None:
+def test_every_leaf_on_every_state_of_a_2m_entry(leaf: str, state: S, module: type[TdxModule]) -> None:
     enter, table = LEAFS_2M[leaf]
     this = module(td_with_2m(state))
     hold(this, enter(this), "sept[A.2M]", state, table)
@@ -214,7 +214,7 @@ def test_a_host_interrupt_ends_demote_before_1_5_28_and_2_0_16(version: str) -> 
 
 
 @pytest.mark.parametrize("module", FAMILIES)
-def test_demote_gives_way_to_a_host_that_the_tree_turned_away(module: type[TdgMem]) -> None:
+def test_demote_gives_way_to_a_host_that_the_tree_turned_away(module: type[TdxModule]) -> None:
     """DEMOTE has the tree shared, BLOCK wants it exclusively, fails, and sets the bit: 1.5.20 to 1.5.25, and 2.0.14."""
     td = Td.build({"A": SeptEntry()}, 3, (), ("v0", "v1"), SeptEntry(S.BLOCKED, 1))
     this = module(td)
@@ -254,7 +254,7 @@ def test_a_host_that_gets_the_tree_clears_its_priority_and_one_that_does_not_set
 
 
 @routine
-async def taking(module: TdgMem, mode: Mode) -> None:
+async def taking(module: TdxModule, mode: Mode) -> None:
     if not await module.lock_tree(mode, "leaf"):
         await release(module.td.sept_tree, mode)
 
@@ -310,7 +310,7 @@ def test_a_table_goes_only_when_all_of_it_is_free(child: S) -> None:
 
 
 @pytest.mark.parametrize("module", FAMILIES)
-def test_what_was_just_blocked_is_in_some_tlb(module: type[TdgMem]) -> None:
+def test_what_was_just_blocked_is_in_some_tlb(module: type[TdxModule]) -> None:
     """A vCPU that entered before may use it still: UNBLOCK, SEPT.REMOVE and PAGE.REMOVE all want the TRACK sequence."""
     tree, rcx = UNTRACKED
     for block, then, said in (
@@ -352,7 +352,7 @@ STARTS = {"AUG": S.FREE, "BLOCK": S.MAPPED, "REMOVE": S.BLOCKED, "ACCEPT": S.PEN
 
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("leaf", MATRIX)
-def test_the_lock_matrix_comes_out_of_running(leaf: str, module: type[TdgMem]) -> None:
+def test_the_lock_matrix_comes_out_of_running(leaf: str, module: type[TdxModule]) -> None:
     this = module(td_with(STARTS[leaf]))
     call = this.tdh_mem_track() if leaf == "TRACK" else LEAFS[leaf][0](this)
     taken = {}

@@ -13,6 +13,7 @@ from sim.engine.scheduler import Walk
 from sim.search.explore import explore
 from sim.tdx.epoch import advance, sample
 from sim.tdx.locks import Holder
+from sim.tdx.module import TdxModule
 from sim.tdx.releases import (
     FAMILIES,
     ONE_OF_EACH,
@@ -26,8 +27,7 @@ from sim.tdx.releases import (
 from sim.tdx.sept import SeptEntry, SeptState
 from sim.tdx.status import Status
 from sim.tdx.td import Td
-from sim.tdx.tdg_mem import Accepted, TdgMem
-from sim.tdx.vp_enter import VpEnter
+from sim.tdx.tdg_mem import Accepted
 
 OLD, NEW = Module_1_5_01, Module_1_5_34
 BACKS_OUT = ("sept[A].bts_TDEL", "sept[A].load", "sept[A].btr_TDEL")
@@ -48,7 +48,7 @@ def td_with(entry: SeptEntry) -> Td:
     return Td.build({"A": entry}, 1, ("v1",), ("v0", "v1"))
 
 
-def said(module: type[TdgMem], entry: SeptEntry) -> set[str]:
+def said(module: type[TdxModule], entry: SeptEntry) -> set[str]:
     """What ACCEPT may say while a host AUGs the same page."""
     this = module(td_with(entry))
     tasks = (Task("v0", host(this.tdh_mem_page_aug("A", 1))), Task("v1", guest(this.tdg_mem_page_accept("A"))))
@@ -71,7 +71,7 @@ def test_old_accept_may_call_a_fresh_page_the_wrong_size() -> None:
     ],
     ids=[module.VERSION for module in FAMILIES],
 )
-def test_a_guest_gives_way_to_host_priority(module: type[TdgMem], expected: list[str]) -> None:
+def test_a_guest_gives_way_to_host_priority(module: type[TdxModule], expected: list[str]) -> None:
     """Up to 1.5.28 and 2.0.16 it takes the lock first and gives it back; later it does not touch it."""
     this = module(td_with(SeptEntry(SeptState.PENDING, 1, tdhp=True)))
     run = stepper.run(Scenario("polite", (Task("v1", guest(this.tdg_mem_page_accept("A"))),)), Walk(0))
@@ -81,7 +81,7 @@ def test_a_guest_gives_way_to_host_priority(module: type[TdgMem], expected: list
 
 
 @pytest.mark.parametrize("module", FAMILIES)
-def test_a_commit_forgets_or_keeps_the_losers_claim(module: type[TdgMem]) -> None:
+def test_a_commit_forgets_or_keeps_the_losers_claim(module: type[TdxModule]) -> None:
     """Keeps it from 1.5.20 on."""
     left = "MAPPED pfn 1 TDHP" if issubclass(module, Module_1_5_20) else "MAPPED pfn 1"
     this = module(td_with(SeptEntry()))
@@ -98,7 +98,7 @@ def test_a_host_that_loses_an_entry_claims_priority() -> None:
 
 
 @routine
-async def track_twice(module: VpEnter) -> None:
+async def track_twice(module: TdxModule) -> None:
     """A vCPU enters, the epoch moves on, and the vCPU has not left."""
     td = module.td
     await sample(td.epoch_refcount, td.vp("v1").epoch)

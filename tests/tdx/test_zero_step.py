@@ -12,10 +12,11 @@ from sim.engine.routines import Again, Done, repeat, routine
 from sim.engine.scenario import Scenario, Task
 from sim.engine.scheduler import Walk
 from sim.tdx.lp import irq
+from sim.tdx.module import TdxModule
 from sim.tdx.releases import Module_1_5_01, Module_1_5_28
 from sim.tdx.sept import SeptEntry, SeptState
 from sim.tdx.td import Td
-from sim.tdx.vp_enter import Guest, Instruction, VpEnter
+from sim.tdx.vp_enter import Guest, Instruction
 from sim.tdx.zero_step import EPF_GPA_LIST_SIZE, STEPPING_EPF_THRESHOLD, Tdvps
 
 
@@ -46,18 +47,18 @@ def test_any_exit_with_another_rip_clears_counter_and_list() -> None:
 
 
 @routine
-async def enter_again(module: VpEnter, guest: Guest, tdvps: Tdvps, left: int) -> Again | Done[Tdvps]:
+async def enter_again(module: TdxModule, guest: Guest, tdvps: Tdvps, left: int) -> Again | Done[Tdvps]:
     """A host that enters the guest again and again and never maps what it faults on."""
     _, tdvps = await module.tdh_vp_enter(guest, tdvps)
     return Again(module, guest, tdvps, left - 1) if left > 1 else Done(tdvps)
 
 
 @routine
-async def host(module: VpEnter, guest: Guest, tdvps: Tdvps, times: int) -> None:
+async def host(module: TdxModule, guest: Guest, tdvps: Tdvps, times: int) -> None:
     await repeat(enter_again, module, guest, tdvps, times)
 
 
-def points(module: type[VpEnter], state: SeptState, times: int, without: tuple[str, ...] = ()) -> list[str]:
+def points(module: type[TdxModule], state: SeptState, times: int, without: tuple[str, ...] = ()) -> list[str]:
     td = Td.build({"A": SeptEntry(state, 1 if state.is_leaf else 0)}, 1, ("v1",), ("v1",))
     guest = Guest("v1", ((Instruction.TOUCH, "A"),), irq("v1.irq"))
     call = host(module(td, without), guest, Tdvps(), times)
@@ -67,7 +68,7 @@ def points(module: type[VpEnter], state: SeptState, times: int, without: tuple[s
 @pytest.mark.parametrize(
     ("module", "mode"), [(Module_1_5_01, "exclusive"), (Module_1_5_28, "shared")], ids=["OLD", "NEW"]
 )
-def test_the_eighth_entry_takes_the_tree(module: type[VpEnter], mode: str) -> None:
+def test_the_eighth_entry_takes_the_tree(module: type[TdxModule], mode: str) -> None:
     """Seven exits at one RIP: the eighth TDH.VP.ENTER looks, finds the page missing, and does not enter."""
     assert f"sept.tree.try_{mode}" not in points(module, SeptState.FREE, 7)
     eighth = points(module, SeptState.FREE, 8)[len(points(module, SeptState.FREE, 7)) :]

@@ -62,13 +62,13 @@ def test_every_schedule_has_a_diagram(name: str) -> None:
 
 
 def test_row_2_reads_like_a_changelog() -> None:
-    name = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+    name = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
     text, _ = drawn(name, shipped_schedule(name))
     assert text.startswith(ROW_2)
 
 
 def test_the_line_that_replays_it_is_one_that_the_shell_completes() -> None:
-    name = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+    name = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
     text, _ = drawn(f"schedules/{name}", shipped_schedule(name))
     command = text.splitlines()[-1].split()
     root = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_the_line_that_replays_it_is_one_that_the_shell_completes() -> None:
     ],
 )
 def test_without_the_kick_the_diagram_has_what_stood_in_the_way(cause: str, points: list[str]) -> None:
-    name = f"leaf-to-np-exclusive.series+1.5.01.without-kick.KVM_BUG_ON.handle_changed_spte.{cause}.toml"
+    name = f"leaf-to-np-exclusive.7.2+1.5.01.without-kick.KVM_BUG_ON.handle_changed_spte.{cause}.toml"
     text, seen = drawn(name, shipped_schedule(name))
     check(text, seen)
     for point in points:
@@ -94,7 +94,7 @@ def test_without_the_kick_the_diagram_has_what_stood_in_the_way(cause: str, poin
 
 @pytest.mark.parametrize("row", ["nonleaf-to-np-shared", "nonleaf-to-leaf-shared"])
 def test_rows_9_and_13_show_both_busy_answers(row: str) -> None:
-    (name,) = (n for n in SCHEDULES if n.startswith(f"{row}.series+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle"))
+    (name,) = (n for n in SCHEDULES if n.startswith(f"{row}.7.2+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle"))
     text, _ = drawn(name, shipped_schedule(name))
     assert text.count("busy: v3 TDH.MEM.PAGE.AUG") == 2
 

@@ -15,16 +15,16 @@ from sim.view.timeline import ASCII, Marks, timeline
 FOLDER = Path(__file__).parent / "golden"
 
 GOLDEN = {
-    "row-2-120": ("np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step", 120, Marks()),
-    "row-2-80-ascii": ("np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step", 80, ASCII),
-    "row-2-60": ("np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step", 60, Marks()),
+    "row-2-120": ("np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step", 120, Marks()),
+    "row-2-80-ascii": ("np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step", 80, ASCII),
+    "row-2-60": ("np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step", 60, Marks()),
     "row-13-120": (
-        "nonleaf-to-np-shared.series+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle_changed_spte.seamcall",
+        "nonleaf-to-np-shared.7.2+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle_changed_spte.seamcall",
         120,
         Marks(),
     ),
-    "without-restore-80": ("np-to-leaf-shared.series+1.5.01.without-restore.divergence.mirror-is-sept", 80, Marks()),
-    "livelock-200": ("np-to-leaf-shared.series+1.5.01.without-hp-timeout.livelock.v2", 200, Marks()),
+    "without-restore-80": ("np-to-leaf-shared.7.2+1.5.01.without-restore.divergence.mirror-is-sept", 80, Marks()),
+    "livelock-200": ("np-to-leaf-shared.7.2+1.5.01.without-hp-timeout.livelock.v2", 200, Marks()),
 }
 
 

@@ -52,7 +52,7 @@ def test_a_free_step_can_be_taken_as_soon_as_its_task_is_there(seed: int) -> Non
 
 
 def test_a_step_that_is_not_free_may_matter() -> None:
-    schedule, seen = seen_of("np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml")
+    schedule, seen = seen_of("np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml")
     steps = list(schedule.steps)
     taken = next(i for i, moment in enumerate(seen) if moment.step.point == "sept.tree.try_exclusive")
     late = [*steps[:taken], *steps[taken + 1 : 21], steps[taken], *steps[21:]]

@@ -17,7 +17,7 @@ from sim.view.perfetto import STEP, Event, perfetto
 from sim.view.slice import moments
 
 SCHEDULES = shipped()
-ROW_2 = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
 
 
 def events(name: str) -> tuple[list[Event], int]:

@@ -15,8 +15,8 @@ from sim.view.slice import moments
 from sim.view.svg import html, svg
 
 SCHEDULES = shipped()
-ROW_2 = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
-FROZEN = "np-to-leaf-shared.series+1.5.01.without-restore.divergence.mirror-is-sept.toml"
+ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+FROZEN = "np-to-leaf-shared.7.2+1.5.01.without-restore.divergence.mirror-is-sept.toml"
 SVG = "{http://www.w3.org/2000/svg}"
 
 

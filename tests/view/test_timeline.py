@@ -24,8 +24,8 @@ from sim.view.timeline import ASCII, Cut, Marks, timeline
 from sim.view.words import wrapped
 
 SCHEDULES = shipped()
-ROW_2 = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
-FROZEN = "np-to-leaf-shared.series+1.5.01.without-restore.divergence.mirror-is-sept.toml"
+ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+FROZEN = "np-to-leaf-shared.7.2+1.5.01.without-restore.divergence.mirror-is-sept.toml"
 
 
 def drawn(name: str, width: int, **how: Any) -> tuple[list[Text], tuple[Moment, ...]]:
@@ -111,7 +111,7 @@ def test_there_are_no_odds_where_it_is_too_much_to_count() -> None:
 
 def spun(turns: int) -> tuple[Schedule, Run, tuple[Moment, ...]]:
     """The livelock whose loop is gone round so often."""
-    schedule = parse(SCHEDULES["np-to-leaf-shared.series+1.5.01.without-hp-timeout.livelock.v2.toml"].read_bytes())
+    schedule = parse(SCHEDULES["np-to-leaf-shared.7.2+1.5.01.without-hp-timeout.livelock.v2.toml"].read_bytes())
     assert schedule.lasso is not None
     stem, loop = schedule.steps[: schedule.lasso.stem], schedule.steps[schedule.lasso.stem :]
     longer = attrs.evolve(schedule, steps=stem + loop * turns, lasso=None)

@@ -35,8 +35,8 @@ from sim.view.noticing import Noticing
 from tests.engine.mini import Block, scenario
 
 SCHEDULES = shipped()
-ROW_2 = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
-LIVELOCK = "np-to-leaf-shared.series+1.5.01.own.livelock.v1.toml"
+ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+LIVELOCK = "np-to-leaf-shared.7.2+1.5.01.own.livelock.v1.toml"
 ABBA: tuple[Block, ...] = ((("lock", 0), ("lock", 1)), (("lock", 1), ("lock", 0)))
 SPIN: tuple[Block, ...] = ((("repeat", 1, (("try", 0), ("load", 0))),), (("repeat", 1, (("load", 0),)),))
 

@@ -30,7 +30,7 @@ laws = settings(max_examples=60, deadline=None, derandomize=True, suppress_healt
 SPIN: tuple[Block, ...] = ((("repeat", 1, (("load", 0),)),), (("store", 0, 1), ("report", 0)))
 RACE: tuple[Block, ...] = ((("store", 0, 1), ("store", 0, 0)), (("load", 0), ("choose", 0, 1), ("report", 1)))
 SCHEDULES = shipped()
-ROW_2 = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
 
 
 def recorded(name: str) -> Explorer:

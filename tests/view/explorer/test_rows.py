@@ -14,8 +14,8 @@ from sim.view.explorer.stepping import Explorer
 from sim.view.words import step_said
 
 SCHEDULES = shipped()
-ROW_2 = "np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
-FROZEN = "np-to-leaf-shared.series+1.5.01.without-restore.divergence.mirror-is-sept.toml"
+ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+FROZEN = "np-to-leaf-shared.7.2+1.5.01.without-restore.divergence.mirror-is-sept.toml"
 
 
 def recorded(name: str, at: int = 0) -> Explorer:

@@ -175,7 +175,7 @@ def test_who_waits_is_said_with_what_it_waits_for_and_since_when() -> None:
 
 
 def test_findings_and_conflicts_are_sought_both_ways() -> None:
-    _, explorer = recorded("np-to-leaf-exclusive.series+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml")
+    _, explorer = recorded("np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml")
     assert (explorer.seek(1), explorer.seek(-1)) == (24, None)
     assert explorer.seek(1, conflict=True) == 21
     explorer.goto(24)

@@ -20,7 +20,7 @@ from sim.kvm.errno import Errno
 from sim.kvm.kvm_main import Request
 from sim.kvm.mutex import Mutex, lock, mutex, unlock
 from sim.kvm.spte import Spte
-from sim.kvm.versions import Series
+from sim.kvm.versions.v7_2 import Series
 from sim.tdx.status import Status, tdx_operand_busy
 
 
