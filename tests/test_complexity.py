@@ -1,7 +1,7 @@
 """Functions of the command line and of the search have few ways through them.
 
-McCabe's number, counted as radon does: ruff's C901, which is on as well, leaves conditional expressions, `and`, `or` and
-comprehensions out, and those are what a function here would hide its branches in.
+McCabe's number, counted as radon does. ruff's C901, which is on as well, leaves out conditional expressions, `and`,
+`or` and comprehensions, and those are what a function here would hide its branches in.
 """
 
 from __future__ import annotations
