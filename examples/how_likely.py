@@ -3,9 +3,7 @@
 Everything that is printed is exact, and only rounded here.
 """
 
-from sim.scenarios.library import recipe_named
-from sim.search.explore import explore
-from sim.search.result import Counting
+from sim import Counting, explore, recipe_named
 
 exploration = explore(recipe_named("np-to-leaf-exclusive").scenario({}), counting=Counting(retries=2))
 counts = exploration.counts

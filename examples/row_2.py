@@ -3,8 +3,7 @@
 As it is, on a newer module, without zero-step mitigation, and with nobody beside it.
 """
 
-from sim.scenarios.library import recipe_named
-from sim.search.explore import explore
+from sim import explore, recipe_named
 
 row_2 = recipe_named("np-to-leaf-exclusive")
 

@@ -3,8 +3,7 @@
 Row 3: a page table is linked with mmu_lock held for read.
 """
 
-from sim.scenarios.library import recipe_named
-from sim.search.explore import explore
+from sim import explore, recipe_named
 
 row_3 = recipe_named("np-to-nonleaf-shared")
 

@@ -3,11 +3,7 @@
 Cells are what tasks share; a routine is an `async def` that awaits operations on them; a property reads cells.
 """
 
-from sim.engine.cells import BOOL, Cell
-from sim.engine.operations import load, store
-from sim.engine.routines import Again, Done, repeat, routine
-from sim.engine.scenario import Property, Scenario, Task
-from sim.search.explore import explore
+from sim import BOOL, Again, Cell, Done, Property, Scenario, Task, explore, load, repeat, routine, store
 
 TAKEN = Cell("taken", initial=False, domain=BOOL)
 INSIDE = {name: Cell(f"{name}.inside", initial=False, domain=BOOL) for name in ("p", "q")}

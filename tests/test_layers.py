@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import sim
+from sim.cli.commands import COMMANDS, Command
 
 ROOT = Path(sim.__file__).parent
 LAYERS = ["engine", "search", "tdx", "kvm", "scenarios", "campaign", "view", "cli"]
@@ -57,10 +58,10 @@ def test_the_command_line_starts_light() -> None:
     assert loaded("import sim.cli", "trio", "numpy", "textual", "rich", "cattrs") == "[]"
 
 
-@pytest.mark.parametrize("command", ["run", "replay", "shrink", "show", "list", "explain"])
-def test_only_exploring_needs_numpy(command: str) -> None:
-    assert loaded(f"import sim.cli.{command}", "numpy") == "[]"
-    assert loaded("import sim.cli.explore", "numpy") == "['numpy']"
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: command.name)
+def test_only_exploring_and_fuzzing_need_numpy(command: Command) -> None:
+    module, _, function = command.place.partition(":")
+    assert loaded(f"from {module} import {function}", "numpy") == ("['numpy']" if command.is_heavy else "[]")
 
 
 def test_only_the_explorer_needs_textual() -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import bug
-from sim.engine.routines import routine
+from sim import bug, routine
 from sim.kvm.errno import Errno
 from sim.kvm.kvm_main import dunder
 from sim.kvm.mmu_page import MmuPage

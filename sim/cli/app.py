@@ -13,7 +13,8 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from sim import __version__
-from sim.cli.status import Status
+from sim.cli.commands import COMMANDS
+from sim.cli.exit_status import ExitStatus
 
 app = App(
     name="tdpsim",
@@ -22,22 +23,8 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
-for _name, _help, _module in (
-    ("table", "Derive the table of transitions by exploring every cell of it.", "table"),
-    ("list", "What can be explored, set, taken out and found, by name.", "list"),
-    ("explain", "One of those names in words.", "explain"),
-    ("explore", "Every state of every interleaving of a scenario.", "explore"),
-    ("run", "One seeded run under trio.", "run"),
-    ("fuzz", "Seeds by the million, overnight, on one machine or many; nothing is lost.", "fuzz"),
-    ("status", "What a campaign of `fuzz` has come to.", "stores"),
-    ("merge", "One store of those that shards have left.", "stores"),
-    ("verify", "Batches of a store again, and whether they come to the same.", "stores"),
-    ("replay", "A recorded schedule again, under both executors.", "replay"),
-    ("shrink", "The smallest schedule with the same finding.", "shrink"),
-    ("show", "A recorded schedule as a timeline.", "show"),
-    ("tui", "Step through a schedule or a scenario, both ways, and leave it for another branch.", "tui"),
-):
-    app.command(f"sim.cli.{_module}:{_name}_command", name=_name, help=_help)
+for _entry in COMMANDS.values():
+    app.command(_entry.place, name=_entry.name, help=_entry.doc)
 
 
 def command() -> NoReturn:
@@ -59,25 +46,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         sys.stdout.flush()
     except CycloptsError as error:
-        return _complain(Status.USAGE, f"{error} (`tdpsim --help` shows what there is)")
+        return _complain(ExitStatus.USAGE, f"{error} (`tdpsim --help` shows what there is)")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Status.BROKEN_PIPE
+        return ExitStatus.BROKEN_PIPE
     except KeyboardInterrupt:
-        return _complain(Status.INTERRUPTED, "interrupted; nothing was recorded that is not complete")
+        return _complain(ExitStatus.INTERRUPTED, "interrupted; nothing was recorded that is not complete")
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         return _complain(*_explained(error))
-    return Status.CLEAN if status is None else int(status)
+    return ExitStatus.CLEAN if status is None else int(status)
 
 
-def _explained(error: Exception) -> tuple[Status, str]:
+def _explained(error: Exception) -> tuple[ExitStatus, str]:
     try:
-        from sim.cli.trouble import explain  # noqa: PLC0415 - knows the engine's errors, which --help does not need
+        from sim.cli.errors import explain  # noqa: PLC0415 - knows the engine's errors, which --help does not need
     except ImportError as missing:
-        return Status.INTERNAL, f"this installation is not whole: {missing}"
+        return ExitStatus.INTERNAL, f"this installation is not whole: {missing}"
     return explain(error)
 
 
-def _complain(status: Status, message: str) -> int:
+def _complain(status: ExitStatus, message: str) -> int:
     print("tdpsim:", " ".join(message.split()), file=sys.stderr)
     return status

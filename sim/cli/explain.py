@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import textwrap
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from sim.cli.options import Json, console, print_json
+from sim.cli.vocabulary import meanings
 from sim.scenarios.contention import meetings
-from sim.scenarios.glossary import GLOSSARY
-from sim.scenarios.recipe import UsageError
 from sim.tdx.releases import ONE_OF_EACH, release_named
 from sim.view import contract
 from sim.view.contention import contention_lines
@@ -16,23 +17,27 @@ from sim.view.contention import contention_lines
 CONTENTION = "contention"
 
 
-def explain_command(name: str, /, *, json: Json = False) -> int:
-    """Say in words what a scenario, parameter, guard, property, version or kind of finding is."""
+def explain_command(
+    name: str,
+    /,
+    *,
+    in_: Annotated[
+        str | None, Parameter(name="--in", help="A scenario: what the name means there, such as zaps --in storm")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Say in words what a name is: one of those that `tdpsim list` shows, or any word of a timeline.
+
+    A parameter may mean several things; without --in, each of them is said, and in which scenarios.
+    """
     if name == CONTENTION:
         return _contention(json=json)
-    known: dict[str, list[tuple[str, str]]] = {}
-    for kind, words in GLOSSARY.items():
-        for word, text in words.items():
-            known.setdefault(word, []).append((kind, text))
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`tdpsim list` shows what there is"
-        raise UsageError(f"nothing is named {name!r}; {hint}")
+    known = meanings(name, in_)
     if json:
-        said = [{"name": name, "kind": kind, "text": text} for kind, text in known[name]]
+        said = [{"name": one.name, "kind": one.kind, "text": one.text} for one in known]
         print_json(said if len(said) > 1 else said[0])
         return 0
-    print("\n\n".join(f"{name} ({kind})\n\n{_filled(text)}" for kind, text in known[name]))
+    print("\n\n".join(f"{one.name} ({one.kind})\n\n{_filled(one.text)}" for one in known))
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import (
     Force,
@@ -21,7 +22,6 @@ from sim.cli.options import (
     progress,
     scenario_from,
 )
-from sim.cli.status import Status
 from sim.scenarios.model import identity
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import witnesses
@@ -93,9 +93,9 @@ def explore_command(
     else:
         print(exploration_report(exploration, recorded))
     if exploration.interrupted:
-        return Status.INTERRUPTED
+        return ExitStatus.INTERRUPTED
     return {
-        Verdict.CLEAN: Status.CLEAN,
-        Verdict.FINDING: Status.FINDING,
-        Verdict.UNDECIDED: Status.UNDECIDED,
+        Verdict.CLEAN: ExitStatus.CLEAN,
+        Verdict.FINDING: ExitStatus.FINDING,
+        Verdict.UNDECIDED: ExitStatus.UNDECIDED,
     }[exploration.verdict]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sim.cli.status import Status
+from sim.cli.exit_status import ExitStatus
 from sim.engine.replay import Drift
 from sim.engine.scenario import Scenario
 from sim.engine.schedule import Schedule, ScheduleError, parse, write
@@ -18,7 +18,7 @@ from sim.scenarios.recipe import UsageError
 class FileTrouble(Exception):
     """Something about a file, with the exit status it deserves."""
 
-    def __init__(self, status: Status, message: str) -> None:
+    def __init__(self, status: ExitStatus, message: str) -> None:
         super().__init__(message)
         self.status = status
 
@@ -26,16 +26,16 @@ class FileTrouble(Exception):
 def read_schedule(name: str) -> Schedule:
     """The schedule in a file, or in what `-` reads."""
     if name.startswith("-") and name != "-":
-        raise FileTrouble(Status.USAGE, f"no option is named {name} (a file of that name is ./{name})")
+        raise FileTrouble(ExitStatus.USAGE, f"no option is named {name} (a file of that name is ./{name})")
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise FileTrouble(Status.USAGE, f"cannot read {name}: {error.strerror}") from None
+        raise FileTrouble(ExitStatus.USAGE, f"cannot read {name}: {error.strerror}") from None
     try:
         return parse(data)
     except ScheduleError as error:
         place = f"{name}:{error.line}" if error.line else name
-        raise FileTrouble(Status.DRIFT, f"{place}: {error}") from None
+        raise FileTrouble(ExitStatus.DRIFT, f"{place}: {error}") from None
 
 
 def scenario_of(name: str, schedule: Schedule, patch: Patch | None, *, loose: bool) -> Scenario:
@@ -43,11 +43,11 @@ def scenario_of(name: str, schedule: Schedule, patch: Patch | None, *, loose: bo
     try:
         scenario = recipe_named(schedule.scenario).scenario(schedule.params, schedule.without, patch)
     except UsageError as error:
-        raise FileTrouble(Status.DRIFT, f"{name}: {error}") from None
+        raise FileTrouble(ExitStatus.DRIFT, f"{name}: {error}") from None
     model = scenario.full_model
     if schedule.model != model and not loose:
         raise FileTrouble(
-            Status.DRIFT,
+            ExitStatus.DRIFT,
             f"{name}: recorded with model {schedule.model!r}, this is {model!r}; --loose replays it all the same",
         )
     return scenario
@@ -55,7 +55,7 @@ def scenario_of(name: str, schedule: Schedule, patch: Patch | None, *, loose: bo
 
 def drifted(name: str, drift: Drift) -> FileTrouble:
     line = f":{drift.recorded.line}" if drift.recorded.line else ""
-    return FileTrouble(Status.DRIFT, f"{name}{line}: {drift}")
+    return FileTrouble(ExitStatus.DRIFT, f"{name}{line}: {drift}")
 
 
 def write_schedule(path: Path, schedule: Schedule, *, force: bool = False) -> None:
@@ -63,9 +63,9 @@ def write_schedule(path: Path, schedule: Schedule, *, force: bool = False) -> No
     text = write(schedule)
     try:
         if path.exists() and not force and path.read_text(encoding="utf-8") != text:
-            raise FileTrouble(Status.USAGE, f"{path} is there already, and different; --force replaces it")
+            raise FileTrouble(ExitStatus.USAGE, f"{path} is there already, and different; --force replaces it")
         put(path, text)
     except OSError as error:
-        raise FileTrouble(Status.USAGE, f"cannot write {path}: {error.strerror}") from None
+        raise FileTrouble(ExitStatus.USAGE, f"cannot write {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise FileTrouble(Status.USAGE, f"{path} is there already, and no schedule; --force replaces it") from None
+        raise FileTrouble(ExitStatus.USAGE, f"{path} is there already, and no schedule; --force replaces it") from None

@@ -17,22 +17,22 @@ from rich.console import Console
 from sim.campaign.batches import PATIENCE
 from sim.campaign.campaign import INTERRUPTED, STOPPED, TIME, Terms
 from sim.campaign.dealt import Dealt, dealt_out
-from sim.campaign.errors import StoreError
 from sim.campaign.fuzz import Audience, fuzz
 from sim.campaign.merge import united
+from sim.campaign.opening import open_store
 from sim.campaign.progress import Progress, Said
 from sim.campaign.question import Question
-from sim.campaign.seeds import END, Span, parse_span, shard_of
-from sim.campaign.store import Store, read
+from sim.campaign.seeds import END, Span, parse_span
+from sim.campaign.store import Store
+from sim.cli.exit_status import ExitStatus
 from sim.cli.options import Inject, Json, Patch, Settings, Without, amount, patch_from, scenario_from
-from sim.cli.status import Status
 from sim.scenarios.recipe import UsageError
 from sim.search.batch import MOST
+from sim.search.strategies import fuzzing
 from sim.view import events
 from sim.view.campaign import headline, news_line, progress_line, report, span
 from sim.view.screen import PAUSE, Screen
 
-_SEEDS = Span(0, 1_000_000)
 _MINUTE = 60.0
 
 
@@ -40,7 +40,13 @@ def fuzz_command(
     scenario: str,
     /,
     *,
-    strategy: Annotated[str, Parameter(help="What draws the runs")] = "walk",
+    strategy: Annotated[
+        str,
+        Parameter(
+            help="What draws the runs: "
+            f"{', '.join(entry.name for entry in fuzzing())}; `tdpsim explain` has each in words"
+        ),
+    ] = "walk",
     seeds: Annotated[
         str | None, Parameter(help="A:B, such as 1M:2M, or 1000: without an end; 0:1M by default, or 0: with --for")
     ] = None,
@@ -71,22 +77,19 @@ def fuzz_command(
     Exit status 0: nothing found in the seeds asked for. 1: a finding. 4: the time was over before the seeds were. 130:
     Ctrl-C, which finishes what is under way; the second one stops at once.
     """
-    for name, value in (("--jobs", jobs), ("--most", most), ("--batch", batch)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name} takes a number from 1 on, got {value}")
+    _check_from_1({"--jobs": jobs, "--most": most, "--batch": batch})
     kernel = patch_from(patch)
     asked = scenario_from(scenario, set, without, kernel, inject)
     question = Question.of(asked, strategy, most, kernel)
     seconds = None if for_ is None else amount(for_, "smhd", "--for")
     dealt = dealt_out(shard, os.environ)
-    path = store or Path(f"{scenario}.{dealt.number}-of-{dealt.of}.db" if dealt else f"{scenario}.db")
-    wanted = parse_span(seeds) if seeds else None if seconds is None else Span(0, END)
+    path = store or _default_path(scenario, dealt)
+    wanted = _wanted(seeds, seconds)
     terms = Terms(record or path.with_suffix(".findings"), seconds, batch, amount(patience, "smhd", "--patience"))
-    opened = _gone_on(path, question, wanted, dealt) if resume else None
-    opened = opened or _begun(path, question, wanted or _SEEDS, dealt)
+    opened = open_store(path, question, wanted, (dealt.number, dealt.of) if dealt else None, resume=resume)
     try:
         with _audience(json=json) as audience:
-            audience.tell(Said(_beginning(opened, dealt, cluster or f"{jobs} process{'' if jobs == 1 else 'es'}")))
+            audience.tell(Said(_beginning(opened, dealt, cluster or _processes(jobs))))
             end = fuzz(question, opened, terms, audience, jobs=jobs, cluster=cluster)
     finally:
         opened.close()
@@ -98,32 +101,26 @@ def fuzz_command(
     return _status(end)
 
 
-def _begun(path: Path, question: Question, wanted: Span, dealt: Dealt | None) -> Store:
-    if dealt is None:
-        return Store.begin(path, question.identity(wanted), wanted)
-    if question.runner().epoch is not None:
-        raise UsageError(
-            f"strategy {question.strategy} goes by all that earlier seeds showed, so they cannot be dealt out to shards"
-        )
-    return Store.begin(path, question.identity(wanted), wanted, shard_of(dealt.number, dealt.of, wanted))
+def _check_from_1(values: dict[str, int | None]) -> None:
+    """Raises UsageError, with the option."""
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise UsageError(f"{name} takes a number from 1 on, got {value}")
 
 
-def _gone_on(path: Path, question: Question, wanted: Span | None, dealt: Dealt | None) -> Store | None:
-    """None where nothing has been begun."""
-    if not path.exists() or not path.stat().st_size:
-        return None
-    try:
-        known = read(path)
-    except StoreError:
-        if path.is_file() and not path.stat().st_size:  # one that was killed while it was made, and is taken back now
-            return None
-        raise
-    if dealt is not None and (dealt.number, dealt.of) != (known.shard.number, known.shard.of):
-        raise StoreError(f"{path} is of shard {known.shard}, this is of {dealt.number}/{dealt.of}")
-    whole = known.wanted if wanted is None or wanted.stop == END else wanted
-    store = Store.resume(path, question.identity(whole))
-    store.want(whole)
-    return store
+def _default_path(scenario: str, dealt: Dealt | None) -> Path:
+    return Path(f"{scenario}.{dealt.number}-of-{dealt.of}.db" if dealt else f"{scenario}.db")
+
+
+def _wanted(seeds: str | None, seconds: float | None) -> Span | None:
+    """The seeds that are asked for; without an end where a time ends it; None where nobody says."""
+    if seeds:
+        return parse_span(seeds)
+    return None if seconds is None else Span(0, END)
+
+
+def _processes(jobs: int) -> str:
+    return f"{jobs} process{'' if jobs == 1 else 'es'}"
 
 
 def _beginning(store: Store, dealt: Dealt | None, who: str) -> str:
@@ -152,10 +149,10 @@ def _log(line: str) -> None:
     print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=sys.stderr, flush=True)
 
 
-def _status(end: Progress) -> Status:
+def _status(end: Progress) -> ExitStatus:
     if end.ending in {INTERRUPTED, STOPPED}:
-        return Status.INTERRUPTED
+        return ExitStatus.INTERRUPTED
     if end.contents.sightings:
-        return Status.FINDING
+        return ExitStatus.FINDING
     unfinished = end.ending == TIME and end.contents.wanted.stop < END
-    return Status.UNDECIDED if unfinished or end.contents.troubles else Status.CLEAN
+    return ExitStatus.UNDECIDED if unfinished or end.contents.troubles else ExitStatus.CLEAN

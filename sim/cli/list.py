@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from sim.cli.options import Json, print_json
-from sim.scenarios.glossary import GLOSSARY
+from sim.cli.vocabulary import VOCABULARY
 
 
 def list_command(*, json: Json = False) -> int:
     """What can be explored, set, taken out and found, by name."""
     if json:
-        print_json({kind: list(words) for kind, words in GLOSSARY.items()})
+        print_json({kind: list(words) for kind, words in VOCABULARY.items()})
         return 0
-    for kind, words in GLOSSARY.items():
+    for kind, words in VOCABULARY.items():
         print(kind)
         for word in words:
             print(f"  {word}")

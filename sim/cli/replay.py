@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sim.cli.exit_status import ExitStatus
 from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
 from sim.cli.options import Force, Json, Patch, Settings, Without, patch_from, print_json, scenario_from
-from sim.cli.status import Status
 from sim.engine import stepper
 from sim.engine.replay import Drift, replay
 from sim.engine.scenario import Scenario
 from sim.scenarios.recipe import UsageError
 from sim.scenarios.witnesses import recording
 from sim.view import contract
-from sim.view.report import blocked_lines, going_round_lines, numbered_line
+from sim.view.report import replay_lines
 
 if TYPE_CHECKING:
     from sim.search.counting.numbering import Numbering
@@ -56,40 +56,38 @@ def replay_command(
     Exit status 0: what the file expects. 1: another outcome. 3: it does not fit the model; the line says where.
     """
     asked = None if Path(file).exists() else _NUMBERED.fullmatch(file)
-    if asked is None and (set or without or model or record):
+    if asked is None and any((set, without, model, record)):
         raise UsageError("--set, --without, --model and --record go with SCENARIO@N; a schedule names its own")
+    kernel = patch_from(patch)
     if asked is None:
         schedule = read_schedule(file)
-        scenario = scenario_of(file, schedule, patch_from(patch), loose=loose)
+        scenario = scenario_of(file, schedule, kernel, loose=loose)
         numbering = _numbering(scenario) if number else None
     else:
-        scenario = scenario_from(asked["scenario"], set, without, patch_from(patch))
-        if model is not None and model != scenario.digest:
-            message = f"counted in model {model}, this is {scenario.digest}, where that is another interleaving"
-            raise FileTrouble(Status.DRIFT, f"{file}: {message}")
+        scenario = scenario_from(asked["scenario"], set, without, kernel)
+        _check_model(file, scenario, model)
         numbering = _numbering(scenario)
         schedule = recording(stepper.run(scenario, numbering.picks(int(asked["number"]))), "number")
-        if record is not None:
-            write_schedule(record, schedule, force=force)
+    if record is not None:
+        write_schedule(record, schedule, force=force)
     try:
         run = replay(schedule, scenario, loose=loose)
     except Drift as drift:
         raise drifted(file, drift) from None
-    expected = run.outcomes == schedule.expect
     which = None if numbering is None else numbering.of(run)
     if json:
-        said = {**contract.of_run(run, schedule), "expected": list(schedule.expect), "as_expected": expected}
-        print_json({**said, "number": None if which is None else str(which[0])})
+        print_json(contract.of_replay(run, schedule, which))
     else:
-        print(f"{schedule.scenario}  {schedule.model}: {len(run.steps)} steps, the same under both executors")
-        print("\n".join([*run.outcomes, *blocked_lines(run), *going_round_lines(run)]))
-        if which is not None:
-            print(numbered_line(scenario, *which))
-        if not expected:
-            print(f"but the file expects {', '.join(schedule.expect)}")
-    if asked is not None:
-        return Status.FINDING if run.findings else Status.CLEAN
-    return Status.CLEAN if expected else Status.FINDING
+        print("\n".join(replay_lines(run, schedule, which)))
+    is_well = run.outcomes == schedule.expect if asked is None else not run.findings
+    return ExitStatus.CLEAN if is_well else ExitStatus.FINDING
+
+
+def _check_model(file: str, scenario: Scenario, model: str | None) -> None:
+    """Raises FileTrouble where a number was counted in another model than this."""
+    if model is not None and model != scenario.digest:
+        message = f"counted in model {model}, this is {scenario.digest}, where that is another interleaving"
+        raise FileTrouble(ExitStatus.DRIFT, f"{file}: {message}")
 
 
 def _numbering(scenario: Scenario) -> Numbering:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import difflib
 import re
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import attrs
 from cyclopts import Parameter
 
 from sim.cli.files import drifted, read_schedule, scenario_of
-from sim.cli.options import Color, Patch, console, is_ascii, paged, patch_from, print_json, relative
+from sim.cli.options import Color, Patch, console, is_ascii, paged, patch_from, relative
 from sim.cli.replay import File, Loose
 from sim.engine.replay import Drift
 from sim.engine.world import Run
 from sim.scenarios.recipe import UsageError
 from sim.search.result import Counting
-from sim.view.commit import commit
-from sim.view.perfetto import perfetto
+from sim.view.formats import FORMATS, Drawing
 from sim.view.slice import Moment, moments
-from sim.view.svg import html, svg
-from sim.view.timeline import ASCII, Cut, Marks, timeline
+from sim.view.timeline import ASCII, Cut, Marks
+
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[tuple(FORMATS)]
 
 
 def show_command(
@@ -31,10 +34,8 @@ def show_command(
     loose: Loose = False,
     patch: Patch = None,
     format: Annotated[
-        Literal["timeline", "commit", "svg", "html", "perfetto"],
-        Parameter(
-            help="Every step; a diagram for a mail, of what the finding hangs on; a picture; JSON for ui.perfetto.dev"
-        ),
+        FormatName,
+        Parameter(help=" ".join(f"{one.name}: {one.doc}" for one in FORMATS.values())),
     ] = "timeline",
     steps: Annotated[str | None, Parameter(help="Of the timeline, steps A:B")] = None,
     task: Annotated[
@@ -58,22 +59,25 @@ def show_command(
         run, seen = moments(schedule, scenario, loose=loose)
     except Drift as drift:
         raise drifted(file, drift) from None
-    if format == "commit":
-        print(commit(relative(file) if file != "-" else file, schedule, run, seen), end="")
-        return 0
-    if format in {"svg", "html"}:
-        print((svg if format == "svg" else html)(schedule, run, seen), end="")
-        return 0
-    if format == "perfetto":
-        print_json(perfetto(schedule, seen))
-        return 0
     screen = console(color)
-    marks = ASCII if is_ascii(screen) else Marks()
-    cut = attrs.evolve(_cut(steps, tuple(task), run), cells=_cells(tuple(cell), seen))
-    known = _odds(run) if odds else ()
-    lines = timeline(schedule, run, seen, width or screen.width, marks=marks, cut=cut, odds=known, fold=fold)
-    with paged(screen, len(lines)):
-        for line in lines:
+    drawn = FORMATS[format].view()(
+        Drawing(
+            relative(file) if file != "-" else file,
+            schedule,
+            run,
+            seen,
+            width=width or screen.width,
+            marks=ASCII if is_ascii(screen) else Marks(),
+            cut=attrs.evolve(_cut(steps, tuple(task), run), cells=_cells(tuple(cell), seen)),
+            odds=_odds(run) if odds else (),
+            fold=fold,
+        )
+    )
+    if isinstance(drawn, str):
+        print(drawn, end="")
+        return 0
+    with paged(screen, len(drawn)):
+        for line in drawn:
             screen.print(line, soft_wrap=True)
     return 0
 

@@ -7,21 +7,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sim.cli.exit_status import ExitStatus
 from sim.cli.files import drifted, read_schedule, scenario_of, write_schedule
 from sim.cli.options import Force, Json, Patch, amount, patch_from, print_json, telling
-from sim.cli.status import Status
-from sim.engine.errors import EngineError
 from sim.engine.operations import Finding
 from sim.engine.product import Product
 from sim.engine.replay import Drift, replay
-from sim.engine.scenario import Scenario
-from sim.engine.schedule import FoundBy, Schedule, record, write
-from sim.engine.stepper import run as run_over_automata
+from sim.engine.schedule import write
 from sim.engine.world import Run
 from sim.scenarios.recipe import UsageError
 from sim.search.follow import picks_of
 from sim.search.result import Budget
-from sim.search.shrink import Certainty, ShrinkError, Shrunk, shrink
+from sim.search.shrink import Certainty, ShrinkError, Shrunk, schedule_of, shrink
 from sim.view import contract
 from sim.view.report import finding_line, patch_option, shrunk_line, size_words
 
@@ -59,7 +56,7 @@ def shrink_command(
         raise drifted(file, drift) from None
     wanted = _wanted(file, run, finding)
     shrunk = _shrunk(file, run, wanted, budget)
-    smaller = _checked(scenario, shrunk, wanted, schedule.found_by)
+    smaller = schedule_of(scenario, shrunk, wanted, schedule.found_by)
     if output is not None:
         write_schedule(output, smaller, force=force)
     if json:
@@ -71,7 +68,7 @@ def shrink_command(
             print(f"tdpsim replay {output}{patch_option(scenario)}")
         else:
             print(f"\nPipe this into `tdpsim replay -{patch_option(scenario)}`:\n\n{write(smaller)}", end="")
-    return Status.UNDECIDED if shrunk.certainty is Certainty.CUT else Status.CLEAN
+    return ExitStatus.UNDECIDED if shrunk.certainty is Certainty.CUT else ExitStatus.CLEAN
 
 
 def _wanted(file: str, run: Run, named: str | None) -> Finding:
@@ -98,12 +95,3 @@ def _shrunk(file: str, run: Run, wanted: Finding, budget: Budget) -> Shrunk:
         raise UsageError(f"{file}: {error}") from None
     finally:
         tell("", over=True)
-
-
-def _checked(scenario: Scenario, shrunk: Shrunk, wanted: Finding, found_by: FoundBy) -> Schedule:
-    """The schedule of what has come of it, which both executors agree on."""
-    run = run_over_automata(scenario, shrunk.picks)
-    smaller = record(run, scenario.full_model, found_by)
-    if wanted not in replay(smaller, scenario).findings:
-        raise EngineError(f"the smaller schedule does not show {wanted}; this is a bug of tdpsim")
-    return smaller

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -13,16 +12,16 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import Color, Force, Json, console, is_ascii, print_json, relative
-from sim.cli.status import Status
 from sim.engine.schedule import parse
 from sim.kvm.versions import KERNELS
 from sim.scenarios.derived import Kept, cache_directory, cells
 from sim.scenarios.kernels import AFTER, BEFORE
 from sim.scenarios.recipe import UsageError
-from sim.scenarios.switches import FLIPS
-from sim.scenarios.table import Cell, Question, flip_named, questions
+from sim.scenarios.switches import FLIPS, Flip
+from sim.scenarios.table import Cell, Derivation, Question, flip_named, questions
 from sim.tdx.releases import ONE_OF_EACH, RELEASES
 from sim.view import contract
 from sim.view.table import READING, Notes, assumptions, blocks, flip_lines, made_by, sentences, table
@@ -51,42 +50,61 @@ def table_command(
 
     What was derived is kept in the user's cache directory, until the model or what explores it changes.
     """
-    kernels = (BEFORE, AFTER) if kernel == "both" else (kernel,)
-    if not {*kernels} <= {*KERNELS, BEFORE, AFTER}:
-        raise UsageError(f"no kernel is named {kernel!r}; there are {', '.join(KERNELS)}, before, after, and both")
-    versions = tuple(release.version for release in RELEASES)
-    if module != "all" and module not in versions:
-        raise UsageError(f"no module release is named {module!r}; there are {', '.join(versions)}")
-    flips = flip_named(flip) if flip else ()
-    if flip and not flips:
-        known = ", ".join(dict.fromkeys(one.switch for one in FLIPS))
-        raise UsageError(f"no assumption is named {flip!r}; there are {known}, and all")
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs takes a number of processes, got {jobs}")
-    asked = tuple(questions(kernels, ONE_OF_EACH if module == "all" else (module,), flips))
-    derived = _derived(asked, jobs or os.cpu_count() or 1, Kept(cache_directory()) if kept else None)
-    base = [derived[question.key] for question in asked if question.flip is None]
-    flipped = [derived[question.key] for question in asked if question.flip]
+    flips = _flips(flip)
+    asked = tuple(questions(_kernels(kernel), _modules(module), flips))
+    cells = _derived(asked, jobs or os.cpu_count() or 1, Kept(cache_directory()) if kept else None)
+    derived = Derivation.sorted(asked, cells, flips)
     if record is not None:
-        record.mkdir(parents=True, exist_ok=True)
-        plain = {(cell.row, cell.order, cell.module): cell.findings for cell in base if flips}
-        for cell in flipped or base:
-            before = plain.get((cell.row, cell.order, cell.module), ())
-            for told in (told for told in cell.told if told.finding not in before):
-                (record / cell.row.name).mkdir(exist_ok=True)
-                write_schedule(record / cell.row.name / told.name, parse(told.schedule.encode()), force=force)
+        _record(derived, record, force=force)
     if json:
-        print_json({"rows": [contract.of_cell(cell, made_by(cell)) for cell in (*base, *flipped)]})
-        return Status.CLEAN
-    screen = console(color)
-    if flips:
-        unflipped = {question.key: derived[question.key] for question in asked if question.flip is None}
-        for one in flips:
-            for text in flip_lines(one, unflipped, [cell for cell in flipped if cell.flipped == one.name]):
-                screen.print(text, markup=False)
-        return Status.CLEAN
-    _print(screen, base)
-    return Status.CLEAN
+        known = (*derived.base.values(), *derived.flipped)
+        print_json({"rows": [contract.of_cell(cell, made_by(cell)) for cell in known]})
+    elif flips:
+        _print_flips(console(color), derived)
+    else:
+        _print(console(color), list(derived.base.values()))
+    return ExitStatus.CLEAN
+
+
+def _kernels(name: str) -> tuple[str, ...]:
+    """Raises UsageError for a kernel that is not there."""
+    kernels = (BEFORE, AFTER) if name == "both" else (name,)
+    if not {*kernels} <= {*KERNELS, BEFORE, AFTER}:
+        raise UsageError(f"no kernel is named {name!r}; there are {', '.join(KERNELS)}, before, after, and both")
+    return kernels
+
+
+def _modules(name: str) -> tuple[str, ...]:
+    """Raises UsageError for a release that is not there."""
+    versions = tuple(release.version for release in RELEASES)
+    if name != "all" and name not in versions:
+        raise UsageError(f"no module release is named {name!r}; there are {', '.join(versions)}")
+    return ONE_OF_EACH if name == "all" else (name,)
+
+
+def _flips(name: str | None) -> tuple[Flip, ...]:
+    """Raises UsageError for an assumption that there is not."""
+    flips = flip_named(name) if name else ()
+    if name and not flips:
+        known = ", ".join(dict.fromkeys(one.switch for one in FLIPS))
+        raise UsageError(f"no assumption is named {name!r}; there are {known}, and all")
+    return flips
+
+
+def _record(derived: Derivation, directory: Path, *, force: bool) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for cell, told in derived.new():
+        folder = directory / cell.row.name
+        folder.mkdir(exist_ok=True)
+        write_schedule(folder / told.name, parse(told.schedule.encode()), force=force)
+
+
+def _print_flips(screen: Console, derived: Derivation) -> None:
+    for flip in derived.flips:
+        for text in flip_lines(flip, derived.base, derived.of_flip(flip)):
+            screen.print(text, markup=False)
 
 
 def _derived(asked: Sequence[Question], jobs: int, kept: Kept | None) -> dict[str, Cell]:
@@ -107,6 +125,22 @@ def _derived(asked: Sequence[Question], jobs: int, kept: Kept | None) -> dict[st
 
 def _print(screen: Console, cells: Sequence[Cell]) -> None:
     notes = Notes()
+    _print_tables(screen, cells, notes)
+    _print_lines(screen, "", notes.lines())
+    heading = "\nwhere the module or the kernel changes an answer:"
+    _print_lines(screen, heading, (f"  {text}" for text in sentences(cells)))
+    heading = "\nassumed, where the mail leaves it open; --flip shows what each decides:"
+    _print_lines(screen, heading, (f"  {text}" for text in assumptions()), "dim")
+    screen.print()
+    _print_lines(screen, "", READING, "dim")
+    paths = [path for cell in cells for path in contract.of_cell(cell, ())["witnesses"]]
+    if paths:
+        folder = Path(relative(paths[0])).parent
+        screen.print(f"\n{len(paths)} witnesses in {folder}; `tdpsim show` draws one, `tdpsim replay` runs it again")
+
+
+def _print_tables(screen: Console, cells: Sequence[Cell], notes: Notes) -> None:
+    """A table for each kernel and module, but for those that say what another one said."""
     known: dict[tuple[tuple[str, ...], ...], str] = {}
     for headline, block in blocks(cells):
         screen.print(headline, style="bold", markup=False)
@@ -118,20 +152,11 @@ def _print(screen: Console, cells: Sequence[Cell]) -> None:
         known[same] = headline
         screen.print(grid)
         screen.print()
-    for note in notes.lines():
-        screen.print(note, markup=False)
-    said = list(sentences(cells))
-    if said:
-        screen.print("\nwhere the module or the kernel changes an answer:", style="bold")
-        for text in said:
-            screen.print(f"  {text}", markup=False)
-    screen.print("\nassumed, where the mail leaves it open; --flip shows what each decides:", style="bold")
-    for text in assumptions():
-        screen.print(f"  {text}", style="dim", markup=False)
-    screen.print()
-    for text in READING:
-        screen.print(text, style="dim", markup=False)
-    paths = [path for cell in cells for path in contract.of_cell(cell, ())["witnesses"]]
-    if paths:
-        folder = next(key for key, _ in groupby(Path(relative(path)).parent for path in paths))
-        screen.print(f"\n{len(paths)} witnesses in {folder}; `tdpsim show` draws one, `tdpsim replay` runs it again")
+
+
+def _print_lines(screen: Console, heading: str, lines: Iterable[str], style: str = "") -> None:
+    """Lines below a heading, which is left out where there are none."""
+    for number, text in enumerate(lines):
+        if heading and not number:
+            screen.print(heading, style="bold")
+        screen.print(text, style=style, markup=False)

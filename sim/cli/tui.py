@@ -51,7 +51,7 @@ def tui_command(
     """
     if what == "-":
         raise UsageError("tdpsim tui needs the keyboard, and cannot read a mail from stdin as well; save it to a file")
-    is_file = what.startswith("-") or what.endswith(".toml") or os.sep in what or Path(what).exists()
+    is_file = _is_file(what)
     if is_file and (set or without or inject):
         raise UsageError("--set, --without and --inject go with a scenario; a schedule names its own")
     if is_file:
@@ -62,6 +62,11 @@ def tui_command(
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("tdpsim tui needs a terminal; `tdpsim show FILE` draws a schedule without one")
     return _run(app)
+
+
+def _is_file(what: str) -> bool:
+    """Whether a file is meant, and not a scenario."""
+    return what.startswith("-") or what.endswith(".toml") or os.sep in what or Path(what).exists()
 
 
 def _recorded(name: str, patch: Path | None, *, loose: bool) -> Explorer:

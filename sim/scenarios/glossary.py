@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sim.kvm.versions import KERNELS
 from sim.kvm.x86 import Kvm
-from sim.scenarios import references
+from sim.scenarios import callers, references, storms, transitions
+from sim.scenarios.functions import leafs
 from sim.scenarios.kernels import AFTER, BEFORE, first_sentence
 from sim.scenarios.library import LIBRARY
 from sim.scenarios.patch import PATCH
-from sim.scenarios.recipe import KERNEL, Recipe
+from sim.scenarios.recipe import KERNEL, Param, Recipe
 from sim.scenarios.switches import GUARDS
-from sim.search.named import STRATEGIES
+from sim.scenarios.words import WORDS
+from sim.search.strategies import STRATEGIES, Entry
 from sim.tdx.releases import RELEASES, Release
 
 FINDINGS = {
@@ -95,7 +99,60 @@ def _scenarios() -> dict[str, str]:
     return {name: said(recipe) for name, recipe in LIBRARY.items()}
 
 
-PARAMS = {param.name: param for recipe in LIBRARY.values() for param in recipe.params}
+def _families() -> dict[str, tuple[str, ...]]:
+    """Scenarios that are called by one name."""
+    return {
+        "rows": tuple(recipe.name for recipe in transitions.RECIPES),
+        "callers": tuple(recipe.name for recipe in callers.RECIPES),
+        "storm": (storms.STORM.name,),
+    }
+
+
+def _together(names: Collection[str]) -> str:
+    """Some scenarios, as briefly as it goes: `rows` and `callers` where it is all of them."""
+    said: list[str] = []
+    for family, members in _families().items():
+        mine = [name for name in members if name in names]
+        said += [family] if len(mine) == len(members) else mine
+    return ", ".join(said[:-1]) + f" and {said[-1]}" if len(said) > 1 else said[0]
+
+
+def _param(param: Param) -> str:
+    return f"{param.doc}. One of {', '.join(param.values)}; {param.default} by default."
+
+
+def param_in(name: str, scenario: str) -> str | None:
+    """What a parameter is in a scenario; None where that has none of this name."""
+    return next((_param(param) for param in LIBRARY[scenario].params if param.name == name), None)
+
+
+def kernel_in(word: str, scenario: str) -> str | None:
+    """What a mail's word for a kernel is in a scenario; None for a word that is one kernel everywhere."""
+    param = LIBRARY[scenario].param(KERNEL)
+    name = param.words.get(word)
+    return None if name is None else f"In {scenario}: kernel={name}. {_said(KERNELS[name].__doc__)}"
+
+
+def formerly(name: str) -> str | None:
+    """What a parameter is called now that had this name before."""
+    now = dict.fromkeys(p.name for recipe in LIBRARY.values() for p in recipe.params if name in p.formerly)
+    return f"What {' and '.join(now)} was called before; schedules and --set still may say it." if now else None
+
+
+def _params_by_name() -> dict[str, str]:
+    """Each parameter: where it means one thing, that and who has it; else each meaning, and where it is meant."""
+    meanings: dict[str, dict[str, list[str]]] = {}
+    for recipe in LIBRARY.values():
+        for param in recipe.params:
+            meanings.setdefault(param.name, {}).setdefault(_param(param), []).append(recipe.name)
+    return {name: _by_meaning(meant) for name, meant in meanings.items()}
+
+
+def _by_meaning(meant: dict[str, list[str]]) -> str:
+    if len(meant) > 1:
+        return "\n".join(f"In {_together(names)}: {text}" for text, names in meant.items())
+    ((text, names),) = meant.items()
+    return text if len(names) == len(LIBRARY) else f"{text} In {_together(names)}."
 
 
 def _kernels() -> dict[str, str]:
@@ -122,9 +179,18 @@ def _release(release: Release) -> str:
     return f"Answers as family {release.family.VERSION}{known}: {_said(release.family.__doc__)}{beside}"
 
 
+def strategy_text(entry: Entry) -> str:
+    """What a strategy does, and which command takes it."""
+    if entry.adapts:
+        return (
+            f"{entry.doc} It adapts: it learns from earlier seeds, so a seed alone has no run. For `tdpsim fuzz` alone."
+        )
+    return f"{entry.doc} {'For `tdpsim fuzz` and `run`.' if entry.in_fuzz else 'For `tdpsim run` alone.'}"
+
+
 GLOSSARY: dict[str, dict[str, str]] = {
     "scenarios": _scenarios(),
-    "parameters": {p.name: f"{p.doc}. One of {', '.join(p.values)}; {p.default} by default." for p in PARAMS.values()},
+    "parameters": _params_by_name(),
     "guards": {guard.name: _see(f"{guard.doc}. Taken out by --without {guard.name}.", guard.place) for guard in GUARDS},
     "kernels": _kernels(),
     "modules": {release.version: _release(release) for release in RELEASES},
@@ -132,8 +198,8 @@ GLOSSARY: dict[str, dict[str, str]] = {
     "findings": {name: _see(text, references.FINDINGS[name]) for name, text in FINDINGS.items()},
     "causes": {name: _see(text, references.CAUSES[name]) for name, text in CAUSES.items()},
     "numbers": {name: _said(text) for name, text in NUMBERS.items()},
-    "strategies": {
-        name: f"{text[0].upper()}{text[1:]}. For `tdpsim fuzz` and `run`." for name, text in STRATEGIES.items()
-    },
+    "strategies": {name: strategy_text(entry) for name, entry in STRATEGIES.items()},
+    "leafs": leafs(),
+    "words": {word.name: _see(word.text, word.place) if word.place else word.text for word in WORDS},
     "measured": {"contention": "Which leafs of the module answer BUSY because of which, by running each pair."},
 }

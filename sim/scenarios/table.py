@@ -7,7 +7,7 @@ What the mail lacks is beside it: everything else that was found, and for each c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
@@ -183,6 +183,34 @@ def _sum(numbers: list[int | None]) -> int | None:
     """Of what is known, and known of all."""
     known = [number for number in numbers if number is not None]
     return sum(known) if len(known) == len(numbers) else None
+
+
+@attrs.frozen
+class Derivation:
+    """The cells of some questions: by key as they are read, and in order as the flips have them."""
+
+    base: dict[str, Cell]
+    flipped: tuple[Cell, ...]
+    flips: tuple[Flip, ...] = ()
+
+    @classmethod
+    def sorted(cls, asked: Sequence[Question], known: Mapping[str, Cell], flips: tuple[Flip, ...]) -> Derivation:
+        """Of the answers by key, in the order in which they were asked for."""
+        base = {question.key: known[question.key] for question in asked if question.flip is None}
+        return cls(base, tuple(known[question.key] for question in asked if question.flip), flips)
+
+    def of_flip(self, flip: Flip) -> list[Cell]:
+        return [cell for cell in self.flipped if cell.flipped == flip.name]
+
+    def new(self) -> Iterator[tuple[Cell, Told]]:
+        """The witnesses to record: all of them; or, where something is flipped, those of what that adds."""
+        if not self.flips:
+            yield from ((cell, told) for cell in self.base.values() for told in cell.told)
+            return
+        plain = {(cell.row, cell.order, cell.module): cell.findings for cell in self.base.values()}
+        for cell in self.flipped:
+            before = plain.get((cell.row, cell.order, cell.module), ())
+            yield from ((cell, told) for told in cell.told if told.finding not in before)
 
 
 def flip_named(name: str) -> tuple[Flip, ...]:

@@ -22,7 +22,7 @@ from sim.engine.stepper import run as run_over_automata
 from sim.engine.values import spell
 from sim.engine.world import ENDLESS, LIVELOCK, STARVATION, Lasso
 from sim.search import few
-from sim.search.result import UNBOUNDED, Budget, Counting, Exploration, Found, Progress, Where
+from sim.search.result import UNBOUNDED, Budget, Counting, Counts, Exploration, Found, Progress, Where
 
 if TYPE_CHECKING:  # what a short exploration does without, it does not wait for
     from sim.search.checkpoint import Checkpoint
@@ -124,46 +124,84 @@ def explore(
     automata = Automata(merge=merge)
     product = Product(scenario, automata)
     witnesses = _Witnesses(product, automata)
-    quick = None
+    endless = _Endless() if liveness else NOT_LOOKED_FOR
     if budget == UNBOUNDED and checkpoint is None and counting is None:
         quick = few.search(product, acyclic=liveness, tick=tick)
-    if quick is not None:
-        return _exploration(product, quick, witnesses.of(quick), [], [] if liveness else list(ENDLESS), finals=finals)
+        if quick is not None:
+            return _exploration(product, quick, tuple(witnesses.of(quick)), endless, finals=finals)
 
     from sim.search.many import Many  # noqa: PLC0415 - a few states are over before numpy is there
 
     many = Many(product, budget, jobs, checkpoint, liveness, tick)
     many.go()
-    found, starving, unknown = witnesses.of(many), list[Found](), [] if liveness else list(ENDLESS)
-    if not many.unexpanded and liveness:
-        from sim.search import liveness as going_round  # noqa: PLC0415 - safety alone starts without it
+    found, seconds, counted = witnesses.of(many), many.seconds, _Counted()
+    if not many.unexpanded:
+        if liveness:
+            endless = _going_round(many, witnesses, starvation=starvation)
+            seconds = many.seconds
+        if counting is not None and counting.applies((*found, *endless.found)):
+            counted = _counted(many, automata, found, counting, budget.after(seconds), tick)
+        if checkpoint is not None:
+            checkpoint.clear()
+    said = _exploration(product, many, counted.found or tuple(found), endless, finals=finals)
+    return attrs.evolve(said, seconds=seconds, counts=counted.counts, interrupted=counted.is_interrupted)
 
-        trapped = going_round.livelocks(many.frontier)
-        held_up = going_round.starvation(many.frontier, wanted=starvation)
-        unknown += [kind for kind, ways in zip(ENDLESS, (trapped, held_up), strict=True) if ways is None]
-        found += witnesses.going_round(LIVELOCK, trapped, many)
-        starving = witnesses.going_round(STARVATION, held_up, many)
-        found += starving if starvation else []
-    seconds, counts, interrupted = many.seconds, None, False
-    if not many.unexpanded and counting is not None and counting.applies(found):
-        from sim.search.counting.count import Count  # noqa: PLC0415 - nor does whoever counts nothing
 
-        try:
-            count = Count(many.frontier, counting, budget.after(seconds), tick)
-            if counting.reach:
-                momentary = [(one, many.numbers(one.finding)) for one in found if one.witness.lasso is None]
-                found = [*count.of(momentary, automata), *(one for one in found if one.witness.lasso is not None)]
-            counts = count.counts
-        except KeyboardInterrupt:
-            interrupted = True
-    if checkpoint is not None and not many.unexpanded:
-        checkpoint.clear()
-    said = _exploration(product, many, found, starving, unknown, finals=finals)
-    return attrs.evolve(said, seconds=seconds, counts=counts, interrupted=interrupted)
+@attrs.frozen
+class _Endless:
+    """Ways round for ever: those that are findings, those of starvation, and the kinds that were not looked for."""
+
+    found: tuple[Found, ...] = ()
+    starving: tuple[Found, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+NOT_LOOKED_FOR = _Endless(unknown=ENDLESS)
+
+
+def _going_round(many: Many, witnesses: _Witnesses, *, starvation: bool) -> _Endless:
+    """Livelock and starvation; with `starvation`, the latter is a finding."""
+    from sim.search import liveness  # noqa: PLC0415 - safety alone starts without it
+
+    trapped = liveness.livelocks(many.frontier)
+    held_up = liveness.starvation(many.frontier, wanted=starvation)
+    unknown = tuple(kind for kind, ways in zip(ENDLESS, (trapped, held_up), strict=True) if ways is None)
+    livelocks = witnesses.going_round(LIVELOCK, trapped, many)
+    starving = witnesses.going_round(STARVATION, held_up, many)
+    return _Endless((*livelocks, *(starving if starvation else ())), tuple(starving), unknown)
+
+
+@attrs.frozen
+class _Counted:
+    """The findings with what was counted of each, and the counts; nothing where that was interrupted at once."""
+
+    found: tuple[Found, ...] = ()
+    counts: Counts | None = None
+    is_interrupted: bool = False
+
+
+def _counted(
+    many: Many,
+    automata: Automata,
+    found: list[Found],
+    counting: Counting,
+    budget: Budget,
+    tick: Callable[[Progress], None] | None,
+) -> _Counted:
+    """How many runs there are, and of findings that are a moment how many reach them. Ctrl-C ends it."""
+    from sim.search.counting.count import Count  # noqa: PLC0415 - whoever counts nothing starts without it
+
+    try:
+        count = Count(many.frontier, counting, budget, tick)
+        if counting.reach:
+            found = count.of([(one, many.numbers(one.finding)) for one in found], automata)
+        return _Counted(tuple(found), count.counts)
+    except KeyboardInterrupt:
+        return _Counted(is_interrupted=True)
 
 
 def _exploration(
-    product: Product, searched: Searched, found: list[Found], starving: list[Found], unknown: list[str], *, finals: bool
+    product: Product, searched: Searched, found: tuple[Found, ...], endless: _Endless, *, finals: bool
 ) -> Exploration:
     return Exploration(
         product.scenario,
@@ -171,10 +209,10 @@ def _exploration(
         searched.transitions,
         searched.depth,
         searched.seconds,
-        tuple(found),
+        (*found, *endless.found),
         searched.unexpanded,
-        tuple(starving),
-        tuple(unknown),
+        endless.starving,
+        endless.unknown,
         tuple(_named(product, state) for state in searched.final()) if finals else (),
     )
 

@@ -169,8 +169,7 @@ class Follower:
             answer = answer_of(task, state)
             if not answer:
                 continue
-            value = next(wanted[task], 0) if len(answer) > 1 and task in wanted else 0
-            value = value if value < len(answer) else 0
+            value = _wanted(wanted, task, len(answer))
             preemptions += bool(last) and task != last and bool(answer_of(last, state))
             delta, finding = answer[value]
             state, last = state + delta, task
@@ -191,3 +190,9 @@ class Follower:
             field = self.product.local_field(task)
             yield (state >> field.shift) & field.mask
             state += self.product.answer(task, state)[value][0]
+
+
+def _wanted(values: dict[str, Iterator[int]], task: str, options: int) -> int:
+    """The next value that a task is to choose; the first one where it has no other, or none that is there."""
+    value = next(values[task], 0) if options > 1 and task in values else 0
+    return value if value < options else 0

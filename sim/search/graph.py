@@ -80,6 +80,19 @@ def rounds(moves: Iterable[Taken]) -> list[list[int]]:
     return components(after)
 
 
+def _has_edge(component: list[int], after: dict[int, list[int]]) -> bool:
+    """Whether a component is more than a node that no edge leads back to."""
+    return len(component) > 1 or component[0] in after.get(component[0], ())
+
+
+def _popped(stack: dict[int, None], node: int) -> list[int]:
+    """What lies above a node on the stack, and the node, taken from it."""
+    popped = [stack.popitem()[0]]
+    while popped[-1] != node:
+        popped.append(stack.popitem()[0])
+    return popped
+
+
 def components(after: dict[int, list[int]]) -> list[list[int]]:
     """The strongly connected components that have an edge, by their first node. Tarjan's, without recursion."""
     order, low = dict[int, int](), dict[int, int]()
@@ -102,10 +115,8 @@ def components(after: dict[int, list[int]]) -> list[list[int]]:
                 if work:
                     low[work[-1][0]] = min(low[work[-1][0]], low[node])
                 if low[node] == order[node]:
-                    component = [on_stack.popitem()[0]]
-                    while component[-1] != node:
-                        component.append(on_stack.popitem()[0])
-                    if len(component) > 1 or node in after.get(node, ()):
+                    component = _popped(on_stack, node)
+                    if _has_edge(component, after):
                         found.append(sorted(component))
             elif following in order:
                 low[node] = min(low[node], order[following])

@@ -157,12 +157,19 @@ def _first(
             if waiting and waiting not in tried:
                 tried[waiting] = None
                 loop = [(by, int(graph.numbers[to])) for by, to in Round(part, component).loop()]
-                moving = _getting_on(frontier, start, loop)
-                left = [task for task in every if task not in moving and _is_waiting(frontier, start, task)]
-                tasks = tuple(graph.tasks[task] for task in left if is_open(start, task))
-                steps = tuple((graph.tasks[by], to) for by, to in loop)
-                found.setdefault(tasks, Endless(start, steps, tasks))
+                endless = _endless(frontier, graph, start, loop, is_open)
+                found.setdefault(endless.tasks, endless)
     return sorted(found.values(), key=lambda endless: endless.start)
+
+
+def _endless(
+    frontier: Frontier, graph: Graph, start: int, loop: list[tuple[int, int]], is_open: Callable[[int, int], bool]
+) -> Endless:
+    """A way round, and all tasks that get nowhere on it."""
+    moving = _getting_on(frontier, start, loop)
+    left = (task for task in range(len(graph.tasks)) if task not in moving and _is_waiting(frontier, start, task))
+    tasks = tuple(graph.tasks[task] for task in left if is_open(start, task))
+    return Endless(start, tuple((graph.tasks[by], to) for by, to in loop), tasks)
 
 
 def _getting_on(frontier: Frontier, start: int, loop: list[tuple[int, int]]) -> dict[int, None]:

@@ -80,12 +80,16 @@ class _Search:
             self._seen.update(state for state, _ in level)
         return None
 
+    def _could_go_on(self, state: int, last: str) -> bool:
+        """Whether the task whose step was the last one can take another one."""
+        return bool(last) and bool(self._follower.product.answer(last, state))
+
     def _following(self, level: dict[_Pair, int]) -> tuple[dict[_Pair, int], tuple[_Pair, Pick] | None]:
         """The pairs one step further, with their preemptions, and the best step that shows the finding."""
         answer_of, finding, shows = self._follower.product.answer, self._follower.finding, self._follower.shows
         following, fewest, shown = dict[_Pair, int](), -1, None
         for (state, last), preemptions in level.items():
-            could = bool(last) and bool(answer_of(last, state))
+            could = self._could_go_on(state, last)
             for task in self._tasks:
                 cost = preemptions + (could and task != last)
                 for value, (delta, of_step) in enumerate(answer_of(task, state)):

@@ -42,9 +42,13 @@ from itertools import pairwise
 
 import attrs
 
+from sim.engine.errors import EngineError
 from sim.engine.operations import Finding
+from sim.engine.replay import replay
 from sim.engine.scenario import Scenario
+from sim.engine.schedule import FoundBy, Schedule, record
 from sim.engine.scheduler import Picks
+from sim.engine.stepper import run
 from sim.engine.world import ENDLESS
 from sim.search.follow import Follower, Size, Values, Way
 from sim.search.result import UNBOUNDED, Budget
@@ -114,6 +118,17 @@ def shrink(
         certainty = Certainty.CUT
     before = follower.size(picks.picks)
     return Shrunk(Picks(shrinker.best.picks), before, shrinker.best.size, certainty, follower.taken)
+
+
+def schedule_of(scenario: Scenario, shrunk: Shrunk, finding: Finding, found_by: FoundBy) -> Schedule:
+    """The schedule of what has come of shrinking, which both executors agree on.
+
+    Raises EngineError if it does not show the finding any more, which no pass may bring about.
+    """
+    smaller = record(run(scenario, shrunk.picks), scenario.full_model, found_by)
+    if finding not in replay(smaller, scenario).findings:
+        raise EngineError(f"the smaller schedule does not show {finding}; this is a bug of tdpsim")
+    return smaller
 
 
 class _Shrinker:

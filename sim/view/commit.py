@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from sim.engine.operations import Finding
 from sim.engine.schedule import Schedule
 from sim.engine.world import Run
+from sim.view.formats import Drawing
 from sim.view.slice import Moment, hangs_on
 from sim.view.words import fitted
 
@@ -21,6 +22,11 @@ WIDTH = 75
 _MARGIN = 2
 _NARROWEST = 34
 _NESTED = 2
+
+
+def draw(drawing: Drawing) -> str:
+    """The view."""
+    return commit(drawing.file, drawing.schedule, drawing.run, drawing.seen)
 
 
 def commit(name: str, schedule: Schedule, run: Run, seen: tuple[Moment, ...]) -> str:

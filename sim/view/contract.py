@@ -180,3 +180,13 @@ def of_run(run: Run, schedule: Schedule) -> Json:
         "blocked": [of_blocked(blocked) for blocked in run.blocked],
         "schedule": write(schedule),
     }
+
+
+def of_replay(run: Run, schedule: Schedule, which: tuple[int, bool] | None) -> dict[str, Any]:
+    """A schedule that was run again, and `which` interleaving it is, if that was asked."""
+    return {
+        **of_run(run, schedule),
+        "expected": list(schedule.expect),
+        "as_expected": run.outcomes == schedule.expect,
+        "number": None if which is None else str(which[0]),
+    }

@@ -5,10 +5,12 @@ A step is a millisecond long. A function lasts from its task's first step in it 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from sim.engine.schedule import Schedule
+from sim.view.formats import Drawing
 from sim.view.locks import holds
 from sim.view.slice import Moment
 
@@ -20,6 +22,11 @@ _FIRST = 10
 """The first track's number: Perfetto takes thread 0 for the main thread, whose number is that of its process."""
 
 Event = dict[str, Any]
+
+
+def draw(drawing: Drawing) -> str:
+    """The view."""
+    return json.dumps(perfetto(drawing.schedule, drawing.seen), indent=2) + "\n"
 
 
 def perfetto(schedule: Schedule, seen: tuple[Moment, ...]) -> dict[str, Any]:

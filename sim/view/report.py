@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sim.engine.operations import Finding
 from sim.engine.scenario import Scenario
-from sim.engine.schedule import write
+from sim.engine.schedule import Schedule, write
 from sim.engine.world import LIVELOCK, Run
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import PATCH
@@ -160,6 +160,17 @@ def numbered_line(scenario: Scenario, number: int, is_whole: bool) -> str:
     said += [f"--without {guard}" for guard in scenario.without]
     what = "" if is_whole else "the first of those that begin so: "
     return what + " ".join([*said, f"--model {scenario.digest}"])
+
+
+def replay_lines(run: Run, schedule: Schedule, which: tuple[int, bool] | None) -> list[str]:
+    """What came of a schedule that was run again; `which` interleaving it is, if that was asked."""
+    lines = [f"{schedule.scenario}  {schedule.model}: {len(run.steps)} steps, the same under both executors"]
+    lines += [*run.outcomes, *blocked_lines(run), *going_round_lines(run)]
+    if which is not None:
+        lines.append(numbered_line(run.scenario, *which))
+    if run.outcomes != schedule.expect:
+        lines.append(f"but the file expects {', '.join(schedule.expect)}")
+    return lines
 
 
 def lasso_line(found: Found) -> str:

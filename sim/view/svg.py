@@ -15,6 +15,7 @@ import attrs
 from sim.engine.schedule import Schedule
 from sim.engine.world import Run
 from sim.view.commit import consequence
+from sim.view.formats import Drawing
 from sim.view.locks import frozen, holds, slots
 from sim.view.order import free
 from sim.view.slice import Moment
@@ -159,3 +160,13 @@ def html(schedule: Schedule, run: Run, seen: tuple[Moment, ...]) -> str:
     title = escape(f"{schedule.scenario}: {', '.join(run.outcomes)}")
     head = f'<!doctype html><meta charset="utf-8"><title>{title}</title><style>body{{margin:1em}}</style>'
     return f"{head}\n{svg(schedule, run, seen)}"
+
+
+def draw_svg(drawing: Drawing) -> str:
+    """The view of the picture alone."""
+    return svg(drawing.schedule, drawing.run, drawing.seen)
+
+
+def draw_html(drawing: Drawing) -> str:
+    """The view of the page."""
+    return html(drawing.schedule, drawing.run, drawing.seen)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from sim.engine.schedule import Schedule
 from sim.engine.world import Run
+from sim.view.formats import Drawing
 from sim.view.lanes import ASCII, FUNCTION, HEAD, Lanes, Line, Marks, said, style_of
 from sim.view.numbers import probability
 from sim.view.order import Repeat, free, repeats
@@ -41,6 +42,20 @@ class Cut:
 
 WHOLE = Cut()
 Shown = list[tuple[int, Moment]]
+
+
+def draw(drawing: Drawing) -> list[Text]:
+    """The view."""
+    return timeline(
+        drawing.schedule,
+        drawing.run,
+        drawing.seen,
+        drawing.width,
+        marks=drawing.marks,
+        cut=drawing.cut or WHOLE,
+        odds=drawing.odds,
+        fold=drawing.fold,
+    )
 
 
 def timeline(

@@ -527,15 +527,6 @@ def test_usage_errors_get_one_line_with_the_way_out(tdpsim: Any, argv: tuple[str
     assert message in said.complaint
 
 
-def test_everything_that_is_listed_is_explained(tdpsim: Any) -> None:
-    for words in json.loads(tdpsim("list", "--json").out).values():
-        for word in words:
-            said = tdpsim("explain", word)
-            assert said.status == 0
-            assert word in said.out
-    assert "kick" in tdpsim("list").out
-
-
 def _samples_nonsense(_task: str, _values: object) -> tuple[Outcome, ...]:
     return write(None, 3, 4)
 

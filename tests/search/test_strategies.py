@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from itertools import permutations
 from math import comb, sqrt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,16 +22,16 @@ from sim.engine.visited import Index
 from sim.scenarios.library import recipe_named
 from sim.search.batch import MOST, Batch, Runner
 from sim.search.explore import explore
-from sim.search.named import STRATEGIES
 from sim.search.result import CountError, Counting
 from sim.search.sketch import Sketch
-from sim.search.strategies import StrategyError
+from sim.search.strategies import STRATEGIES, StrategyError, entry_for_fuzz, fuzzing, portfolio
 from sim.search.strategies.ground import Ground
+from sim.search.strategies.novelty import EPOCH
 from sim.search.strategies.pos import Pos
 from sim.search.strategies.surw import Surw
 from tests.search.sctbench import PROGRAMS, account, reorder, spawned, two_stages
 
-EVERY = ("walk", "pct:1", "pct:3", "pos", "surw", "uniform", "fest", "portfolio")
+EVERY = tuple(name for entry in fuzzing() for name in (("pct:1", "pct:3") if entry.name == "pct:D" else (entry.name,)))
 ROW_2 = recipe_named("np-to-leaf-exclusive").scenario({})
 ROW_1 = recipe_named("np-to-leaf-shared").scenario({"contenders": "tdcall"})
 
@@ -374,4 +375,23 @@ def test_an_unknown_strategy_is_refused_by_name() -> None:
     for name in ("pct", "pct:0", "pct:x", "random", ""):
         with pytest.raises(StrategyError, match=r"no strategy is named .*; there are walk, pct:D, pos"):
             Runner(ROW_2, name)
-    assert set(STRATEGIES) >= {"walk", "pos", "surw", "uniform", "fest", "portfolio"}
+    with pytest.raises(StrategyError, match=r"uniform-classes is for `tdpsim run` alone"):
+        Runner(ROW_2, "uniform-classes")
+
+
+def test_the_portfolio_gives_each_seed_to_somebody() -> None:
+    """Its members are strategies that `tdpsim fuzz` takes, and their shares are the whole."""
+    members = [name for entry in STRATEGIES.values() for name, _ in entry.shares]
+    assert sum(portfolio.SHARES.values()) == 1000
+    assert list(portfolio.SHARES) == members
+    for name in members:
+        assert entry_for_fuzz(name).shares
+    assert not STRATEGIES["portfolio"].shares
+
+
+def test_the_docs_have_the_sentence_of_every_strategy() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "fuzzing.md").read_text(encoding="utf-8")
+    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    said = {name: (sentence, adapts) for name, sentence, adapts in rows[2:]}
+    every = f"every {EPOCH:,} seeds"
+    assert said == {entry.name: (entry.doc, every if entry.adapts else "") for entry in fuzzing()}

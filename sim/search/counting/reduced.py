@@ -216,6 +216,13 @@ def _go_through(reduction: Reduction, most: int) -> None:
             raise TooLong
 
 
+def _check_adds(reduction: Reduction, state: int, before: dict[tuple[int, int], Touch], step: Step) -> None:
+    """Check that additions which count as independent do commute."""
+    for (task, outcome), touch in before.items():
+        if task != step.task and touch.add & step.touch.add and not touch.depends_on(step.touch):
+            reduction.check_adds(state, (task, outcome), (step.task, step.outcome))
+
+
 def _following(reduction: Reduction, node: Node) -> Iterator[Node]:
     """Where to go on from a node: at each state only with a persistent set, and of that with what does not sleep."""
     state, sleeping = node
@@ -225,9 +232,7 @@ def _following(reduction: Reduction, node: Node) -> Iterator[Node]:
     for step in reduction.persistent(state):
         if (step.task, step.outcome) in sleeping:
             continue
-        for (task, outcome), touch in before.items():
-            if task != step.task and touch.add & step.touch.add and not touch.depends_on(step.touch):
-                reduction.check_adds(state, (task, outcome), (step.task, step.outcome))
+        _check_adds(reduction, state, before, step)
         asleep = (name for name, touch in before.items() if name[0] != step.task and not touch.depends_on(step.touch))
         yield step.after, frozenset(asleep)
         before[step.task, step.outcome] = step.touch

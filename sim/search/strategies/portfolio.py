@@ -19,18 +19,18 @@ from sim.engine import dice_many
 from sim.engine.draws import Stream
 from sim.engine.herd import Chooser, Herd
 from sim.engine.visited import U64, Index, Mask
+from sim.search.strategies import STRATEGIES, strategy_named
 from sim.search.strategies.fest import Fest
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.novelty import EPOCH, Firsts
-from sim.search.strategies.pct import Pct
-from sim.search.strategies.pos import Pos
-from sim.search.strategies.surw import Surw
-from sim.search.strategies.walk import Walk
-
-SHARES = {"walk": 50, "pct:2": 70, "pct:3": 70, "pct:5": 60, "pos": 200, "surw": 400, "fest": 150}
-"""Of a thousand seeds."""
 
 _WHOLE = 1000
+
+SHARES = {name: share for entry in STRATEGIES.values() for name, share in entry.shares}
+"""The members, and how many of a thousand seeds each of them has at first."""
+
+_FIXED = tuple(name for entry in STRATEGIES.values() if not entry.adapts for name, _ in entry.shares)
+"""Those that do not adapt."""
 
 
 class Portfolio:
@@ -44,12 +44,7 @@ class Portfolio:
     @cached_property
     def _fixed(self) -> dict[str, Chooser]:
         """The members that do not adapt."""
-        return {
-            "walk": Walk(),
-            **{f"pct:{depth}": Pct(self._ground, depth) for depth in (2, 3, 5)},
-            "pos": Pos(self._ground),
-            "surw": Surw(self._ground),
-        }
+        return {name: strategy_named(name, self._ground).chooser(b"") for name in _FIXED}
 
     def chooser(self, guidance: bytes) -> Chooser:
         """All members, each in the slots of its seeds."""

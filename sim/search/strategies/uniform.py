@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from sim.engine.herd import Herd
+from sim.engine.scenario import Scenario
+from sim.engine.scheduler import Picks
 from sim.engine.visited import Index
-from sim.search.counting.sample import interleavings, sampled
+from sim.search.counting.sample import CLASSES, INTERLEAVINGS, interleavings, sample, sampled
 from sim.search.strategies.ground import Ground
 from sim.search.strategies.walk import Walk
 
@@ -59,3 +61,13 @@ class Uniform(Walk):
         on = step < self._length.take(slots)
         walked[on] = self._outcome[slots[on], step[on]]
         return walked
+
+
+def one_interleaving(scenario: Scenario, seed: int, retries: int) -> Picks:
+    """The interleaving that a seed draws, of those in which each loop is retried so often at most."""
+    return sample(scenario, INTERLEAVINGS, seed, retries)
+
+
+def one_class(scenario: Scenario, seed: int, retries: int) -> Picks:
+    """A run of the class that a seed draws."""
+    return sample(scenario, CLASSES, seed, retries)

@@ -6,30 +6,30 @@ import os
 import traceback
 
 from sim.campaign.errors import StoreError, WorkersError
+from sim.cli.exit_status import ExitStatus
 from sim.cli.files import FileTrouble
-from sim.cli.status import Status
 from sim.engine.errors import EngineError
 from sim.scenarios.recipe import UsageError
 from sim.search.result import CheckpointError, CountError, WorkerError
 
 
-def explain(error: Exception) -> tuple[Status, str]:
+def explain(error: Exception) -> tuple[ExitStatus, str]:
     """The status and the line for an error that reached the top."""
     match error:
         case FileTrouble():
             return error.status, str(error)
         case UsageError() | CheckpointError() | CountError() | StoreError():
-            return Status.USAGE, str(error)
+            return ExitStatus.USAGE, str(error)
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
-            return Status.USAGE, f"{name}{error.strerror or error}"
+            return ExitStatus.USAGE, f"{name}{error.strerror or error}"
         case WorkerError() | WorkersError():
-            return Status.UNDECIDED, str(error)
+            return ExitStatus.UNDECIDED, str(error)
         case MemoryError():
-            return Status.UNDECIDED, "out of memory: undecided"
+            return ExitStatus.UNDECIDED, "out of memory: undecided"
     if os.environ.get("TDPSIM_TRACEBACK"):
         traceback.print_exception(error)
     hint = "TDPSIM_TRACEBACK=1 shows where"
     if isinstance(error, EngineError):
-        return Status.INTERNAL, f"the model or the engine broke a rule: {error} ({hint})"
-    return Status.INTERNAL, f"internal error: {type(error).__name__}: {error} ({hint})"
+        return ExitStatus.INTERNAL, f"the model or the engine broke a rule: {error} ({hint})"
+    return ExitStatus.INTERNAL, f"internal error: {type(error).__name__}: {error} ({hint})"
