@@ -8,10 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sim.engine.cells import BOOL, Cell, members, one_of, record
-    from sim.engine.errors import EngineError
-    from sim.engine.live import run
-    from sim.engine.operations import (
+    from sim.analysis.moments import moments
+    from sim.catalog.schedules import shipped as shipped_schedules
+    from sim.engine.model.cells import BOOL, Cell, members, one_of, record
+    from sim.engine.model.errors import EngineError
+    from sim.engine.model.operations import (
         Access,
         Finding,
         Operation,
@@ -29,31 +30,22 @@ if TYPE_CHECKING:
         wait,
         xchg,
     )
-    from sim.engine.replay import Drift, replay
-    from sim.engine.routines import Again, Done, repeat, routine
-    from sim.engine.scenario import Property, Scenario, Task
-    from sim.engine.schedule import (
-        FoundBy,
-        Schedule,
-    )
-    from sim.engine.schedule import (
-        parse as parse_schedule,
-    )
-    from sim.engine.schedule import (
-        record as record_schedule,
-    )
-    from sim.engine.schedule import (
-        write as write_schedule,
-    )
-    from sim.engine.scheduler import Picks
-    from sim.engine.scheduler import Walk as RandomWalk
-    from sim.engine.world import Run, Step
+    from sim.engine.model.routines import Again, Done, repeat, routine
+    from sim.engine.model.scenario import Property, Scenario, Task
+    from sim.engine.run.replay import Drift, replay
+    from sim.engine.run.schedule import FoundBy, Schedule
+    from sim.engine.run.schedule import parse as parse_schedule
+    from sim.engine.run.schedule import record as record_schedule
+    from sim.engine.run.schedule import write as write_schedule
+    from sim.engine.run.scheduler import Picks
+    from sim.engine.run.scheduler import Walk as RandomWalk
+    from sim.engine.run.trio_executor import run
+    from sim.engine.run.world import Run, Step
     from sim.scenarios.library import recipe_named
-    from sim.scenarios.witnesses import shipped as shipped_schedules
+    from sim.search.budget import Budget
+    from sim.search.exploration import Counting, Exploration, Found, Verdict
     from sim.search.explore import explore
-    from sim.search.result import Budget, Counting, Exploration, Found, Verdict
-    from sim.view.commit import commit
-    from sim.view.slice import moments
+    from sim.view.runs.commit import commit
 
 __version__ = "0.1.0.dev0"
 
@@ -113,57 +105,57 @@ __all__ = [
 ]
 
 _PLACES = {
-    "BOOL": "sim.engine.cells:BOOL",
-    "Cell": "sim.engine.cells:Cell",
-    "members": "sim.engine.cells:members",
-    "one_of": "sim.engine.cells:one_of",
-    "record": "sim.engine.cells:record",
-    "EngineError": "sim.engine.errors:EngineError",
-    "run": "sim.engine.live:run",
-    "Access": "sim.engine.operations:Access",
-    "Finding": "sim.engine.operations:Finding",
-    "Operation": "sim.engine.operations:Operation",
-    "Outcome": "sim.engine.operations:Outcome",
-    "atomic_add": "sim.engine.operations:atomic_add",
-    "bug": "sim.engine.operations:bug",
-    "choose": "sim.engine.operations:choose",
-    "cmpxchg": "sim.engine.operations:cmpxchg",
-    "fetch_add": "sim.engine.operations:fetch_add",
-    "load": "sim.engine.operations:load",
-    "progress": "sim.engine.operations:progress",
-    "report": "sim.engine.operations:report",
-    "step": "sim.engine.operations:step",
-    "store": "sim.engine.operations:store",
-    "wait": "sim.engine.operations:wait",
-    "xchg": "sim.engine.operations:xchg",
-    "Drift": "sim.engine.replay:Drift",
-    "replay": "sim.engine.replay:replay",
-    "Again": "sim.engine.routines:Again",
-    "Done": "sim.engine.routines:Done",
-    "repeat": "sim.engine.routines:repeat",
-    "routine": "sim.engine.routines:routine",
-    "Property": "sim.engine.scenario:Property",
-    "Scenario": "sim.engine.scenario:Scenario",
-    "Task": "sim.engine.scenario:Task",
-    "FoundBy": "sim.engine.schedule:FoundBy",
-    "Schedule": "sim.engine.schedule:Schedule",
-    "parse_schedule": "sim.engine.schedule:parse",
-    "record_schedule": "sim.engine.schedule:record",
-    "write_schedule": "sim.engine.schedule:write",
-    "Picks": "sim.engine.scheduler:Picks",
-    "RandomWalk": "sim.engine.scheduler:Walk",
-    "Run": "sim.engine.world:Run",
-    "Step": "sim.engine.world:Step",
+    "BOOL": "sim.engine.model.cells:BOOL",
+    "Cell": "sim.engine.model.cells:Cell",
+    "members": "sim.engine.model.cells:members",
+    "one_of": "sim.engine.model.cells:one_of",
+    "record": "sim.engine.model.cells:record",
+    "EngineError": "sim.engine.model.errors:EngineError",
+    "run": "sim.engine.run.trio_executor:run",
+    "Access": "sim.engine.model.operations:Access",
+    "Finding": "sim.engine.model.operations:Finding",
+    "Operation": "sim.engine.model.operations:Operation",
+    "Outcome": "sim.engine.model.operations:Outcome",
+    "atomic_add": "sim.engine.model.operations:atomic_add",
+    "bug": "sim.engine.model.operations:bug",
+    "choose": "sim.engine.model.operations:choose",
+    "cmpxchg": "sim.engine.model.operations:cmpxchg",
+    "fetch_add": "sim.engine.model.operations:fetch_add",
+    "load": "sim.engine.model.operations:load",
+    "progress": "sim.engine.model.operations:progress",
+    "report": "sim.engine.model.operations:report",
+    "step": "sim.engine.model.operations:step",
+    "store": "sim.engine.model.operations:store",
+    "wait": "sim.engine.model.operations:wait",
+    "xchg": "sim.engine.model.operations:xchg",
+    "Drift": "sim.engine.run.replay:Drift",
+    "replay": "sim.engine.run.replay:replay",
+    "Again": "sim.engine.model.routines:Again",
+    "Done": "sim.engine.model.routines:Done",
+    "repeat": "sim.engine.model.routines:repeat",
+    "routine": "sim.engine.model.routines:routine",
+    "Property": "sim.engine.model.scenario:Property",
+    "Scenario": "sim.engine.model.scenario:Scenario",
+    "Task": "sim.engine.model.scenario:Task",
+    "FoundBy": "sim.engine.run.schedule:FoundBy",
+    "Schedule": "sim.engine.run.schedule:Schedule",
+    "parse_schedule": "sim.engine.run.schedule:parse",
+    "record_schedule": "sim.engine.run.schedule:record",
+    "write_schedule": "sim.engine.run.schedule:write",
+    "Picks": "sim.engine.run.scheduler:Picks",
+    "RandomWalk": "sim.engine.run.scheduler:Walk",
+    "Run": "sim.engine.run.world:Run",
+    "Step": "sim.engine.run.world:Step",
     "recipe_named": "sim.scenarios.library:recipe_named",
-    "shipped_schedules": "sim.scenarios.witnesses:shipped",
+    "shipped_schedules": "sim.catalog.schedules:shipped",
     "explore": "sim.search.explore:explore",
-    "Budget": "sim.search.result:Budget",
-    "Counting": "sim.search.result:Counting",
-    "Exploration": "sim.search.result:Exploration",
-    "Found": "sim.search.result:Found",
-    "Verdict": "sim.search.result:Verdict",
-    "commit": "sim.view.commit:commit",
-    "moments": "sim.view.slice:moments",
+    "Budget": "sim.search.budget:Budget",
+    "Counting": "sim.search.exploration:Counting",
+    "Exploration": "sim.search.exploration:Exploration",
+    "Found": "sim.search.exploration:Found",
+    "Verdict": "sim.search.exploration:Verdict",
+    "commit": "sim.view.runs.commit:commit",
+    "moments": "sim.analysis.moments:moments",
 }
 """The module of each name, and what it is called there: the imports above, for when it is used."""
 

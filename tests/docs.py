@@ -16,15 +16,15 @@ from pathlib import Path
 from rich.console import Console
 
 from sim.kvm.versions import KERNELS
-from sim.scenarios.census import census
-from sim.scenarios.derived import Kept, cache_directory, cells
 from sim.scenarios.kernels import AFTER, BEFORE
 from sim.scenarios.recipe import KERNEL
 from sim.scenarios.switches import FLIPS
-from sim.scenarios.table import Cell, Question, questions
 from sim.scenarios.transitions import NOT_COVERED, Row
+from sim.surveys.cache import Kept, cache_directory, cells
+from sim.surveys.census import census
+from sim.surveys.table import Cell, Question, questions
 from sim.tdx.releases import ONE_OF_EACH
-from sim.view.table import YES, Notes, changes, is_on_mirror, place, sentences, table
+from sim.view.results.table import YES, Notes, changes, is_on_mirror, place, sentences, table
 from tests.scenarios import mail
 
 ORDERS = (BEFORE, AFTER)

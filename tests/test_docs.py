@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sim.catalog.schedules import shipped
 from sim.scenarios.switches import FLIPS
-from sim.scenarios.witnesses import shipped
 from tests import docs
 from tests.scenarios import mail
 

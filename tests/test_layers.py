@@ -1,10 +1,11 @@
-"""Imports run downwards, and what is heavy is imported late."""
+"""Imports follow a table of allowed arrows between rooms, without circles, and what is heavy is imported late."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,38 +14,119 @@ import sim
 from sim.cli.commands import COMMANDS, Command
 
 ROOT = Path(sim.__file__).parent
-LAYERS = ["engine", "search", "tdx", "kvm", "scenarios", "campaign", "view", "cli"]
 FILES = sorted(ROOT.rglob("*.py"))
+DOOR = ROOT / "__init__.py"
+"""The front door, which imports late and from everywhere."""
+
+ARROWS = {
+    "base": "",
+    "engine.arrays": "",
+    "engine.model": "",
+    "engine.run": "engine.model",
+    "engine.states": "engine.arrays engine.model engine.run",
+    "engine.herd": "engine.arrays engine.model engine.run",
+    "search.budget": "",
+    "search.errors": "",
+    "search.exploration": "engine.model engine.run",
+    "search.exploring": """engine.arrays engine.model engine.run engine.states
+        search.budget search.errors search.exploration""",
+    "search.shrinking": """engine.model engine.run engine.states
+        search.budget search.exploring""",
+    "search.counting": """engine.arrays engine.model engine.run engine.states
+        search.budget search.errors search.exploration search.exploring search.shrinking""",
+    "search.fuzzing": "engine.arrays engine.model engine.run engine.herd search.counting",
+    "search.explore": """engine.model engine.run engine.states
+        search.budget search.exploration search.exploring search.counting""",
+    "tdx": "engine.model",
+    "kvm": "engine.model tdx",
+    "scenarios": "base engine.model tdx kvm",
+    "catalog": "engine.model engine.run search.exploration search.fuzzing tdx kvm scenarios",
+    "surveys": """engine.model engine.run search.errors search.exploration search.explore
+        tdx scenarios catalog""",
+    "analysis": "engine.model engine.run tdx kvm",
+    "campaign": "base engine.model engine.run search.fuzzing search.shrinking scenarios catalog",
+    "view.numbers": "",
+    "view.words": "engine.run",
+    "view.results": """engine.model engine.run
+        search.exploration search.fuzzing search.shrinking
+        scenarios catalog surveys campaign view.numbers""",
+    "view.runs": "engine.model engine.run tdx kvm analysis view.numbers view.words view.results",
+    "view.explorer": """engine.arrays engine.model engine.run
+        search.errors search.exploration search.counting
+        tdx kvm analysis view.numbers view.words view.results""",
+    "cli": "base engine search tdx kvm scenarios catalog surveys analysis campaign view",
+}
+"""Per room, the rooms that it may import, `engine` standing for all that begin so."""
 
 
-def layer(name: str) -> int | None:
-    """The layer of a dotted module name; None outside the layers."""
-    parts = name.split(".")
-    return LAYERS.index(parts[1]) if parts[0] == "sim" and len(parts) > 1 and parts[1] in LAYERS else None
+def room(name: str) -> str | None:
+    """The room of a dotted name below `sim`; None for what lies in no room, and for what is only a folder of rooms."""
+    parts = name.split(".")[1:]
+    return next((known for size in (2, 1) if (known := ".".join(parts[:size])) in ARROWS), None)
 
 
 def imported(path: Path) -> set[str]:
+    """What a file imports from anywhere, at any time; of `from sim.x import y` both, since y may be a module."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_run_downwards(path: Path) -> None:
-    own = layer(".".join(["sim", *path.relative_to(ROOT).with_suffix("").parts]))
-    for name in imported(path):
-        theirs = layer(name)
-        if own is not None and theirs is not None:
-            assert theirs <= own, f"{path.name} imports {name}"
+def module(path: Path) -> str:
+    return ".".join(["sim", *path.relative_to(ROOT).with_suffix("").parts])
 
 
-def test_every_room_is_a_layer() -> None:
-    rooms = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert rooms <= {*LAYERS, "schedules"}
+def allowed(own: str) -> set[str]:
+    wanted = ARROWS[own].split()
+    return {other for other in ARROWS for begin in wanted if f"{other}.".startswith(f"{begin}.")}
+
+
+def rooms_imported(path: Path) -> set[str]:
+    found = {room(name) for name in imported(path) if name.partition(".")[0] == "sim"}
+    return {other for other in found if other is not None} - {room(module(path))}
+
+
+@pytest.mark.parametrize("path", sorted({*FILES} - {DOOR}), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_what_its_room_may(path: Path) -> None:
+    own = room(module(path))
+    if own is None:
+        assert rooms_imported(path) == set()
+    else:
+        assert rooms_imported(path) <= allowed(own), f"{path.relative_to(ROOT)}, in {own}"
+
+
+def test_no_arrows_go_round() -> None:
+    order = list(TopologicalSorter({own: allowed(own) for own in ARROWS}).static_order())
+    assert sorted(order) == sorted(ARROWS)
+
+
+def test_no_arrow_is_allowed_that_no_file_takes() -> None:
+    """The table is what is, not what might be; `search`, `engine` and `view` as a whole stand for some of theirs."""
+    used: dict[str, set[str]] = {own: set() for own in ARROWS}
+    for path in FILES:
+        own = room(module(path))
+        if own is not None:
+            used[own] |= rooms_imported(path)
+    idle = {
+        f"{own} -> {begin}"
+        for own, wanted in ARROWS.items()
+        for begin in wanted.split()
+        if not any(f"{other}.".startswith(f"{begin}.") for other in used[own])
+    }
+    assert idle == set()
+
+
+def test_every_folder_is_a_room_or_has_rooms() -> None:
+    folders = {path.parent for path in FILES}
+    for folder in folders - {ROOT}:
+        name = ".".join(folder.relative_to(ROOT).parts)
+        holds_rooms = any(known.startswith(f"{name}.") for known in ARROWS)
+        assert holds_rooms or room(f"sim.{name}") is not None, name
 
 
 def loaded(code: str, *modules: str) -> str:

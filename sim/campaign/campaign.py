@@ -22,18 +22,18 @@ from pathlib import Path
 import attrs
 import trio
 
-from sim.campaign.batches import PATIENCE, Sizes, Source
 from sim.campaign.errors import WorkersError
 from sim.campaign.findings import Findings
-from sim.campaign.kept import Minute
-from sim.campaign.pool import Workers
+from sim.campaign.jobs import run_batch
+from sim.campaign.local_workers import Workers
 from sim.campaign.progress import Meter, News, Progress, Said
 from sim.campaign.question import Question
+from sim.campaign.records import Minute
+from sim.campaign.retrying import Settled, Settler, Work
 from sim.campaign.seeds import END, Span, holes
-from sim.campaign.settle import Settled, Settler, Work
+from sim.campaign.sizes import PATIENCE, Sizes, Source
 from sim.campaign.store import Store
-from sim.campaign.work import run_batch
-from sim.search.batch import Runner
+from sim.search.fuzzing.batch import Runner
 
 INTERRUPTED, STOPPED, TIME = "interrupted", "stopped", "time"
 """Why a campaign ends before its seeds do."""

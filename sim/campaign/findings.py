@@ -15,23 +15,23 @@ from pathlib import Path
 import attrs
 import trio
 
-from sim.campaign import work
+from sim.base.errors import UsageError
+from sim.base.files import put
+from sim.campaign import jobs
 from sim.campaign.errors import Lost
-from sim.campaign.kept import Group, Witness, group_of
-from sim.campaign.pool import Workers
+from sim.campaign.local_workers import Workers
 from sim.campaign.progress import Again, Found, News, Said
 from sim.campaign.question import Question
-from sim.campaign.settle import ATTEMPTS
+from sim.campaign.records import Group, Witness, group_of
+from sim.campaign.retrying import ATTEMPTS
 from sim.campaign.store import Store
-from sim.engine.errors import EngineError
-from sim.engine.replay import Drift, replay
-from sim.engine.scenario import Scenario
-from sim.engine.schedule import ScheduleError, parse
-from sim.engine.whole import put
+from sim.catalog.schedules import finding_file
+from sim.engine.model.errors import EngineError
+from sim.engine.model.scenario import Scenario
+from sim.engine.run.replay import Drift, replay
+from sim.engine.run.schedule import ScheduleError, parse
 from sim.scenarios.library import recipe_named
-from sim.scenarios.recipe import UsageError
-from sim.scenarios.witnesses import finding_file
-from sim.search.batch import Sighting
+from sim.search.fuzzing.batch import Sighting
 
 _SHRINKING = 3600.0
 """Seconds after which a witness stays as it is."""
@@ -99,7 +99,7 @@ class Findings:
             try:
                 async with self.workers.slots:
                     example = await self.workers.call(
-                        _SHRINKING, work.example, self.question, one.seed, self.guidance(one.seed), one.finding
+                        _SHRINKING, jobs.example, self.question, one.seed, self.guidance(one.seed), one.finding
                     )
             except Lost as lost:
                 said = f"no witness of {one.finding} from seed {one.seed:#x}: {lost}"
@@ -118,7 +118,7 @@ class Findings:
                 nursery.start_soon(self._cancelled_by_hurry, nursery.cancel_scope)
                 async with self.workers.slots:
                     try:
-                        example = await self.workers.call(_SHRINKING, work.smaller, *args)
+                        example = await self.workers.call(_SHRINKING, jobs.smaller, *args)
                     except Lost as lost:
                         self.tell(Said(f"{witness.finding} from seed {witness.seed:#x} stays as it is: {lost}"))
                 nursery.cancel_scope.cancel()

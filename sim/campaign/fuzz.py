@@ -11,13 +11,13 @@ import attrs
 import trio
 
 from sim.campaign.campaign import Campaign, Terms
-from sim.campaign.pool import Workers, pool
+from sim.campaign.jobs import run_batch
+from sim.campaign.local_workers import Workers, pool
 from sim.campaign.progress import News, Progress
 from sim.campaign.question import Question
-from sim.campaign.settle import Work
+from sim.campaign.retrying import Work
 from sim.campaign.signals import heard
 from sim.campaign.store import Store
-from sim.campaign.work import run_batch
 
 
 @attrs.frozen(eq=False)
@@ -46,7 +46,7 @@ def fuzz(
     if cluster is None:
         opened: Callable[[], AbstractAsyncContextManager[Workers]] = partial(pool, jobs)
     else:
-        from sim.campaign.cluster import connected  # noqa: PLC0415 - an extra
+        from sim.campaign.dask_workers import connected  # noqa: PLC0415 - an extra
 
         opened = partial(connected, cluster)
     try:

@@ -10,11 +10,11 @@ from pathlib import Path
 import attrs
 
 from sim.campaign.errors import StoreError
-from sim.campaign.kept import Contents, Totals, Witness, group_of
-from sim.campaign.rows import summed
+from sim.campaign.records import Contents, Totals, Witness, group_of
+from sim.campaign.schema import summed
 from sim.campaign.seeds import Shard, Span, joined
 from sim.campaign.store import Store, batches, check_identity, read
-from sim.engine.fingerprint import MASK
+from sim.engine.run.fingerprint import MASK
 
 Named = tuple[Path, Contents]
 

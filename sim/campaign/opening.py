@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sim.base.errors import UsageError
 from sim.campaign.errors import StoreError
 from sim.campaign.question import Question
 from sim.campaign.seeds import END, Span, shard_of
 from sim.campaign.store import Store, read
-from sim.scenarios.recipe import UsageError
 
 SEEDS = Span(0, 1_000_000)
 """The seeds of a store that is begun, where nobody says which."""

@@ -8,7 +8,7 @@ from time import monotonic
 
 import attrs
 
-from sim.campaign.kept import Contents, Minute, Trouble, Witness
+from sim.campaign.records import Contents, Minute, Trouble, Witness
 
 HOUR = 3600.0
 _RECENT = 60.0

@@ -6,13 +6,13 @@ from typing import Any
 
 import attrs
 
+from sim.base.errors import UsageError
 from sim.campaign.seeds import Span
-from sim.engine.scenario import Scenario
+from sim.catalog.digest import identity
+from sim.engine.model.scenario import Scenario
 from sim.scenarios.library import recipe_named
-from sim.scenarios.model import identity
 from sim.scenarios.patch import Patch
-from sim.scenarios.recipe import UsageError
-from sim.search.batch import MOST, Runner, StrategyError
+from sim.search.fuzzing.batch import MOST, Runner, StrategyError
 
 
 @attrs.frozen

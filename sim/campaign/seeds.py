@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from sim.scenarios.recipe import UsageError
+from sim.base.errors import UsageError
 
 END = 1 << 64
 """Seeds are 64 bits wide, so this is where they stop."""

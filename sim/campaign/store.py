@@ -15,13 +15,13 @@ from typing import Any, Self
 
 import attrs
 
-from sim.campaign import rows
-from sim.campaign.database import Writer, in_words, reading, transaction, writing
+from sim.campaign import schema
 from sim.campaign.errors import StoreError
-from sim.campaign.kept import Contents, Done, Minute, Trouble, Witness
-from sim.campaign.rows import of_finding, of_seed, summed
+from sim.campaign.records import Contents, Done, Minute, Trouble, Witness
+from sim.campaign.schema import of_finding, of_seed, summed
 from sim.campaign.seeds import Shard, Span, joined
-from sim.search.sketch import Sketch
+from sim.campaign.sqlite import Writer, in_words, reading, transaction, writing
+from sim.search.fuzzing.sketch import Sketch
 
 
 class Store:
@@ -30,7 +30,7 @@ class Store:
     def __init__(self, path: Path, connection: sqlite3.Connection, writer: Writer) -> None:
         self.path, self._connection, self._writer = path, connection, writer
         with in_words(path):
-            self.contents = rows.contents(connection)
+            self.contents = schema.contents(connection)
 
     @classmethod
     def begin(cls, path: Path, identity: dict[str, Any], wanted: Span, shard: Shard | None = None) -> Self:
@@ -41,7 +41,7 @@ class Store:
                 connection = writing(path)
                 try:
                     with transaction(connection):
-                        rows.lay_out(path, connection, identity, wanted, shard or Shard())
+                        schema.lay_out(path, connection, identity, wanted, shard or Shard())
                 except BaseException:
                     connection.close()
                     raise
@@ -55,8 +55,8 @@ class Store:
         """One that is there. Raises StoreError where it is of another campaign, or another process writes to it."""
         with in_words(path):
             with reading(path) as connection:
-                rows.check_format(path, connection)
-                check_identity(path, rows.contents(connection).identity, identity)
+                schema.check_format(path, connection)
+                check_identity(path, schema.contents(connection).identity, identity)
             writer = Writer(path)
             try:
                 return cls(path, writing(path), writer)
@@ -78,7 +78,7 @@ class Store:
         now = self.contents
         totals, spans, sightings = now.totals, list(now.done), list(now.sightings)
         with in_words(self.path), transaction(self._connection):
-            known = rows.coverage(self._connection)
+            known = schema.coverage(self._connection)
             sketch = known if sketch is None else known.united(sketch)
             for one in done:
                 self._refuse_twice(one.span)
@@ -128,7 +128,7 @@ class Store:
         row = (*of_finding(finding), of_seed(seed), *rest)
         with in_words(self.path), transaction(self._connection):
             self._connection.execute("INSERT OR REPLACE INTO witnesses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            witnesses = tuple(rows.witnesses(self._connection))
+            witnesses = tuple(schema.witnesses(self._connection))
         self.contents = attrs.evolve(self.contents, witnesses=witnesses)
 
     def note(self, minute: Minute) -> None:
@@ -154,7 +154,7 @@ class Store:
     def guidance(self, epoch: int) -> bytes | None:
         """None where nobody has said."""
         with in_words(self.path):
-            return rows.guidance(self._connection, epoch)
+            return schema.guidance(self._connection, epoch)
 
     def close(self) -> None:
         self._connection.close()
@@ -164,21 +164,21 @@ class Store:
 def read(path: Path) -> Contents:
     """What is in a store, somebody else's too. Raises StoreError."""
     with in_words(path), reading(path) as connection:
-        rows.check_format(path, connection)
-        return rows.contents(connection)
+        schema.check_format(path, connection)
+        return schema.contents(connection)
 
 
 def batches(path: Path) -> tuple[Done, ...]:
     """Its batches, one by one, in the order of their seeds. Raises StoreError."""
     with in_words(path), reading(path) as connection:
-        rows.check_format(path, connection)
-        return tuple(rows.batches(connection))
+        schema.check_format(path, connection)
+        return tuple(schema.batches(connection))
 
 
 def guidance(path: Path, epoch: int) -> bytes:
     """What an adaptive strategy went by in an epoch. Raises StoreError."""
     with in_words(path), reading(path) as connection:
-        return rows.guidance(connection, epoch) or b""
+        return schema.guidance(connection, epoch) or b""
 
 
 def check_identity(path: Path, theirs: dict[str, Any], mine: dict[str, Any], what: str = "this is of") -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import attrs
 
-from sim.campaign.kept import Done
 from sim.campaign.question import Question
+from sim.campaign.records import Done
 from sim.campaign.seeds import Span
 from sim.campaign.store import batches, check_identity, guidance, read
-from sim.engine.dice import below
-from sim.engine.draws import Stream
-from sim.search.batch import Batch
+from sim.engine.run.dice import below
+from sim.engine.run.draws import Stream
+from sim.search.fuzzing.batch import Batch
 
 
 @attrs.frozen

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import traceback
 
+from sim.base.errors import UsageError
 from sim.campaign.errors import StoreError, WorkersError
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import FileTrouble
-from sim.engine.errors import EngineError
-from sim.scenarios.recipe import UsageError
-from sim.search.result import CheckpointError, CountError, WorkerError
+from sim.engine.model.errors import EngineError
+from sim.search.errors import CheckpointError, CountError, WorkerError
 
 
 def explain(error: Exception) -> tuple[ExitStatus, str]:

@@ -9,10 +9,10 @@ from cyclopts import Parameter
 
 from sim.cli.options import Json, console, print_json
 from sim.cli.vocabulary import meanings
-from sim.scenarios.contention import meetings
+from sim.surveys.contention import meetings
 from sim.tdx.releases import ONE_OF_EACH, release_named
-from sim.view import contract
-from sim.view.contention import contention_lines
+from sim.view.results import json_values
+from sim.view.results.contention import contention_lines
 
 CONTENTION = "contention"
 
@@ -53,7 +53,7 @@ def _contention(*, json: bool) -> int:
     """Run every pair of leafs against each other; this takes some seconds."""
     measured = {version: list(meetings(release_named(version))) for version in ONE_OF_EACH}  # type: ignore[arg-type] # a class is hashable
     if json:
-        print_json({version: [contract.of_meeting(meeting) for meeting in met] for version, met in measured.items()})
+        print_json({version: [json_values.of_meeting(meeting) for meeting in met] for version, met in measured.items()})
     else:
         print("\n".join(contention_lines(measured)))
     return 0

@@ -7,6 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sim.base.errors import UsageError
+from sim.catalog.digest import identity
+from sim.catalog.schedules import witnesses
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import (
@@ -22,14 +25,12 @@ from sim.cli.options import (
     progress,
     scenario_from,
 )
-from sim.scenarios.model import identity
-from sim.scenarios.recipe import UsageError
-from sim.scenarios.witnesses import witnesses
-from sim.search.checkpoint import Checkpoint
+from sim.search.budget import Budget
+from sim.search.exploration import Counting, Verdict
 from sim.search.explore import explore
-from sim.search.result import Budget, Counting, Verdict
-from sim.view import contract
-from sim.view.report import exploration_report, finding_line
+from sim.search.exploring.checkpoint import Checkpoint
+from sim.view.results import json_values
+from sim.view.results.report import exploration_report, finding_line
 
 
 def explore_command(
@@ -89,7 +90,7 @@ def explore_command(
             write_schedule(record / name, schedule, force=force)
             recorded[finding_line(found.finding)] = str(record / name)
     if json:
-        print_json(contract.of_exploration(exploration))
+        print_json(json_values.of_exploration(exploration))
     else:
         print(exploration_report(exploration, recorded))
     if exploration.interrupted:

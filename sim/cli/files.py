@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from sim.base.errors import UsageError
+from sim.base.files import put
 from sim.cli.exit_status import ExitStatus
-from sim.engine.replay import Drift
-from sim.engine.scenario import Scenario
-from sim.engine.schedule import Schedule, ScheduleError, parse, write
-from sim.engine.whole import put
+from sim.engine.model.scenario import Scenario
+from sim.engine.run.replay import Drift
+from sim.engine.run.schedule import Schedule, ScheduleError, parse, write
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import Patch
-from sim.scenarios.recipe import UsageError
 
 
 class FileTrouble(Exception):

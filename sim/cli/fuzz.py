@@ -14,24 +14,24 @@ from attrs import evolve
 from cyclopts import Parameter
 from rich.console import Console
 
-from sim.campaign.batches import PATIENCE
+from sim.base.errors import UsageError
 from sim.campaign.campaign import INTERRUPTED, STOPPED, TIME, Terms
-from sim.campaign.dealt import Dealt, dealt_out
 from sim.campaign.fuzz import Audience, fuzz
 from sim.campaign.merge import united
 from sim.campaign.opening import open_store
 from sim.campaign.progress import Progress, Said
 from sim.campaign.question import Question
 from sim.campaign.seeds import END, Span, parse_span
+from sim.campaign.sizes import PATIENCE
 from sim.campaign.store import Store
 from sim.cli.exit_status import ExitStatus
 from sim.cli.options import Inject, Json, Patch, Settings, Without, amount, patch_from, scenario_from
-from sim.scenarios.recipe import UsageError
-from sim.search.batch import MOST
-from sim.search.strategies import fuzzing
-from sim.view import events
-from sim.view.campaign import headline, news_line, progress_line, report, span
-from sim.view.screen import PAUSE, Screen
+from sim.cli.shards import Dealt, dealt_out
+from sim.search.fuzzing.batch import MOST
+from sim.search.fuzzing.strategies import fuzzing
+from sim.view.results import json_lines
+from sim.view.results.campaign import headline, news_line, progress_line, report, span
+from sim.view.results.screen import PAUSE, Screen
 
 _MINUTE = 60.0
 
@@ -95,7 +95,7 @@ def fuzz_command(
         opened.close()
     end = evolve(end, contents=united([(path, end.contents)]))
     if json:
-        events.say(events.of_end(end))
+        json_lines.say(json_lines.of_end(end))
     else:
         print("\n".join(report(end.contents, path)))
     return _status(end)
@@ -136,7 +136,9 @@ def _audience(*, json: bool) -> Iterator[Audience]:
     """JSON on stdout; or, on stderr, a screen or a log with the time before each line."""
     if json:
         yield Audience(
-            lambda news: events.say(events.of_news(news)), lambda now: events.say(events.of_progress(now)), _MINUTE
+            lambda news: json_lines.say(json_lines.of_news(news)),
+            lambda now: json_lines.say(json_lines.of_progress(now)),
+            _MINUTE,
         )
     elif sys.stderr.isatty():
         with Screen(Console(stderr=True, highlight=False)) as screen:

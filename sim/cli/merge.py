@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sim.base.errors import UsageError
 from sim.campaign.merge import merge, united
 from sim.campaign.store import read
 from sim.cli.options import Json
 from sim.cli.status import shown
-from sim.scenarios.recipe import UsageError
 
 
 def merge_command(out: Path, /, *stores: Path, json: Json = False) -> int:

@@ -15,12 +15,13 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.console import Console
 
-from sim.engine.scenario import Scenario
+from sim.base.errors import UsageError
+from sim.engine.model.scenario import Scenario
 from sim.scenarios import patch as patches
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import PATCH, load_patch
-from sim.scenarios.recipe import KERNEL, UsageError
-from sim.search.result import Progress
+from sim.scenarios.recipe import KERNEL
+from sim.search.exploration import Progress
 
 Settings = Annotated[
     tuple[str, ...],

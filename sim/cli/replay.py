@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sim.base.errors import UsageError
+from sim.catalog.schedules import recording
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
 from sim.cli.options import Force, Json, Patch, Settings, Without, patch_from, print_json, scenario_from
-from sim.engine import stepper
-from sim.engine.replay import Drift, replay
-from sim.engine.scenario import Scenario
-from sim.scenarios.recipe import UsageError
-from sim.scenarios.witnesses import recording
-from sim.view import contract
-from sim.view.report import replay_lines
+from sim.engine.model.scenario import Scenario
+from sim.engine.run import automata_executor
+from sim.engine.run.replay import Drift, replay
+from sim.view.results import json_values
+from sim.view.results.report import replay_lines
 
 if TYPE_CHECKING:
     from sim.search.counting.numbering import Numbering
@@ -67,7 +67,7 @@ def replay_command(
         scenario = scenario_from(asked["scenario"], set, without, kernel)
         _check_model(file, scenario, model)
         numbering = _numbering(scenario)
-        schedule = recording(stepper.run(scenario, numbering.picks(int(asked["number"]))), "number")
+        schedule = recording(automata_executor.run(scenario, numbering.picks(int(asked["number"]))), "number")
     if record is not None:
         write_schedule(record, schedule, force=force)
     try:
@@ -76,7 +76,7 @@ def replay_command(
         raise drifted(file, drift) from None
     which = None if numbering is None else numbering.of(run)
     if json:
-        print_json(contract.of_replay(run, schedule, which))
+        print_json(json_values.of_replay(run, schedule, which))
     else:
         print("\n".join(replay_lines(run, schedule, which)))
     is_well = run.outcomes == schedule.expect if asked is None else not run.findings

@@ -7,18 +7,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sim.base.errors import UsageError
+from sim.catalog.schedules import recording
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import Force, Inject, Json, Patch, Settings, Without, patch_from, print_json, scenario_from
-from sim.engine import live
-from sim.engine.scenario import Scenario
-from sim.engine.schedule import write
-from sim.engine.scheduler import Picks, Walk
-from sim.scenarios.recipe import UsageError
-from sim.scenarios.witnesses import recording
-from sim.search.strategies import StrategyError, draw, running
-from sim.view import contract
-from sim.view.report import finding_line, patch_option
+from sim.engine.model.scenario import Scenario
+from sim.engine.run import trio_executor
+from sim.engine.run.schedule import write
+from sim.engine.run.scheduler import Picks, Walk
+from sim.search.fuzzing.strategies import StrategyError, draw, running
+from sim.view.results import json_values
+from sim.view.results.report import finding_line, patch_option
 
 
 def run_command(
@@ -41,12 +41,12 @@ def run_command(
 ) -> int:
     """Run SCENARIO once, with real trio tasks and a seeded scheduler. Exit status 1 if something is found."""
     asked = scenario_from(scenario, set, without, patch_from(patch), inject)
-    run = live.run(asked, _picks(asked, strategy, seed, retries))
+    run = trio_executor.run(asked, _picks(asked, strategy, seed, retries))
     schedule = recording(run, strategy, seed)
     if record is not None:
         write_schedule(record, schedule, force=force)
     if json:
-        print_json(contract.of_run(run, schedule))
+        print_json(json_values.of_run(run, schedule))
     else:
         print(f"{scenario}  {schedule.model}  seed {seed:#x}: {len(run.steps)} steps")
         print("\n".join(map(finding_line, run.findings)) or "clean")
@@ -67,6 +67,6 @@ def _picks(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks 
         raise UsageError(str(error)) from None
     if drawn is not None:
         return drawn
-    from sim.search.batch import Runner  # noqa: PLC0415 - a walk needs no numpy
+    from sim.search.fuzzing.batch import Runner  # noqa: PLC0415 - a walk needs no numpy
 
     return Runner(scenario, strategy).picks(seed)

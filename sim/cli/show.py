@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import attrs
 from cyclopts import Parameter
 
+from sim.analysis.moments import Moment, moments
+from sim.base.errors import UsageError
 from sim.cli.files import drifted, read_schedule, scenario_of
 from sim.cli.options import Color, Patch, console, is_ascii, paged, patch_from, relative
 from sim.cli.replay import File, Loose
-from sim.engine.replay import Drift
-from sim.engine.world import Run
-from sim.scenarios.recipe import UsageError
-from sim.search.result import Counting
-from sim.view.formats import FORMATS, Drawing
-from sim.view.slice import Moment, moments
-from sim.view.timeline import ASCII, Cut, Marks
+from sim.engine.run.replay import Drift
+from sim.engine.run.world import Run
+from sim.search.exploration import Counting
+from sim.view.runs.formats import FORMATS, Drawing
+from sim.view.runs.timeline import ASCII, Cut, Marks
 
 if TYPE_CHECKING:
     FormatName = str
@@ -93,7 +93,7 @@ def _cells(names: tuple[str, ...], seen: tuple[Moment, ...]) -> tuple[str, ...]:
 
 
 def _odds(run: Run) -> tuple[Fraction, ...]:
-    from sim.search.counting.chances import chances  # noqa: PLC0415 - a timeline without odds needs no numpy
+    from sim.search.counting.odds import chances  # noqa: PLC0415 - a timeline without odds needs no numpy
 
     if not run.findings or run.lasso is not None:
         raise UsageError("--odds are those of a finding, and this run shows none that is a moment")

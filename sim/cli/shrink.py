@@ -7,20 +7,20 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from sim.base.errors import UsageError
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import drifted, read_schedule, scenario_of, write_schedule
 from sim.cli.options import Force, Json, Patch, amount, patch_from, print_json, telling
-from sim.engine.operations import Finding
-from sim.engine.product import Product
-from sim.engine.replay import Drift, replay
-from sim.engine.schedule import write
-from sim.engine.world import Run
-from sim.scenarios.recipe import UsageError
-from sim.search.follow import picks_of
-from sim.search.result import Budget
-from sim.search.shrink import Certainty, ShrinkError, Shrunk, schedule_of, shrink
-from sim.view import contract
-from sim.view.report import finding_line, patch_option, shrunk_line, size_words
+from sim.engine.model.operations import Finding
+from sim.engine.run.replay import Drift, replay
+from sim.engine.run.schedule import write
+from sim.engine.run.world import Run
+from sim.engine.states.product import Product
+from sim.search.budget import Budget
+from sim.search.shrinking.follow import picks_of
+from sim.search.shrinking.shrink import Certainty, ShrinkError, Shrunk, schedule_of, shrink
+from sim.view.results import json_values
+from sim.view.results.report import finding_line, patch_option, shrunk_line, size_words
 
 File = Annotated[str, Parameter(allow_leading_hyphen=True, help="A schedule file, or - to find one in a mail on stdin")]
 
@@ -60,7 +60,7 @@ def shrink_command(
     if output is not None:
         write_schedule(output, smaller, force=force)
     if json:
-        print_json(contract.of_shrunk(shrunk, wanted, smaller))
+        print_json(json_values.of_shrunk(shrunk, wanted, smaller))
     else:
         print(f"{smaller.scenario}  {smaller.model}: {finding_line(wanted)}")
         print(shrunk_line(shrunk))

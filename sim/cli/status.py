@@ -9,15 +9,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from sim.campaign.errors import StoreError
-from sim.campaign.kept import Contents
 from sim.campaign.merge import files, united
+from sim.campaign.records import Contents
 from sim.campaign.store import read
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import Force, Json, print_json
-from sim.engine.schedule import parse
-from sim.view.campaign import report
-from sim.view.events import of_contents
+from sim.engine.run.schedule import parse
+from sim.view.results.campaign import report
+from sim.view.results.json_lines import of_contents
 
 Record = Annotated[Path | None, Parameter(help="Write the findings' schedules into this directory")]
 

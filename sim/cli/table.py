@@ -12,19 +12,19 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from sim.base.errors import UsageError
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import Color, Force, Json, console, is_ascii, print_json, relative
-from sim.engine.schedule import parse
+from sim.engine.run.schedule import parse
 from sim.kvm.versions import KERNELS
-from sim.scenarios.derived import Kept, cache_directory, cells
 from sim.scenarios.kernels import AFTER, BEFORE
-from sim.scenarios.recipe import UsageError
 from sim.scenarios.switches import FLIPS, Flip
-from sim.scenarios.table import Cell, Derivation, Question, flip_named, questions
+from sim.surveys.cache import Kept, cache_directory, cells
+from sim.surveys.table import Cell, Derivation, Question, flip_named, questions
 from sim.tdx.releases import ONE_OF_EACH, RELEASES
-from sim.view import contract
-from sim.view.table import READING, Notes, assumptions, blocks, flip_lines, made_by, sentences, table
+from sim.view.results import json_values
+from sim.view.results.table import READING, Notes, assumptions, blocks, flip_lines, made_by, sentences, table
 
 _MINUTE = 60
 
@@ -60,7 +60,7 @@ def table_command(
         _record(derived, record, force=force)
     if json:
         known = (*derived.base.values(), *derived.flipped)
-        print_json({"rows": [contract.of_cell(cell, made_by(cell)) for cell in known]})
+        print_json({"rows": [json_values.of_cell(cell, made_by(cell)) for cell in known]})
     elif flips:
         _print_flips(console(color), derived)
     else:
@@ -133,7 +133,7 @@ def _print(screen: Console, cells: Sequence[Cell]) -> None:
     _print_lines(screen, heading, (f"  {text}" for text in assumptions()), "dim")
     screen.print()
     _print_lines(screen, "", READING, "dim")
-    paths = [path for cell in cells for path in contract.of_cell(cell, ())["witnesses"]]
+    paths = [path for cell in cells for path in json_values.of_cell(cell, ())["witnesses"]]
     if paths:
         folder = Path(relative(paths[0])).parent
         screen.print(f"\n{len(paths)} witnesses in {folder}; `tdpsim show` draws one, `tdpsim replay` runs it again")

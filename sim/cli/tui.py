@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from sim.base.errors import UsageError
+from sim.catalog.schedules import recording
 from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
 from sim.cli.options import Inject, Patch, Settings, Without, patch_from, scenario_from
 from sim.cli.replay import Loose
-from sim.engine.replay import Drift, walk
-from sim.engine.world import Run
-from sim.scenarios.recipe import UsageError
-from sim.scenarios.witnesses import recording
-from sim.search.result import Counting
-from sim.view.explorer.stepping import Explorer
-from sim.view.report import patch_option
+from sim.engine.run.replay import Drift, walk
+from sim.engine.run.world import Run
+from sim.search.exploration import Counting
+from sim.view.explorer.line import Explorer
+from sim.view.results.report import patch_option
 
 if TYPE_CHECKING:
     from sim.view.explorer.app import ExplorerApp
@@ -108,7 +108,7 @@ def _app(explorer: Explorer, counting: Counting | None, seed: int) -> ExplorerAp
 
 def _save(name: str, run: Run) -> str:
     """Write a file that is not there yet, and give the command that replays it."""
-    from sim.view.explorer.asking import NotSaved  # noqa: PLC0415 - comes with the screen
+    from sim.view.explorer.dialogs import NotSaved  # noqa: PLC0415 - comes with the screen
 
     path = Path(name)
     if not name:

@@ -12,7 +12,7 @@ from sim.campaign.store import read
 from sim.campaign.verify import verify
 from sim.cli.exit_status import ExitStatus
 from sim.cli.options import Patch, patch_from
-from sim.view.campaign import span
+from sim.view.results.campaign import span
 
 
 def verify_command(

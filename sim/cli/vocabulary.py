@@ -7,14 +7,14 @@ import re
 
 import attrs
 
+from sim.base.errors import UsageError
+from sim.catalog.glossary import GLOSSARY, formerly, kernel_in, param_in, strategy_text
 from sim.cli.commands import COMMANDS
 from sim.scenarios.functions import function_named, said_of
-from sim.scenarios.glossary import GLOSSARY, formerly, kernel_in, param_in, strategy_text
 from sim.scenarios.library import recipe_named
-from sim.scenarios.recipe import UsageError
 from sim.scenarios.words import WORDS
-from sim.search.strategies import STRATEGIES
-from sim.view.formats import FORMATS, Format
+from sim.search.fuzzing.strategies import STRATEGIES
+from sim.view.runs.formats import FORMATS, Format
 
 
 def _format(entry: Format) -> str:

@@ -22,8 +22,8 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.cells import Cell, members, one_of
-from sim.engine.operations import Operation, Outcome, store, write
+from sim.engine.model.cells import Cell, members, one_of
+from sim.engine.model.operations import Operation, Outcome, store, write
 from sim.kvm.mutex import Mutex, mutex
 from sim.kvm.spte import PG_LEVEL_2M, PG_LEVEL_4K
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import store
-from sim.engine.routines import routine
+from sim.engine.model.operations import store
+from sim.engine.model.routines import routine
 from sim.kvm.gmem import Backing, Gmem
 from sim.kvm.mmu import Mmu
 from sim.kvm.spte import PG_LEVEL_2M, PG_LEVEL_4K

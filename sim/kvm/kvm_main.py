@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import attrs
 
-from sim.engine.cells import BOOL, Cell, members
-from sim.engine.operations import Access, Finding, Operation, Outcome, choose, cmpxchg, load, report, store
-from sim.engine.routines import routine
+from sim.engine.model.cells import BOOL, Cell, members
+from sim.engine.model.operations import Access, Finding, Operation, Outcome, choose, cmpxchg, load, report, store
+from sim.engine.model.routines import routine
 from sim.kvm.errno import Errno
 from sim.kvm.gmem import Gmem
 from sim.kvm.mmu_lock import READ, WRITE, MmuLock

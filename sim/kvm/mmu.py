@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import load, store
-from sim.engine.routines import routine
+from sim.engine.model.operations import load, store
+from sim.engine.model.routines import routine
 from sim.kvm.spte import PG_LEVEL_2M, PG_LEVEL_4K, Spte
 from sim.kvm.tdp_mmu import Fault, RetPf
 from sim.kvm.tdp_mmu_walks import TdpMmuWalks

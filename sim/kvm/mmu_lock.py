@@ -16,9 +16,9 @@ from typing import Any
 
 import attrs
 
-from sim.engine.cells import Cell
-from sim.engine.operations import BLOCKED, Operation, Outcome, add, read, write
-from sim.engine.routines import Call, routine
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import BLOCKED, Operation, Outcome, add, read, write
+from sim.engine.model.routines import Call, routine
 
 READ = "read"
 WRITE = "write"

@@ -16,8 +16,8 @@ from typing import Any
 
 import attrs
 
-from sim.engine.cells import Cell
-from sim.engine.operations import BLOCKED, Access, Finding, Operation, Outcome, cmpxchg, load, store, write, xchg
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import BLOCKED, Access, Finding, Operation, Outcome, cmpxchg, load, store, write, xchg
 from sim.kvm.spte import Spte
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.cells import Cell
-from sim.engine.operations import BLOCKED, Operation, Outcome, write
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import BLOCKED, Operation, Outcome, write
 
 
 @attrs.frozen(cache_hash=True)

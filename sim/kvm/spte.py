@@ -11,7 +11,7 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.cells import Cell
+from sim.engine.model.cells import Cell
 
 PG_LEVEL_4K = 1
 PG_LEVEL_2M = 2

@@ -10,8 +10,8 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.operations import Operation, Outcome, add, bug, write
-from sim.engine.routines import Again, Done, repeat, routine
+from sim.engine.model.operations import Operation, Outcome, add, bug, write
+from sim.engine.model.routines import Again, Done, repeat, routine
 from sim.kvm.errno import EBUSY, Errno
 from sim.kvm.kvm_main import caller, dunder, part_of
 from sim.kvm.mmu_page import MmuPage, TdpIter

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import load
-from sim.engine.routines import Again, Done, repeat, routine
+from sim.engine.model.operations import load
+from sim.engine.model.routines import Again, Done, repeat, routine
 from sim.kvm.kvm_main import dunder, part_of
 from sim.kvm.mmu_page import TdpIter
 from sim.kvm.spte import PG_LEVEL_2M, PG_LEVEL_4K, SHADOW_NONPRESENT_VALUE, Kind, make_spte

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from sim.engine.operations import store
-from sim.engine.routines import Call, routine
+from sim.engine.model.operations import store
+from sim.engine.model.routines import Call, routine
 from sim.kvm.errno import EBUSY, EIO, Errno
 from sim.kvm.kvm_main import KvmMain, Request, caller
 from sim.kvm.mmu_page import MmuPage

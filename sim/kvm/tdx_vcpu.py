@@ -10,8 +10,8 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.operations import load
-from sim.engine.routines import Again, Done, repeat, routine
+from sim.engine.model.operations import load
+from sim.engine.model.routines import Again, Done, repeat, routine
 from sim.kvm.errno import EIO, Errno
 from sim.kvm.guest_memfd import GuestMemfd
 from sim.kvm.kvm_main import Request, Vcpu

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import load, store
-from sim.engine.routines import Again, Done, repeat, routine
+from sim.engine.model.operations import load, store
+from sim.engine.model.routines import Again, Done, repeat, routine
 from sim.kvm.errno import EIO, Errno
 from sim.kvm.kvm_main import Vcpu, VcpuMode
 from sim.kvm.tdx_vcpu import Resume, TdxVcpu

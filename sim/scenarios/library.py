@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 
+from sim.base.errors import UsageError
 from sim.scenarios import callers, storms, transitions
-from sim.scenarios.recipe import Recipe, UsageError
+from sim.scenarios.recipe import Recipe
 
 LIBRARY = {recipe.name: recipe for recipe in (*transitions.RECIPES, *callers.RECIPES, storms.STORM)}
 

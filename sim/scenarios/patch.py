@@ -17,8 +17,9 @@ from types import ModuleType
 
 import attrs
 
+from sim.base.errors import UsageError
 from sim.kvm.x86 import Kvm
-from sim.scenarios.recipe import Settings, UsageError
+from sim.scenarios.recipe import Settings
 
 PATCH = "patch"
 """The kernel's name where it comes from a file."""

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from sim.engine.scenario import Scenario
+from sim.base.errors import UsageError
+from sim.engine.model.scenario import Scenario
 
 if TYPE_CHECKING:
     from sim.scenarios.patch import Patch
 
 KERNEL, ORDER = "kernel", "order"
 """The parameter that names the kernel, and what it was called before."""
-
-
-class UsageError(Exception):
-    """Something that was asked for does not exist; the message says what does."""
 
 
 @attrs.frozen

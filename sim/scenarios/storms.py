@@ -18,16 +18,18 @@ from collections.abc import Iterator
 
 import attrs
 
-from sim.engine.operations import choose, progress
-from sim.engine.routines import Again, Done, repeat, routine
-from sim.engine.scenario import Scenario, Task
+from sim.base.errors import UsageError
+from sim.catalog.references import SETTERS
+from sim.engine.model.operations import choose, progress
+from sim.engine.model.routines import Again, Done, repeat, routine
+from sim.engine.model.scenario import Scenario, Task
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.x86 import Kvm
+from sim.scenarios.at_rest import AtRest
 from sim.scenarios.callers import KERNEL_PARAM, NOT_COVERED
 from sim.scenarios.kernels import kernel_of
-from sim.scenarios.machine import AtRest, machine, rcu_tasks
-from sim.scenarios.recipe import Param, Recipe, Settings, UsageError
-from sim.scenarios.references import SETTERS
+from sim.scenarios.machine import machine, rcu_tasks
+from sim.scenarios.recipe import Param, Recipe, Settings
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
 from sim.tdx.lp import send_ipi
 from sim.tdx.releases import release_named

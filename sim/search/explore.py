@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from sim.engine.automata import Automata
-from sim.engine.errors import EngineError
-from sim.engine.operations import Finding
-from sim.engine.product import Product
-from sim.engine.scenario import Scenario
-from sim.engine.scheduler import Picks
-from sim.engine.stepper import run as run_over_automata
-from sim.engine.values import spell
-from sim.engine.world import ENDLESS, LIVELOCK, STARVATION, Lasso
-from sim.search import few
-from sim.search.result import UNBOUNDED, Budget, Counting, Counts, Exploration, Found, Progress, Where
+from sim.engine.model.errors import EngineError
+from sim.engine.model.operations import Finding
+from sim.engine.model.scenario import Scenario
+from sim.engine.model.values import spell
+from sim.engine.run.automata import Automata
+from sim.engine.run.automata_executor import run as run_over_automata
+from sim.engine.run.scheduler import Picks
+from sim.engine.run.world import ENDLESS, LIVELOCK, STARVATION, Lasso
+from sim.engine.states.product import Product
+from sim.search.budget import UNBOUNDED, Budget
+from sim.search.exploration import Counting, Counts, Exploration, Found, Progress, Where
+from sim.search.exploring import in_a_dict
 
 if TYPE_CHECKING:  # what a short exploration does without, it does not wait for
-    from sim.search.checkpoint import Checkpoint
-    from sim.search.liveness import Endless
-    from sim.search.many import Many
+    from sim.search.exploring.checkpoint import Checkpoint
+    from sim.search.exploring.in_arrays import Many
+    from sim.search.exploring.liveness import Endless
 
 
 class Searched(Protocol):
@@ -126,11 +127,11 @@ def explore(
     witnesses = _Witnesses(product, automata)
     endless = _Endless() if liveness else NOT_LOOKED_FOR
     if budget == UNBOUNDED and checkpoint is None and counting is None:
-        quick = few.search(product, acyclic=liveness, tick=tick)
+        quick = in_a_dict.search(product, acyclic=liveness, tick=tick)
         if quick is not None:
             return _exploration(product, quick, tuple(witnesses.of(quick)), endless, finals=finals)
 
-    from sim.search.many import Many  # noqa: PLC0415 - a few states are over before numpy is there
+    from sim.search.exploring.in_arrays import Many  # noqa: PLC0415 - a few states are over before numpy is there
 
     many = Many(product, budget, jobs, checkpoint, liveness, tick)
     many.go()
@@ -161,7 +162,7 @@ NOT_LOOKED_FOR = _Endless(unknown=ENDLESS)
 
 def _going_round(many: Many, witnesses: _Witnesses, *, starvation: bool) -> _Endless:
     """Livelock and starvation; with `starvation`, the latter is a finding."""
-    from sim.search import liveness  # noqa: PLC0415 - safety alone starts without it
+    from sim.search.exploring import liveness  # noqa: PLC0415 - safety alone starts without it
 
     trapped = liveness.livelocks(many.frontier)
     held_up = liveness.starvation(many.frontier, wanted=starvation)

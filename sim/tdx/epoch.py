@@ -16,8 +16,8 @@ from typing import Any
 
 import attrs
 
-from sim.engine.cells import Cell, members, record
-from sim.engine.operations import Operation, Outcome, add, read, write
+from sim.engine.model.cells import Cell, members, record
+from sim.engine.model.operations import Operation, Outcome, add, read, write
 
 
 class Epoch(Enum):

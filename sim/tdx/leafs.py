@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from sim.engine.routines import Call
+from sim.engine.model.routines import Call
 from sim.tdx.lp import irq
 from sim.tdx.module import TdxModule
 from sim.tdx.sept import SeptState

@@ -24,8 +24,8 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.cells import Cell
-from sim.engine.operations import Operation, Outcome, add, read, write
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import Operation, Outcome, add, read, write
 
 
 @attrs.frozen(cache_hash=True)

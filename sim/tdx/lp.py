@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from sim.engine.cells import Cell, members
-from sim.engine.operations import BLOCKED, Operation, Outcome, read, write
+from sim.engine.model.cells import Cell, members
+from sim.engine.model.operations import BLOCKED, Operation, Outcome, read, write
 
 
 class Irq(Enum):

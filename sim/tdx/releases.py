@@ -22,9 +22,9 @@ from collections.abc import Iterator
 
 import attrs
 
-from sim.engine.cells import Cell
-from sim.engine.operations import load
-from sim.engine.routines import routine
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import load
+from sim.engine.model.routines import routine
 from sim.tdx.locks import Mode
 from sim.tdx.module import TdxModule
 from sim.tdx.sept import SeptEntry, bts_tdel

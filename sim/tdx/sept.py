@@ -22,8 +22,8 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.cells import BOOL, Cell, members, one_of
-from sim.engine.operations import Operation, Outcome, read, write
+from sim.engine.model.cells import BOOL, Cell, members, one_of
+from sim.engine.model.operations import Operation, Outcome, read, write
 from sim.tdx.locks import OK, Holder, Try
 
 

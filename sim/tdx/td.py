@@ -13,9 +13,9 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.cells import Cell, members
-from sim.engine.operations import Operation, load, store
-from sim.engine.routines import routine
+from sim.engine.model.cells import Cell, members
+from sim.engine.model.operations import Operation, load, store
+from sim.engine.model.routines import routine
 from sim.tdx.epoch import Counts, Epoch, counts, epoch, tracked
 from sim.tdx.locks import Mode, Sharex, Try, release, set_hp, sharex, take_hp, try_lock
 from sim.tdx.sept import SeptEntry, SeptState, btr_tdhp, bts_tdel, bts_tdhp, commit, sept_entry

@@ -10,9 +10,9 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.cells import Cell
-from sim.engine.operations import load, step
-from sim.engine.routines import routine
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import load, step
+from sim.engine.model.routines import routine
 from sim.tdx.sept import SeptEntry, SeptState, btr_tdel, bts_tdel
 from sim.tdx.td import LeafBase
 

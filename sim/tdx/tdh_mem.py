@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import load, store
-from sim.engine.routines import routine
+from sim.engine.model.operations import load, store
+from sim.engine.model.routines import routine
 from sim.tdx.epoch import Epoch, advance
 from sim.tdx.locks import Mode, release, try_lock
 from sim.tdx.sept import SeptState, btr_tdel

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import choose, load, store
-from sim.engine.routines import routine
+from sim.engine.model.operations import choose, load, store
+from sim.engine.model.routines import routine
 from sim.tdx.epoch import tracked
 from sim.tdx.locks import Mode, release, try_lock
 from sim.tdx.sept import SeptEntry, SeptState, btr_tdel, fill

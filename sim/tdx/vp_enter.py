@@ -19,9 +19,9 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.cells import Cell
-from sim.engine.operations import choose, load
-from sim.engine.routines import Again, Done, repeat, routine
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import choose, load
+from sim.engine.model.routines import Again, Done, repeat, routine
 from sim.tdx.epoch import leave, sample
 from sim.tdx.locks import Mode, Try, release, try_lock
 from sim.tdx.lp import Irq, interrupt_pending

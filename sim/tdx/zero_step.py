@@ -28,8 +28,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import load
-from sim.engine.routines import routine
+from sim.engine.model.operations import load
+from sim.engine.model.routines import routine
 from sim.tdx.locks import Mode, release
 from sim.tdx.sept import SeptState
 from sim.tdx.status import Operand, Status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 
-from sim.engine.world import Step
+from sim.engine.run.world import Step
 
 TURNED_AWAY = "red"
 

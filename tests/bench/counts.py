@@ -15,11 +15,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sim.engine.scenario import Scenario
+from sim.engine.model.scenario import Scenario
 from sim.scenarios.library import recipe_named
-from sim.search.counting import reduced
+from sim.search.counting import persistent_sets
+from sim.search.exploration import Counting
 from sim.search.explore import explore
-from sim.search.result import Counting
 from sim.view.numbers import number
 from tests.bench.rounds import progress
 from tests.search.counting import textbook
@@ -74,7 +74,7 @@ class Reduced:
 
     def line(self) -> Line:
         begun = time.perf_counter()
-        classes = reduced.classes(self.scenario(), 2, MOST)
+        classes = persistent_sets.classes(self.scenario(), 2, MOST)
         return Line(self.name, None, None, classes, self.known, None, time.perf_counter() - begun)
 
 

@@ -22,17 +22,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sim.engine import live
-from sim.engine.operations import Finding
-from sim.engine.scenario import Scenario
-from sim.engine.schedule import parse
-from sim.engine.scheduler import Walk
-from sim.engine.world import ENDLESS
+from sim.catalog.schedules import shipped
+from sim.engine.model.operations import Finding
+from sim.engine.model.scenario import Scenario
+from sim.engine.run import trio_executor
+from sim.engine.run.schedule import parse
+from sim.engine.run.scheduler import Walk
+from sim.engine.run.world import ENDLESS
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
-from sim.search.batch import Runner
+from sim.search.exploration import Counting
 from sim.search.explore import explore
-from sim.search.result import Counting
+from sim.search.fuzzing.batch import Runner
 from tests.bench.hitting import hitting
 from tests.bench.install import python_package
 from tests.bench.peer import Size, Trouble
@@ -87,7 +87,7 @@ def under_trio(asked: Scenario, seconds: float) -> Rate:
     total = steps = 0
     begun = time.perf_counter()
     while time.perf_counter() - begun < seconds:
-        steps += len(live.run(asked, Walk(total)).steps)
+        steps += len(trio_executor.run(asked, Walk(total)).steps)
         total += 1
     return Rate(f"tdpsim's trio executor, {asked.name}", total, steps, time.perf_counter() - begun)
 

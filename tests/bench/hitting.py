@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine.frontier import Frontier
-from sim.engine.operations import Finding
-from sim.engine.product import Product
-from sim.engine.scenario import Scenario
-from sim.search.counting.passing import Passing, passings
+from sim.engine.model.operations import Finding
+from sim.engine.model.scenario import Scenario
+from sim.engine.states.frontier import Frontier
+from sim.engine.states.product import Product
+from sim.search.counting.reaching import Passing, passings
 
 _CHUNK, _STILL, _MOST = 1 << 16, 1e-12, 100_000
 

@@ -7,12 +7,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from sim.engine.product import Product
+from sim.engine.states.product import Product
 from sim.search.explore import explore
 from tests.bench.protocol import protocol
 
 if TYPE_CHECKING:
-    from sim.engine.frontier import Frontier
+    from sim.engine.states.frontier import Frontier
     from tests.bench.peer import Valuation
 
 
@@ -48,7 +48,7 @@ def met(vcpus: int, limit: int) -> dict[str, object]:
 
 
 def _explored(product: Product) -> Frontier:
-    from sim.engine.frontier import Frontier  # noqa: PLC0415 - of no use where the time is taken
+    from sim.engine.states.frontier import Frontier  # noqa: PLC0415 - of no use where the time is taken
 
     frontier = Frontier(product)
     for _ in frontier.levels():

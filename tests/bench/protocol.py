@@ -16,10 +16,22 @@ from enum import Enum
 
 import attrs
 
-from sim.engine.cells import BOOL, Cell, members, one_of
-from sim.engine.operations import Finding, Operation, Outcome, add, cmpxchg, load, read, report, store, wait, write
-from sim.engine.routines import Again, Call, Done, repeat, routine
-from sim.engine.scenario import Look, Property, Scenario, Task
+from sim.engine.model.cells import BOOL, Cell, members, one_of
+from sim.engine.model.operations import (
+    Finding,
+    Operation,
+    Outcome,
+    add,
+    cmpxchg,
+    load,
+    read,
+    report,
+    store,
+    wait,
+    write,
+)
+from sim.engine.model.routines import Again, Call, Done, repeat, routine
+from sim.engine.model.scenario import Look, Property, Scenario, Task
 
 EXCLUSIVE = -1
 """What a lock's count is while one task has it alone."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.engine.automata import Automata
-from sim.engine.product import Product
+from sim.engine.run.automata import Automata
+from sim.engine.states.product import Product
 from sim.search.explore import explore
 from tests.bench import install, ours, state_space
 from tests.bench.agreement import Agreement

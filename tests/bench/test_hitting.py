@@ -6,14 +6,14 @@ from math import sqrt
 
 import pytest
 
-from sim.engine.cells import BOOL, Cell
-from sim.engine.operations import choose, load, report, store
-from sim.engine.routines import Again, Done, repeat, routine
-from sim.engine.scenario import Scenario, Task
+from sim.engine.model.cells import BOOL, Cell
+from sim.engine.model.operations import choose, load, report, store
+from sim.engine.model.routines import Again, Done, repeat, routine
+from sim.engine.model.scenario import Scenario, Task
 from sim.scenarios.library import recipe_named
-from sim.search.batch import Runner
+from sim.search.exploration import Counting
 from sim.search.explore import explore
-from sim.search.result import Counting
+from sim.search.fuzzing.batch import Runner
 from tests.bench.hitting import hitting
 
 OPEN = Cell("open", initial=False, domain=BOOL)

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from sim.campaign.question import Question
-from sim.search.batch import Batch
+from sim.search.fuzzing.batch import Batch
 from tests.campaign import toy
 
 CRASHES, HANGS, RAISES = 13, 21, 25

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from sim.campaign.campaign import MOST_TROUBLES
 from sim.campaign.errors import StoreError, WorkersError
-from sim.campaign.kept import Done, Trouble
 from sim.campaign.merge import merge, united
 from sim.campaign.progress import News, Said
 from sim.campaign.question import Question
+from sim.campaign.records import Done, Trouble
 from sim.campaign.seeds import END, Span, shard_of
 from sim.campaign.store import batches, read
 from sim.campaign.verify import verify

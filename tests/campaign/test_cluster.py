@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from sim.campaign import cluster
+from sim.campaign import dask_workers
 from sim.campaign.errors import WorkersError
-from sim.campaign.kept import Trouble
+from sim.campaign.jobs import Foreign, checked
 from sim.campaign.question import Question
+from sim.campaign.records import Trouble
 from sim.campaign.store import batches, read
-from sim.campaign.work import Foreign, checked
 from sim.scenarios.library import recipe_named
 from tests.campaign import faulty, toy
 
@@ -158,10 +158,10 @@ def test_a_scheduler_that_goes_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_ANSWER", 0.3)
+    monkeypatch.setattr(dask_workers, "_ANSWER", 0.3)
 
     async def main() -> None:
-        async with cluster.connected("tcp://127.0.0.1:9"):
+        async with dask_workers.connected("tcp://127.0.0.1:9"):
             pass
 
     with pytest.raises(WorkersError, match=r"no scheduler answers at tcp://127.0.0.1:9"):

@@ -10,13 +10,13 @@ import attrs
 import pytest
 import trio
 
-from sim.campaign import work
+from sim.campaign import jobs
 from sim.campaign.errors import Lost
 from sim.campaign.findings import Findings
-from sim.campaign.kept import Done, Witness
 from sim.campaign.progress import Found, News, Said
+from sim.campaign.records import Done, Witness
 from sim.campaign.seeds import Span
-from sim.engine.schedule import parse
+from sim.engine.run.schedule import parse
 from tests.campaign import toy
 
 RUNNER = toy.QUESTION.runner()
@@ -26,24 +26,24 @@ RUNNER = toy.QUESTION.runner()
 class Clerk:
     """A worker here that makes witnesses as real ones do, and smaller ones as it is told to."""
 
-    shrink: Callable[[work.Example], work.Example | None]
+    shrink: Callable[[jobs.Example], jobs.Example | None]
     slots: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
     hangs: bool = False
 
     async def call(self, _patience: float, function: Any, /, *args: Any) -> Any:
         await trio.lowlevel.checkpoint()
-        if function is work.example:
-            return work.example(*args)
+        if function is jobs.example:
+            return jobs.example(*args)
         if self.hangs:
             await trio.sleep_forever()
-        return self.shrink(work.example(*args))
+        return self.shrink(jobs.example(*args))
 
 
-def shorter(example: work.Example) -> work.Example:
+def shorter(example: jobs.Example) -> jobs.Example:
     return attrs.evolve(example, text=f"# as short as it gets\n{example.text}", steps=example.steps - 1)
 
 
-def lost(_example: work.Example) -> work.Example:
+def lost(_example: jobs.Example) -> jobs.Example:
     raise Lost("ValueError: too hard")
 
 

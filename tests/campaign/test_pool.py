@@ -12,13 +12,13 @@ import attrs
 import pytest
 import trio
 
-from sim.campaign import worker
+from sim.campaign import process as worker_process
 from sim.campaign.campaign import Terms
 from sim.campaign.errors import Lost, WorkersError
 from sim.campaign.fuzz import Audience, fuzz
-from sim.campaign.kept import Trouble
-from sim.campaign.pool import pool
+from sim.campaign.local_workers import pool
 from sim.campaign.question import Question
+from sim.campaign.records import Trouble
 from sim.campaign.seeds import Span
 from tests.campaign import faulty, toy
 
@@ -77,7 +77,7 @@ def test_a_worker_that_has_served_long_enough_is_replaced() -> None:
 
 
 def short_lived() -> int:
-    worker.LONGEST_SERVICE = 2
+    worker_process.LONGEST_SERVICE = 2
     return os.getpid()
 
 

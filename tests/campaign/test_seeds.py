@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.base.errors import UsageError
 from sim.campaign.seeds import END, Span, holes, joined, parse_span, shard_of
-from sim.scenarios.recipe import UsageError
 
 CUTS = st.lists(st.integers(0, 60), unique=True, min_size=2, max_size=12).map(sorted)
 

@@ -13,9 +13,9 @@ from typing import Any
 import attrs
 import pytest
 
-from sim.campaign import rows
+from sim.campaign import schema
 from sim.campaign.errors import StoreError
-from sim.campaign.kept import Done, Trouble
+from sim.campaign.records import Done, Trouble
 from sim.campaign.seeds import Span
 from sim.campaign.store import Store, batches, read
 from tests.campaign import toy
@@ -72,7 +72,7 @@ def test_a_writer_that_was_killed_in_a_commit_is_taken_back_by_whoever_reads(sto
     connection.execute("PRAGMA cache_spill=1")
     connection.execute("BEGIN IMMEDIATE")
     for seed in range(5000):
-        connection.execute("INSERT INTO troubles VALUES (?, ?)", [rows.of_seed(1000 + seed), "x" * 100])
+        connection.execute("INSERT INTO troubles VALUES (?, ?)", [schema.of_seed(1000 + seed), "x" * 100])
     torn = tmp_path / "torn.db"
     for suffix in ("", "-journal"):
         shutil.copy(f"{store.path}{suffix}", f"{torn}{suffix}")

@@ -18,12 +18,12 @@ from sim.campaign.progress import News
 from sim.campaign.question import Question
 from sim.campaign.seeds import Shard, Span
 from sim.campaign.store import Store
-from sim.engine import fingerprint
-from sim.engine.dice import below, bits
-from sim.engine.operations import Finding
+from sim.engine.model.operations import Finding
+from sim.engine.run import fingerprint
+from sim.engine.run.dice import below, bits
 from sim.scenarios.library import recipe_named
-from sim.search.batch import Batch, Runner, Sighting
-from sim.search.sketch import Sketch
+from sim.search.fuzzing.batch import Batch, Runner, Sighting
+from sim.search.fuzzing.sketch import Sketch
 
 SCENARIO = recipe_named("np-to-leaf-exclusive").scenario({})
 QUESTION = Question.of(SCENARIO, "walk")

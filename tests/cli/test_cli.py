@@ -19,16 +19,17 @@ from typing import Any
 
 import pytest
 
-from sim.engine.operations import Outcome, write
-from sim.engine.schedule import parse
-from sim.scenarios.derived import _derived_with
+from sim.catalog.schedules import shipped
+from sim.engine.model.operations import Outcome, write
+from sim.engine.run.schedule import parse
 from sim.scenarios.library import recipe_named
-from sim.scenarios.table import Question, derive
 from sim.scenarios.transitions import ROWS
-from sim.scenarios.witnesses import shipped
-from sim.search.batch import Runner
+from sim.search.errors import WorkerError
+from sim.search.exploration import Counting
 from sim.search.explore import explore
-from sim.search.result import Counting, WorkerError
+from sim.search.fuzzing.batch import Runner
+from sim.surveys.cache import _derived_with
+from sim.surveys.table import Question, derive
 from sim.tdx import epoch
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
@@ -254,7 +255,7 @@ def alarm() -> Iterator[None]:
 @pytest.mark.usefixtures("alarm")
 def test_what_ctrl_c_ends_is_not_kept(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At ten moments of a cell: status 130, and the next call derives it anew and prints all of it."""
-    monkeypatch.setattr("sim.scenarios.table.ROWS", ROWS[7:8])
+    monkeypatch.setattr("sim.surveys.table.ROWS", ROWS[7:8])
     for cache in ("first", "whole"):  # only the first one learns who calls what
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
         begun = time.perf_counter()
@@ -299,8 +300,8 @@ def die(_question: object) -> None:
 
 def test_a_worker_that_is_killed_is_one_line(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("sim.scenarios.derived.derive", die)
-    monkeypatch.setattr("sim.scenarios.table.ROWS", ROWS[:2])
+    monkeypatch.setattr("sim.surveys.cache.derive", die)
+    monkeypatch.setattr("sim.surveys.table.ROWS", ROWS[:2])
     said = tdpsim("table", "--jobs", "2")
     assert said.status == 4
     assert "was killed" in said.complaint
@@ -309,7 +310,7 @@ def test_a_worker_that_is_killed_is_one_line(tdpsim: Any, tmp_path: Path, monkey
 
 def test_a_flip_says_what_it_decides(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("sim.scenarios.table.ROWS", ROWS[4:6])
+    monkeypatch.setattr("sim.surveys.table.ROWS", ROWS[4:6])
     said = tdpsim("table", "--kernel", "after", "--module", "1.5.01", "--flip", "np", "--record", str(tmp_path / "new"))
     assert said.status == 0
     assert "row 5 (NP to NP, shared), after: valid N -> Y, on 1.5.01" in said.out

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
+from sim.analysis.holds import holds
+from sim.analysis.moments import Moment, moments
+from sim.base.errors import UsageError
+from sim.catalog.schedules import shipped
 from sim.cli.commands import COMMANDS
 from sim.cli.vocabulary import VOCABULARY, meanings
-from sim.engine.schedule import Schedule, parse
-from sim.engine.values import spell
+from sim.engine.model.values import spell
+from sim.engine.run.schedule import Schedule, parse
 from sim.scenarios.library import LIBRARY
-from sim.scenarios.recipe import UsageError
-from sim.scenarios.witnesses import shipped
-from sim.search.batch import Runner
-from sim.search.strategies import STRATEGIES, StrategyError, fuzzing, running
-from sim.view.formats import FORMATS
-from sim.view.locks import holds
-from sim.view.slice import Moment, moments
+from sim.search.fuzzing.batch import Runner
+from sim.search.fuzzing.strategies import STRATEGIES, StrategyError, fuzzing, running
+from sim.view.runs.formats import FORMATS
 
 SCHEDULES = {name: parse(file.read_bytes()) for name, file in shipped().items()}
 ALONE = LIBRARY["np-to-leaf-exclusive"].scenario({"contenders": "none"})

@@ -20,7 +20,7 @@ import pytest
 
 from sim.campaign.question import Question
 from sim.campaign.store import batches, read
-from sim.engine.dice import below
+from sim.engine.run.dice import below
 from sim.scenarios.library import recipe_named
 
 NAME = "np-to-leaf-exclusive"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sim.engine.schedule import parse
+from sim.engine.run.schedule import parse
 
 FILES = sorted((Path(__file__).parent / "fa09219").glob("*.toml"))
 """Three that were shipped at commit fa09219, when the kernel's parameter was called `order`."""

@@ -15,11 +15,11 @@ from typing import Any
 import attrs
 import pytest
 
+from sim.base.errors import UsageError
 from sim.campaign.question import Question
-from sim.engine.scenario import Scenario
+from sim.engine.model.scenario import Scenario
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import Patch, load_patch, read_patch
-from sim.scenarios.recipe import UsageError
 
 FILE = Path(__file__).parents[2] / "examples" / "patches" / "stats_first.py"
 

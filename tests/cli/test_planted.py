@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sim.engine.automata import Automata
-from sim.engine.product import Product
-from sim.engine.replay import replay
-from sim.engine.schedule import parse
+from sim.engine.run.automata import Automata
+from sim.engine.run.replay import replay
+from sim.engine.run.schedule import parse
+from sim.engine.states.product import Product
 from sim.scenarios.library import recipe_named
+from sim.search.budget import Budget
 from sim.search.counting.preemptions import preempted
+from sim.search.exploration import Counting
 from sim.search.explore import explore
-from sim.search.follow import picks_of
-from sim.search.result import Budget, Counting
+from sim.search.shrinking.follow import picks_of
 
 WITHOUT = "wait-for-sept-zap"
 """Kicked vCPUs may come back before the zapper has tried again."""

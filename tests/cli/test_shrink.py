@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sim.cli import shrink
-from sim.engine.schedule import FoundBy, parse
+from sim.engine.run.schedule import FoundBy, parse
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 SHORTEST = next(SCHEDULES.rglob("np-to-leaf-exclusive.7.2+1.5.01.*.zero-step.toml"))

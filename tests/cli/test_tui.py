@@ -19,10 +19,10 @@ import attrs
 import pytest
 
 from sim.cli.tui import _save
-from sim.engine import stepper
-from sim.engine.scheduler import Walk
+from sim.engine.run import automata_executor
+from sim.engine.run.scheduler import Walk
 from sim.scenarios.library import recipe_named
-from sim.view.explorer.asking import NotSaved
+from sim.view.explorer.dialogs import NotSaved
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 ROW_2 = (
@@ -191,7 +191,7 @@ def test_an_exception_restores_the_terminal_and_is_one_line(started: Any) -> Non
 
 def test_a_bug_in_the_thread_restores_the_terminal_and_is_one_line(started: Any) -> None:
     code = BREAKS.replace(
-        "from sim.cli import", "import sim.view.explorer.ahead as a\na.Odds = int\nfrom sim.cli import"
+        "from sim.cli import", "import sim.view.explorer.odds_thread as a\na.Odds = int\nfrom sim.cli import"
     )
     terminal = started(ROW_2, code=code)
     assert terminal.end() == 70
@@ -241,7 +241,7 @@ def test_without_textual_it_says_how_to_get_it(tdpsim: Any, monkeypatch: pytest.
 
 
 def test_a_file_that_is_there_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = stepper.run(recipe_named("np-to-leaf-exclusive").scenario({}), Walk(0))
+    run = automata_executor.run(recipe_named("np-to-leaf-exclusive").scenario({}), Walk(0))
     monkeypatch.chdir(tmp_path)
     assert _save("a b.toml", run) == "tdpsim replay 'a b.toml'"
     kept = (tmp_path / "a b.toml").read_bytes()

@@ -21,8 +21,8 @@ from typing import Any
 import attrs
 from hypothesis import strategies as st
 
-from sim.engine.cells import Cell, one_of
-from sim.engine.operations import (
+from sim.engine.model.cells import Cell, one_of
+from sim.engine.model.operations import (
     BLOCKED,
     Operation,
     Outcome,
@@ -37,8 +37,8 @@ from sim.engine.operations import (
     write,
     xchg,
 )
-from sim.engine.routines import Again, Done, repeat, routine
-from sim.engine.scenario import Scenario, Task
+from sim.engine.model.routines import Again, Done, repeat, routine
+from sim.engine.model.scenario import Scenario, Task
 
 Block = tuple[Any, ...]
 CELLS, LOCKS = 2, 2

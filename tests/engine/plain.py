@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import attrs
 
-from sim.engine.frontier import Frontier
-from sim.engine.operations import Finding
-from sim.engine.product import Product, Widen
+from sim.engine.model.operations import Finding
+from sim.engine.states.frontier import Frontier
+from sim.engine.states.product import Product, Widen
 
 Valuation = tuple[object, ...]
 
@@ -69,7 +69,7 @@ def steps_from(product: Product, state: int) -> Iterator[tuple[int, Finding | No
 
 
 def by_arrays(product: Product) -> Seen:
-    """The same by `sim.engine.frontier`."""
+    """The same by `sim.engine.states.frontier`."""
     frontier = Frontier(product)
     depth = sum(1 for _ in frontier.levels()) - 1
     every = [frontier.visited.state(i) for i in range(frontier.visited.count)]

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine import dice_many
-from sim.engine.dice import below, bits
+from sim.engine.herd import dice_many
+from sim.engine.run.dice import below, bits
 
 _u64 = st.integers(0, 2**64 - 1)
 

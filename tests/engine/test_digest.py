@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import sim
-from sim.engine.source import spelled
+from sim.engine.model.source import spelled
 
 PACKAGE = Path(sim.__file__).parent
 PRINTS = """
@@ -24,7 +24,7 @@ for name, recipe in LIBRARY.items():
 """
 
 CODE = """
-from sim.engine.operations import load
+from sim.engine.model.operations import load
 
 async def f(x: int) -> bool:
     'Reads.'
@@ -203,10 +203,10 @@ def test_what_a_step_does_moves_the_digests_of_those_that_take_it(
 
 
 MODEL = """
-from sim.engine.cells import Cell
-from sim.engine.operations import load, store
-from sim.engine.routines import routine
-from sim.engine.scenario import Property, Scenario, Task
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import load, store
+from sim.engine.model.routines import routine
+from sim.engine.model.scenario import Property, Scenario, Task
 from helping import LIMIT, twice
 
 CELL = Cell("x", 0, range(LIMIT))

@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.engine import dice_many
-from sim.engine.draws import Stream
-from sim.engine.herd import Herd
+from sim.engine.herd import dice_many
+from sim.engine.herd.herd import Herd
+from sim.engine.run.draws import Stream
 from sim.scenarios.library import recipe_named
-from sim.search.batch import Runner
-from sim.search.strategies import portfolio
-from sim.search.strategies.fest import Fest, Tapes, steps_of
-from sim.search.strategies.ground import Ground
-from sim.search.strategies.novelty import EPOCH
-from sim.search.strategies.pos import Pos
-from sim.search.strategies.surw import Surw
+from sim.search.fuzzing.batch import Runner
+from sim.search.fuzzing.novelty import EPOCH
+from sim.search.fuzzing.strategies import portfolio
+from sim.search.fuzzing.strategies.fest import Fest, Tapes, steps_of
+from sim.search.fuzzing.strategies.pos import Pos
+from sim.search.fuzzing.strategies.shared import Ground
+from sim.search.fuzzing.strategies.surw import Surw
 
 SIM = Path(__file__).parents[2] / "sim"
-SAME = [{"engine/scheduler.py", "search/strategies/walk.py", "search/counting/walks.py"}]
-"""Files that are one user: the random walk, of one run, of many, and as it is measured."""
+SAME = [{"engine/run/scheduler.py", "search/fuzzing/strategies/walk.py"}]
+"""Files that are one user: the random walk, of one run and of many."""
 
 
 def users() -> dict[str, set[str]]:

@@ -12,23 +12,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim.engine import fingerprint, live, stepper
-from sim.engine.answers import Answers
-from sim.engine.automata import Automata
-from sim.engine.cells import BOOL, Cell
-from sim.engine.dice import below, mixed
-from sim.engine.errors import EngineError
-from sim.engine.herd import WIDEST, Herd
-from sim.engine.operations import Finding, bug, load, step, store
-from sim.engine.routines import routine
-from sim.engine.scenario import Look, Property, Scenario, Task
-from sim.engine.scheduler import Walk
-from sim.engine.values import spell
-from sim.engine.visited import Index
-from sim.engine.world import Run
+from sim.engine.arrays import Index
+from sim.engine.herd.herd import WIDEST, Herd
+from sim.engine.herd.tries import Answers
+from sim.engine.model.cells import BOOL, Cell
+from sim.engine.model.errors import EngineError
+from sim.engine.model.operations import Finding, bug, load, step, store
+from sim.engine.model.routines import routine
+from sim.engine.model.scenario import Look, Property, Scenario, Task
+from sim.engine.model.values import spell
+from sim.engine.run import automata_executor, fingerprint, trio_executor
+from sim.engine.run.automata import Automata
+from sim.engine.run.dice import below, mixed
+from sim.engine.run.scheduler import Walk
+from sim.engine.run.world import Run
 from sim.scenarios.library import recipe_named
 from sim.search.explore import explore
-from sim.search.strategies.walk import Walk as Walks
+from sim.search.fuzzing.strategies.walk import Walk as Walks
 from tests.engine.mini import Block, Memory, programs, scenario
 
 MOST = 60
@@ -94,7 +94,7 @@ def check(asked: Scenario, seeds: range, width: int = 8) -> None:
     automata, notes = Automata(), herded(Answers(asked), seeds, width)
     assert sorted(notes.runs) == list(seeds)
     for seed in seeds:
-        run, mine = stepper.run(asked, Walk(seed), automata=automata, longest=MOST), notes.runs[seed]
+        run, mine = automata_executor.run(asked, Walk(seed), automata=automata, longest=MOST), notes.runs[seed]
         wanted = expected(run, seed)
         assert mine.steps == wanted.steps
         assert set(mine.findings) == set(wanted.findings)
@@ -148,7 +148,7 @@ def test_its_runs_of_the_model_are_those_of_trio(name: str, params: dict[str, st
     asked = recipe_named(name).scenario(params, without)
     notes = herded(Answers(asked), range(6), 3, 2000)
     for seed, mine in notes.runs.items():
-        run = live.run(asked, Walk(seed), longest=2000)
+        run = trio_executor.run(asked, Walk(seed), longest=2000)
         assert [(one.task, one.point, one.saw) for one in run.steps] == mine.steps
         assert set(mine.findings) == set(run.findings)
 
@@ -209,7 +209,7 @@ def test_ways_that_are_forgotten_change_nothing(monkeypatch: pytest.MonkeyPatch)
     """A trie is begun anew when it is full; runs and findings are those of one that never is."""
     asked = recipe_named("np-to-leaf-shared").scenario({"contenders": "tdcall"}, ("restore",))
     whole = herded(Answers(asked), range(40), 20, 300)
-    monkeypatch.setattr("sim.engine.answers._WAYS", 0)
+    monkeypatch.setattr("sim.engine.herd.tries._WAYS", 0)
     small, begun = Answers(asked), list[int]()
     begin = small._begin_tries
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
-from sim.engine import live, stepper
-from sim.engine.automata import Automata
-from sim.engine.frontier import Frontier
-from sim.engine.operations import Finding
-from sim.engine.product import Product, Widen
-from sim.engine.scenario import Scenario
-from sim.engine.scheduler import Picks, Walk
-from sim.engine.world import Run, World
+from sim.engine.model.operations import Finding
+from sim.engine.model.scenario import Scenario
+from sim.engine.run import automata_executor, trio_executor
+from sim.engine.run.automata import Automata
+from sim.engine.run.scheduler import Picks, Walk
+from sim.engine.run.world import Run, World
+from sim.engine.states.frontier import Frontier
+from sim.engine.states.product import Product, Widen
 from sim.search.explore import explore
 from tests.engine.mini import CELLS, LOCKS, Block, Config, Label, Memory, Naive, programs, scenario
 from tests.engine.plain import by_arrays, plainly
@@ -157,7 +157,7 @@ def test_merged_full_and_naive_runs_are_the_same_runs(program: Programs) -> None
 def test_trio_and_automata_agree_on_every_seed(program: Programs) -> None:
     this = scenario(program)
     for seed in range(8):
-        assert live.run(this, Walk(seed), longest=60) == stepper.run(this, Walk(seed), longest=60)
+        assert trio_executor.run(this, Walk(seed), longest=60) == automata_executor.run(this, Walk(seed), longest=60)
 
 
 @settings(laws, max_examples=40)
@@ -167,7 +167,7 @@ def test_trio_takes_every_run_of_the_naive_enumerator(program: Programs) -> None
     """Each run, replayed by its choices alone, is that run, ends in that state, and is stuck where that is."""
     this, naive = scenario(program), Naive(program)
     for run in sorted(runs(naive.first, naive.steps))[:40]:
-        lived = live.run(this, Follow(run))
+        lived = trio_executor.run(this, Follow(run))
         assert tuple((step.task, step.point, step.saw) for step in lived.steps) == run
         config = naive.first
         for label in run:
@@ -204,7 +204,7 @@ class Follow:
 @given(programs)
 def test_a_witness_shows_its_finding_under_trio(program: Programs) -> None:
     for found in explore(scenario(program)).found:
-        lived = live.run(found.witness.scenario, found.picks, lasso=found.witness.lasso)
+        lived = trio_executor.run(found.witness.scenario, found.picks, lasso=found.witness.lasso)
         assert found.finding in lived.findings
         assert lived == found.witness
 
@@ -219,8 +219,8 @@ def test_sabotaging_one_executors_locks_is_noticed(monkeypatch: pytest.MonkeyPat
         return honest(self, task, operation)
 
     this = scenario(ABBA)
-    monkeypatch.setattr(live, "World", type("Sabotaged", (World,), {"outcomes": sabotaged}))
-    assert any(live.run(this, Walk(seed)) != stepper.run(this, Walk(seed)) for seed in range(20))
+    monkeypatch.setattr(trio_executor, "World", type("Sabotaged", (World,), {"outcomes": sabotaged}))
+    assert any(trio_executor.run(this, Walk(seed)) != automata_executor.run(this, Walk(seed)) for seed in range(20))
 
 
 def test_the_naive_enumerator_knows_a_deadlock_when_it_sees_one() -> None:
@@ -230,7 +230,7 @@ def test_the_naive_enumerator_knows_a_deadlock_when_it_sees_one() -> None:
 
 
 def test_picks_end_where_they_end() -> None:
-    run = stepper.run(scenario(PULSE), Picks((("q", 0),)))
+    run = automata_executor.run(scenario(PULSE), Picks((("q", 0),)))
     assert [step.task for step in run.steps] == ["q"]
     assert run.unfinished == ("p", "q")
 

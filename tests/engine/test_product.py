@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from sim.engine import tables
-from sim.engine.automata import Automata
-from sim.engine.cells import BOOL, Cell
-from sim.engine.operations import bug, choose, fetch_add, load, store, wait
-from sim.engine.product import Product
-from sim.engine.routines import Again, Call, Done, repeat, routine
-from sim.engine.scenario import Look, Property, Scenario, Task
+from sim.engine.model.cells import BOOL, Cell
+from sim.engine.model.operations import bug, choose, fetch_add, load, store, wait
+from sim.engine.model.routines import Again, Call, Done, repeat, routine
+from sim.engine.model.scenario import Look, Property, Scenario, Task
+from sim.engine.run.automata import Automata
+from sim.engine.states import tables
+from sim.engine.states.product import Product
 from sim.scenarios.library import recipe_named
+from sim.search.exploration import Exploration
 from sim.search.explore import explore
-from sim.search.result import Exploration
 from tests.engine.plain import by_arrays, plainly
 
 X: Cell[int] = Cell("x", 0, range(200))

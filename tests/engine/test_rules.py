@@ -10,21 +10,21 @@ from typing import Any
 import attrs
 import pytest
 
-from sim.engine import live, stepper
-from sim.engine.cells import Cell
-from sim.engine.errors import DomainError, EngineError, RuleError, TaskDied
-from sim.engine.operations import Operation, choose, load, step, store, wait
-from sim.engine.product import Product
-from sim.engine.routines import Again, Call, Done, repeat, routine
-from sim.engine.scenario import Scenario, Task
-from sim.engine.scheduler import Walk
-from sim.engine.world import Run
+from sim.engine.model.cells import Cell
+from sim.engine.model.errors import DomainError, EngineError, RuleError, TaskDied
+from sim.engine.model.operations import Operation, choose, load, step, store, wait
+from sim.engine.model.routines import Again, Call, Done, repeat, routine
+from sim.engine.model.scenario import Scenario, Task
+from sim.engine.run import automata_executor, trio_executor
+from sim.engine.run.scheduler import Walk
+from sim.engine.run.world import Run
+from sim.engine.states.product import Product
 
 X: Cell[int] = Cell("x", 0, range(4))
 Y: Cell[int] = Cell("y", 0, range(4))
 
 Executor = Callable[[Scenario, Walk], Run]
-both = pytest.mark.parametrize("execute", [live.run, stepper.run], ids=["trio", "automata"])
+both = pytest.mark.parametrize("execute", [trio_executor.run, automata_executor.run], ids=["trio", "automata"])
 
 REMEMBERED: list[int] = []
 
@@ -268,7 +268,7 @@ async def fickle() -> None:
 
 def test_a_routine_that_changes_its_mind_is_refused() -> None:
     with pytest.raises(RuleError, match="not deterministic") as error:
-        run(stepper.run, fickle())
+        run(automata_executor.run, fickle())
     refused(error, "line fickle")
 
 
@@ -284,7 +284,7 @@ class Trap:
 
 def test_a_model_awaits_operations_and_routines_only() -> None:
     with pytest.raises(RuleError, match="nothing else") as error:
-        run(stepper.run, foreign())
+        run(automata_executor.run, foreign())
     refused(error, "line foreign")
 
 

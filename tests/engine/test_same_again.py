@@ -18,10 +18,9 @@ from typing import Any
 import attrs
 import pytest
 
-from sim.engine import live, stepper
-from sim.engine.cells import Cell
-from sim.engine.errors import EngineError, Place, RuleError
-from sim.engine.operations import (
+from sim.engine.model.cells import Cell
+from sim.engine.model.errors import EngineError, Place, RuleError
+from sim.engine.model.operations import (
     Access,
     Operation,
     Outcome,
@@ -35,13 +34,14 @@ from sim.engine.operations import (
     wait,
     write,
 )
-from sim.engine.routines import DEEPEST_STACK, Again, Call, Done, Raised, repeat, routine
-from sim.engine.scenario import MOST_TASKS, Look, Property, Scenario, Task
-from sim.engine.scheduler import Walk
-from sim.engine.stepper import run
-from sim.search.batch import Runner
+from sim.engine.model.routines import DEEPEST_STACK, Again, Call, Done, Raised, repeat, routine
+from sim.engine.model.scenario import MOST_TASKS, Look, Property, Scenario, Task
+from sim.engine.run import automata_executor, trio_executor
+from sim.engine.run.automata_executor import run
+from sim.engine.run.scheduler import Walk
+from sim.search.exploration import Counting, Verdict
 from sim.search.explore import explore
-from sim.search.result import Counting, Verdict
+from sim.search.fuzzing.batch import Runner
 
 SEEDS = 60
 
@@ -70,11 +70,11 @@ def by_arrays(asked: Scenario) -> set[str]:
 
 
 def by_trio(asked: Scenario) -> set[str]:
-    return {str(finding) for seed in range(SEEDS) for finding in live.run(asked, Walk(seed)).findings}
+    return {str(finding) for seed in range(SEEDS) for finding in trio_executor.run(asked, Walk(seed)).findings}
 
 
 def by_stepper(asked: Scenario) -> set[str]:
-    return {str(finding) for seed in range(SEEDS) for finding in stepper.run(asked, Walk(seed)).findings}
+    return {str(finding) for seed in range(SEEDS) for finding in automata_executor.run(asked, Walk(seed)).findings}
 
 
 def by_fuzzing(asked: Scenario) -> set[str]:
@@ -1010,7 +1010,7 @@ def test_what_a_stranger_found_is_refused_alike(way: Way, make: Callable[[], Sce
 def test_what_one_model_left_behind_is_not_held_against_the_next() -> None:
     """An operation in a circle is freed when the collector runs, while another model does."""
     with pytest.raises(EngineError, match="not awaited"):
-        live.run(scenario(keeps_a_circle()), Walk(0))
+        trio_executor.run(scenario(keeps_a_circle()), Walk(0))
     with pytest.raises(EngineError, match="arguments"):
         explore(scenario(too_few()))
     gc.collect()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine.schedule import WIDTH, FoundBy, Recorded, Schedule, ScheduleError, parse, write
+from sim.engine.run.schedule import WIDTH, FoundBy, Recorded, Schedule, ScheduleError, parse, write
 
 _word = st.text("abcXYZ019[]._-", min_size=1, max_size=20).filter(lambda word: word != "-")
 _saw = st.one_of(st.just("-"), st.lists(_word, min_size=1, max_size=3).map(" ".join))

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import attrs
 import pytest
 
-from sim.engine.cells import BOOL, Cell, OneOf, Record, members, one_of, record
-from sim.engine.errors import DomainError
-from sim.engine.values import is_same, key_of, problem_of, spell
+from sim.engine.model.cells import BOOL, Cell, OneOf, Record, members, one_of, record
+from sim.engine.model.errors import DomainError
+from sim.engine.model.values import is_same, key_of, problem_of, spell
 
 
 class Colour(Enum):

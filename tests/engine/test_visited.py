@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine import visited as module
-from sim.engine.visited import U64, Batch, Visited
+from sim.engine.arrays import U64
+from sim.engine.states import visited as module
+from sim.engine.states.visited import Batch, Visited
 
 _state = st.integers(0, 50) | st.integers(0, 2**128 - 1)
 

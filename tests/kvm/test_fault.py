@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sim.engine.scenario import Property, Scenario, Task
+from sim.engine.model.scenario import Property, Scenario, Task
 from sim.kvm.versions import KERNELS, Series
 from sim.kvm.x86 import Kvm
-from sim.scenarios.machine import AtRest, machine
+from sim.scenarios.at_rest import AtRest
+from sim.scenarios.machine import machine
+from sim.search.exploration import Exploration
 from sim.search.explore import explore
-from sim.search.result import Exploration
 from sim.tdx.module import TdxModule
 from sim.tdx.releases import FAMILIES, Module_1_5_01
 from sim.tdx.sept import SeptState

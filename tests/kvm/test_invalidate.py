@@ -5,17 +5,18 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from sim.engine.operations import Operation, Outcome, load, store, write
-from sim.engine.routines import routine
-from sim.engine.scenario import Scenario, Task
+from sim.engine.model.operations import Operation, Outcome, load, store, write
+from sim.engine.model.routines import routine
+from sim.engine.model.scenario import Scenario, Task
 from sim.kvm.gmem import Gmem, Invalidation
 from sim.kvm.tdp_mmu import Fault
 from sim.kvm.versions import HugePages, Series
 from sim.kvm.x86 import Kvm
+from sim.scenarios.at_rest import AtRest
 from sim.scenarios.callers import fault_until_mapped
-from sim.scenarios.machine import AtRest, machine
+from sim.scenarios.machine import machine
+from sim.search.exploration import Exploration
 from sim.search.explore import explore
-from sim.search.result import Exploration
 from sim.tdx.releases import Module_1_5_01
 from sim.tdx.sept import SeptState
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import attrs
 import pytest
 
-from sim.engine.operations import load, step, store
-from sim.engine.routines import Again, Call, Done, routine
+from sim.engine.model.operations import load, step, store
+from sim.engine.model.routines import Again, Call, Done, routine
 from sim.kvm import kvm_main
 from sim.kvm.errno import EIO, Errno
 from sim.kvm.kvm_main import KvmMain, Request, Vcpu, VcpuMode
@@ -16,8 +16,8 @@ from sim.kvm.tdx_vcpu import Resume
 from sim.kvm.versions import Series
 from sim.scenarios import transitions
 from sim.scenarios.library import recipe_named
+from sim.search.exploration import Exploration
 from sim.search.explore import explore
-from sim.search.result import Exploration
 from sim.tdx.lp import local_irq_disable
 from sim.tdx.status import Status, tdx_operand_busy
 from sim.tdx.zero_step import Tdvps

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sim.engine.frontier import Frontier
-from sim.engine.product import Product
+from sim.engine.states.frontier import Frontier
+from sim.engine.states.product import Product
 from sim.kvm.versions import Series
+from sim.search.budget import Budget
+from sim.search.exploration import Verdict
 from sim.search.explore import explore
-from sim.search.result import Budget, Verdict
 from sim.tdx.releases import Module_1_5_01
 from sim.tdx.vp_enter import Instruction
 from tests.engine.plain import steps_from

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sim.engine.cells import BOOL, Cell
-from sim.engine.operations import store
-from sim.engine.routines import Again, Done, repeat, routine
-from sim.engine.scenario import Look, Property, Scenario, Task
+from sim.engine.model.cells import BOOL, Cell
+from sim.engine.model.operations import store
+from sim.engine.model.routines import Again, Done, repeat, routine
+from sim.engine.model.scenario import Look, Property, Scenario, Task
 from sim.kvm.mmu_lock import READ, WRITE, MmuLock, RwState, _lock, _take
 from sim.search.explore import explore
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sim.engine.routines import routine
-from sim.engine.scenario import Scenario, Task
+from sim.engine.model.routines import routine
+from sim.engine.model.scenario import Scenario, Task
 from sim.kvm.mmu_page import MmuPage
 from sim.kvm.spte import SHADOW_NONPRESENT_VALUE
 from sim.kvm.versions import Series

@@ -17,22 +17,25 @@ from typing import Any
 
 import attrs
 
-from sim.engine import frontier, live
-from sim.engine.automata import Automata
-from sim.engine.product import Product
-from sim.engine.replay import replay
-from sim.engine.schedule import FoundBy, parse, record, write
-from sim.engine.scheduler import Picks, Walk
-from sim.engine.values import spell
-from sim.search.batch import Runner
-from sim.search.checkpoint import Checkpoint
-from sim.search.counting import reduced
-from sim.search.counting.chances import explored
-from sim.search.counting.classes import Classes as Sampled
+from sim.engine.model.values import spell
+from sim.engine.run import trio_executor
+from sim.engine.run.automata import Automata
+from sim.engine.run.replay import replay
+from sim.engine.run.schedule import FoundBy, parse, record, write
+from sim.engine.run.scheduler import Picks, Walk
+from sim.engine.states import frontier
+from sim.engine.states.product import Product
+from sim.search.budget import Budget
+from sim.search.counting import persistent_sets
 from sim.search.counting.numbering import Numbering
+from sim.search.counting.odds import explored
+from sim.search.counting.traces import Classes as Sampled
+from sim.search.errors import CountError
+from sim.search.exploration import Counting, Exploration, Found, Verdict
 from sim.search.explore import explore
-from sim.search.result import Budget, CountError, Counting, Exploration, Found, Verdict
-from sim.search.shrink import Certainty, shrink
+from sim.search.exploring.checkpoint import Checkpoint
+from sim.search.fuzzing.batch import Runner
+from sim.search.shrinking.shrink import Certainty, shrink
 from tests.oracle import liveness, numbers
 from tests.oracle.generate import Draw
 from tests.oracle.graph import Graph
@@ -373,7 +376,10 @@ class Comparison:
         if graph is None or classes is None:
             return
         self._same(
-            "classes, reduced", "sampled", reduced.classes(self.scenario, self.program.retries, 1 << 14), classes.total
+            "classes, reduced",
+            "sampled",
+            persistent_sets.classes(self.scenario, self.program.retries, 1 << 14),
+            classes.total,
         )
         total = numbers.interleavings(graph)[0]
         if total > _RUNS:
@@ -471,7 +477,7 @@ class Comparison:
         self._same("sightings", name, engine, sorted((fact, *at, count[fact]) for fact, at in first.items()))
         self._same("steps of a batch", name, (batch.steps, batch.cut), (steps, cut))
         if name == "walk":
-            one, other = live.run(self.scenario, Walk(3), longest=CUT), runner.picks(3)
+            one, other = trio_executor.run(self.scenario, Walk(3), longest=CUT), runner.picks(3)
             self._same("walk", name, _trace(one), self._lines(self.truth.graph.follow(other.picks)))
 
     def _passed(self, way: list[tuple[Step, int]]) -> dict[Fact, int]:
@@ -486,7 +492,7 @@ class Comparison:
     def _live(self, name: str, picks: Picks) -> None:
         """The same run under trio, and from its file."""
         way = self.truth.graph.follow(picks.picks)
-        run = live.run(self.scenario, picks)
+        run = trio_executor.run(self.scenario, picks)
         self._same("trio", name, _trace(run), self._lines(way))
         self._same("trio finds", name, sorted(map(told, run.findings)), sorted(self._passed(way)))
         end = way[-1][1] if way else 0

@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 from sim.search import explore as exploring
-from sim.search.result import Exploration
+from sim.search.exploration import Exploration
 from tests.oracle.command import main
 from tests.oracle.compare import Comparison
 from tests.oracle.generate import guarded, program_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-from sim.engine.cells import Cell, one_of
-from sim.engine.operations import (
+from sim.engine.model.cells import Cell, one_of
+from sim.engine.model.operations import (
     BLOCKED,
     Access,
     Finding,
@@ -30,8 +30,8 @@ from sim.engine.operations import (
     write,
     xchg,
 )
-from sim.engine.routines import Again, Done, repeat, routine
-from sim.engine.scenario import Look, Property, Scenario, Task
+from sim.engine.model.routines import Again, Done, repeat, routine
+from sim.engine.model.scenario import Look, Property, Scenario, Task
 from tests.oracle.language import PUT, Block, Expression, Program, PropertyOf, Statement
 
 Values = tuple[Any, ...]

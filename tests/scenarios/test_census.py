@@ -5,15 +5,16 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from sim.base.errors import UsageError
 from sim.kvm.spte import PG_LEVEL_2M, PG_LEVEL_4K, Spte
 from sim.kvm.tdp_mmu import Fault
 from sim.kvm.versions import KERNELS, HugePages
 from sim.kvm.x86 import Kvm
 from sim.scenarios import callers
-from sim.scenarios.census import census
-from sim.scenarios.recipe import Recipe, UsageError
+from sim.scenarios.recipe import Recipe
 from sim.scenarios.transitions import ROWS
 from sim.search.explore import explore
+from sim.surveys.census import census
 
 PUBLIC = {
     ("NP", "leaf", True): {"tdp_mmu_map_handle_target_level"},

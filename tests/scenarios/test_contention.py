@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from sim.engine.cells import Cell
-from sim.engine.scenario import Scenario, Task
-from sim.scenarios.contention import ONE, TWO, Meeting, Relation, meetings, note
+from sim.engine.model.cells import Cell
+from sim.engine.model.scenario import Scenario, Task
 from sim.search.explore import explore
+from sim.surveys.contention import ONE, TWO, Meeting, Relation, meetings, note
 from sim.tdx.leafs import LEAFS
 from sim.tdx.lp import irq
 from sim.tdx.module import TdxModule
@@ -18,7 +18,7 @@ from sim.tdx.sept import SeptEntry
 from sim.tdx.td import Td
 from sim.tdx.vp_enter import Guest
 from sim.tdx.zero_step import Tdvps
-from sim.view.contention import SIGNS, contention_lines, signs
+from sim.view.results.contention import SIGNS, contention_lines, signs
 
 S, X = "shared", "exclusive"
 TDR, TREE, ENTRY, PAGE, EPOCH = "tdr", "SEPT_TREE", "RCX", "page", "TD_EPOCH"

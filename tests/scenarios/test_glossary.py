@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from sim.engine.schedule import parse
-from sim.scenarios.glossary import GLOSSARY
-from sim.scenarios.witnesses import shipped
+from sim.catalog.glossary import GLOSSARY
+from sim.catalog.schedules import shipped
+from sim.engine.run.schedule import parse
 
 KINDS = ("scenarios", "guards", "properties", "findings", "causes")
 

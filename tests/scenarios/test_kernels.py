@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sim.engine.schedule import parse
+from sim.base.errors import UsageError
+from sim.catalog.glossary import GLOSSARY
+from sim.catalog.schedules import shipped
+from sim.engine.run.schedule import parse
 from sim.kvm.versions import KERNELS
-from sim.scenarios.glossary import GLOSSARY
 from sim.scenarios.kernels import first_sentence
 from sim.scenarios.library import LIBRARY, recipe_named
-from sim.scenarios.recipe import UsageError
-from sim.scenarios.witnesses import shipped
 
 ROW, SPLIT, GOES, ZAPPED = (
     "np-to-leaf-shared",

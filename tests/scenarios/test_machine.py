@@ -7,12 +7,13 @@ from typing import Any
 import attrs
 import pytest
 
-from sim.engine.cells import Cell
+from sim.engine.model.cells import Cell
 from sim.kvm.gmem import Backing
 from sim.kvm.mmu_page import Life, Stage
 from sim.kvm.spte import FROZEN_SPTE, SHADOW_NONPRESENT_VALUE, ZERO_SPTE, Spte, make_spte
 from sim.kvm.x86 import Kvm
-from sim.scenarios.machine import AtRest, machine
+from sim.scenarios.at_rest import AtRest
+from sim.scenarios.machine import machine
 from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptEntry, SeptState
 

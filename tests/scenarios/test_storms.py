@@ -5,14 +5,14 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from sim.engine.operations import load, store
-from sim.engine.routines import routine
+from sim.base.errors import UsageError
+from sim.engine.model.operations import load, store
+from sim.engine.model.routines import routine
 from sim.kvm.gmem import Invalidation
 from sim.kvm.versions import KERNELS, HugePages
 from sim.scenarios.library import recipe_named
-from sim.scenarios.recipe import UsageError
-from sim.search.batch import Batch, Runner
 from sim.search.explore import explore
+from sim.search.fuzzing.batch import Batch, Runner
 
 SEEDS = 30
 

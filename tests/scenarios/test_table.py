@@ -8,16 +8,16 @@ from pathlib import Path
 import attrs
 import pytest
 
-from sim.engine.operations import Finding
-from sim.scenarios import table
-from sim.scenarios.derived import Kept
+from sim.engine.model.operations import Finding
 from sim.scenarios.library import recipe_named
 from sim.scenarios.switches import FLIPS
-from sim.scenarios.table import Cell, Question, derive, flip_named, is_hit, questions
 from sim.scenarios.transitions import ROWS
+from sim.search.exploration import Exploration
 from sim.search.explore import explore
-from sim.search.result import Exploration
-from sim.view.table import Notes, also, changes, line, made_by, sentences
+from sim.surveys import table
+from sim.surveys.cache import Kept
+from sim.surveys.table import Cell, Question, derive, flip_named, is_hit, questions
+from sim.view.results.table import Notes, also, changes, line, made_by, sentences
 from tests.scenarios import mail
 
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sim.base.errors import UsageError
 from sim.scenarios import patch
 from sim.scenarios.library import recipe_named
-from sim.scenarios.recipe import UsageError
 from sim.search.explore import explore
 
 FILE = Path(__file__).parents[2] / "examples" / "patches" / "stats_first.py"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from sim.engine.cells import BOOL, Cell, one_of
-from sim.engine.operations import BLOCKED, Operation, Outcome, load, report, store, wait, write
-from sim.engine.routines import Call, routine
-from sim.engine.scenario import Scenario, Task
+from sim.engine.model.cells import BOOL, Cell, one_of
+from sim.engine.model.operations import BLOCKED, Operation, Outcome, load, report, store, wait, write
+from sim.engine.model.routines import Call, routine
+from sim.engine.model.scenario import Scenario, Task
 
 BUG = "BUG"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from itertools import count
 
-from sim.engine.operations import Finding
+from sim.engine.model.operations import Finding
 from tests.engine.mini import Config, Naive
 from tests.engine.test_laws import Programs
 

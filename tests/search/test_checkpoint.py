@@ -16,13 +16,15 @@ from typing import Any
 import attrs
 import pytest
 
-from sim.engine import frontier
-from sim.engine.dice import below
+from sim.catalog.digest import identity
+from sim.engine.run.dice import below
+from sim.engine.states import frontier
 from sim.scenarios.library import recipe_named
-from sim.scenarios.model import identity
-from sim.search.checkpoint import NAME, Checkpoint
+from sim.search.budget import Budget
+from sim.search.errors import CheckpointError
+from sim.search.exploration import Exploration, Verdict
 from sim.search.explore import explore
-from sim.search.result import Budget, CheckpointError, Exploration, Verdict
+from sim.search.exploring.checkpoint import NAME, Checkpoint
 
 ROW_1, ROW_2 = (recipe_named(name).scenario({}) for name in ("np-to-leaf-shared", "np-to-leaf-exclusive"))
 
@@ -76,10 +78,10 @@ STEADY = """
 import sys
 from pathlib import Path
 from sim.engine import frontier
-from sim.search.checkpoint import Checkpoint
+from sim.search.exploring.checkpoint import Checkpoint
 from sim.search.explore import explore
 from sim.scenarios.library import recipe_named
-from sim.scenarios.model import identity
+from sim.catalog.digest import identity
 frontier._CHUNK = 128
 scenario = recipe_named("np-to-leaf-exclusive").scenario({})
 e = explore(scenario, checkpoint=Checkpoint(Path(sys.argv[1]), identity(scenario), every=0.02))
@@ -148,7 +150,7 @@ def test_a_full_disk_stops_it_and_loses_nothing(cut: Path, monkeypatch: pytest.M
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("sim.search.checkpoint.os.fsync", full)
+        patch.setattr("sim.search.exploring.checkpoint.os.fsync", full)
         with pytest.raises(CheckpointError, match=r"No space left on device; the one before it is whole"):
             explore(ROW_2, checkpoint=kept(cut))
     assert same(explore(ROW_2, checkpoint=kept(cut)), explore(ROW_2))

@@ -11,11 +11,12 @@ from typing import Any
 import attrs
 import pytest
 
-from sim.engine import crew, frontier, visited
-from sim.engine.visited import Visited
+from sim.engine.states import forked, frontier, visited
+from sim.engine.states.visited import Visited
 from sim.scenarios.library import recipe_named
+from sim.search.budget import Budget
+from sim.search.exploration import Counting, Exploration, Progress, Verdict
 from sim.search.explore import explore
-from sim.search.result import Budget, Counting, Exploration, Progress, Verdict
 
 ROW_1, ROW_2 = recipe_named("np-to-leaf-shared"), recipe_named("np-to-leaf-exclusive")
 
@@ -117,15 +118,15 @@ def test_processes_change_nothing(monkeypatch: pytest.MonkeyPatch, jobs: int) ->
 def test_a_process_that_is_killed_costs_nothing_but_time(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """In whichever phase of its work: the batch is done again, by whoever is left."""
     monkeypatch.setattr(frontier, "_CHUNK", 64)
-    scenario, told, honest = ROW_2.scenario({}), count(), crew.Crew.say
+    scenario, told, honest = ROW_2.scenario({}), count(), forked.Crew.say
 
-    def say(self: crew.Crew, message: object) -> list[Any]:
+    def say(self: forked.Crew, message: object) -> list[Any]:
         if next(told) == after:
             os.kill(self.pids[0], signal.SIGKILL)
         return honest(self, message)
 
     alone = explore(scenario)
-    monkeypatch.setattr(crew.Crew, "say", say)
+    monkeypatch.setattr(forked.Crew, "say", say)
     together = explore(scenario, jobs=2)
     assert next(told) > after
     assert attrs.evolve(together, seconds=0) == attrs.evolve(alone, seconds=0)

@@ -7,16 +7,16 @@ from collections import Counter
 import pytest
 from hypothesis import example, given
 
-from sim.engine import live
-from sim.engine.cells import BOOL, Cell
-from sim.engine.operations import store
-from sim.engine.product import Product
-from sim.engine.routines import routine
-from sim.engine.scenario import Property, Scenario, Task
+from sim.engine.model.cells import BOOL, Cell
+from sim.engine.model.operations import store
+from sim.engine.model.routines import routine
+from sim.engine.model.scenario import Property, Scenario, Task
+from sim.engine.run import trio_executor
+from sim.engine.states.product import Product
 from sim.scenarios.library import recipe_named
-from sim.search import few
+from sim.search.exploration import Exploration
 from sim.search.explore import explore
-from sim.search.result import Exploration
+from sim.search.exploring import in_a_dict
 from tests.engine.mini import programs, scenario
 from tests.engine.test_laws import ABBA, PULSE, SPIN, Programs, laws
 
@@ -31,7 +31,7 @@ def gist(exploration: Exploration) -> tuple[object, ...]:
 
 def by_arrays(this: Scenario, *, liveness: bool) -> Exploration:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(few, "_MOST", 0)
+        patch.setattr(in_a_dict, "_MOST", 0)
         return explore(this, liveness=liveness, finals=True)
 
 
@@ -46,7 +46,7 @@ def test_few_and_many_say_the_same(program: Programs) -> None:
         quick = explore(this, liveness=liveness, finals=True)
         assert gist(quick) == gist(by_arrays(this, liveness=liveness))
         for found in quick.found:
-            assert live.run(this, found.picks, lasso=found.witness.lasso) == found.witness
+            assert trio_executor.run(this, found.picks, lasso=found.witness.lasso) == found.witness
 
 
 @laws
@@ -55,7 +55,7 @@ def test_few_and_many_say_the_same(program: Programs) -> None:
 def test_what_goes_round_is_left_to_arrays(program: Programs) -> None:
     """No cycle passes for a tree: a graph without one is what a depth-first search finds no way back in."""
     product = Product(scenario(program))
-    quick = few.search(product, acyclic=True, tick=None)
+    quick = in_a_dict.search(product, acyclic=True, tick=None)
     if quick is None:
         return
     entered, left, todo = set[int](), set[int](), [0]
@@ -74,13 +74,13 @@ def test_what_goes_round_is_left_to_arrays(program: Programs) -> None:
 
 
 def test_a_way_round_is_seen() -> None:
-    assert few.search(Product(scenario(SPIN)), acyclic=True, tick=None) is None
-    assert few.search(Product(scenario(SPIN)), acyclic=False, tick=None) is not None
-    assert few.search(Product(scenario(ABBA)), acyclic=True, tick=None) is not None
+    assert in_a_dict.search(Product(scenario(SPIN)), acyclic=True, tick=None) is None
+    assert in_a_dict.search(Product(scenario(SPIN)), acyclic=False, tick=None) is not None
+    assert in_a_dict.search(Product(scenario(ABBA)), acyclic=True, tick=None) is not None
 
 
 def test_more_than_a_few_are_left_to_arrays() -> None:
-    assert few.search(Product(recipe_named("np-to-leaf-shared").scenario({})), acyclic=False, tick=None) is None
+    assert in_a_dict.search(Product(recipe_named("np-to-leaf-shared").scenario({})), acyclic=False, tick=None) is None
 
 
 A, B, C = (Cell(name, initial=False, domain=BOOL) for name in "abc")

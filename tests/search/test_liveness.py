@@ -5,18 +5,19 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given, settings
 
-from sim.engine.cells import BOOL, Cell
-from sim.engine.operations import choose, load, progress, store, wait
-from sim.engine.replay import replay
-from sim.engine.routines import Again, Done, repeat, routine
-from sim.engine.scenario import Scenario, Task
-from sim.engine.schedule import FoundBy, Schedule, parse, record, write
+from sim.engine.model.cells import BOOL, Cell
+from sim.engine.model.operations import choose, load, progress, store, wait
+from sim.engine.model.routines import Again, Done, repeat, routine
+from sim.engine.model.scenario import Scenario, Task
+from sim.engine.run.replay import replay
+from sim.engine.run.schedule import FoundBy, Schedule, parse, record, write
 from sim.kvm.versions import Series
 from sim.kvm.x86 import Kvm
+from sim.scenarios.at_rest import AtRest
 from sim.scenarios.library import recipe_named
-from sim.scenarios.machine import AtRest, machine
+from sim.scenarios.machine import machine
+from sim.search.exploration import Exploration, Found, Verdict
 from sim.search.explore import explore
-from sim.search.result import Exploration, Found, Verdict
 from sim.tdx.module import TdxModule
 from sim.tdx.releases import Module_1_5_01, Module_1_5_34
 from sim.tdx.sept import SeptState

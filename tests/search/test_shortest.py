@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hypothesis import example, given
 
-from sim.engine import stepper
-from sim.engine.scheduler import Walk
-from sim.search.follow import Follower, Size
-from sim.search.shortest import smaller
+from sim.engine.run import automata_executor
+from sim.engine.run.scheduler import Walk
+from sim.search.shrinking.follow import Follower, Size
+from sim.search.shrinking.shortest import smaller
 from tests.engine.mini import programs, scenario
 from tests.engine.test_laws import ABBA, Programs, laws
 from tests.search.smallest import smallest
@@ -38,7 +38,7 @@ def gone_through(follower: Follower, most: int) -> tuple[Size | None, bool]:
 def test_the_last_that_is_met_is_the_smallest(program: Programs) -> None:
     this = scenario(program)
     for seed in range(4):
-        for finding in stepper.run(this, Walk(seed), longest=200).findings:
+        for finding in automata_executor.run(this, Walk(seed), longest=200).findings:
             follower = Follower(this, finding)
             size, whole = gone_through(follower, ENDLESS)
             assert whole

@@ -7,22 +7,22 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import example, given
 
-from sim.engine import stepper
-from sim.engine.automata import Automata
-from sim.engine.cells import Cell
-from sim.engine.operations import Finding, load, report, store
-from sim.engine.product import Product
-from sim.engine.replay import replay, walk
-from sim.engine.routines import routine
-from sim.engine.scenario import Scenario, Task
-from sim.engine.schedule import FoundBy, Schedule, parse, record
-from sim.engine.scheduler import Picks, Walk
-from sim.engine.world import Run
+from sim.catalog.schedules import shipped
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import Finding, load, report, store
+from sim.engine.model.routines import routine
+from sim.engine.model.scenario import Scenario, Task
+from sim.engine.run import automata_executor
+from sim.engine.run.automata import Automata
+from sim.engine.run.replay import replay, walk
+from sim.engine.run.schedule import FoundBy, Schedule, parse, record
+from sim.engine.run.scheduler import Picks, Walk
+from sim.engine.run.world import Run
+from sim.engine.states.product import Product
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
-from sim.search.follow import Size, picks_of
-from sim.search.result import Budget
-from sim.search.shrink import MOST, ROOM, Certainty, ShrinkError, Shrunk, shrink
+from sim.search.budget import Budget
+from sim.search.shrinking.follow import Size, picks_of
+from sim.search.shrinking.shrink import MOST, ROOM, Certainty, ShrinkError, Shrunk, shrink
 from tests.engine.mini import programs, scenario
 from tests.engine.test_laws import ABBA, SPIN, Programs, laws
 from tests.search.smallest import WARNING, smallest
@@ -44,13 +44,13 @@ def found(this: Scenario, seeds: int) -> Iterator[tuple[Run, Finding]]:
     """What random walks find."""
     automata = Automata()
     for seed in range(seeds):
-        run = stepper.run(this, Walk(seed), automata=automata, longest=200)
+        run = automata_executor.run(this, Walk(seed), automata=automata, longest=200)
         yield from ((run, finding) for finding in run.findings)
 
 
 def shown(this: Scenario, picks: Picks) -> Run:
     """The run, which both executors agree on."""
-    return replay(record(stepper.run(this, picks), "", FoundBy("hand")), this)
+    return replay(record(automata_executor.run(this, picks), "", FoundBy("hand")), this)
 
 
 def check(run: Run, finding: Finding, *, most: int = MOST, room: int = ROOM) -> Shrunk:
@@ -104,7 +104,7 @@ def test_it_ends_within_its_bound_and_a_larger_bound_is_no_worse(program: Progra
 
 
 def test_another_value_of_a_choice_is_tried_and_a_later_one_taken_if_it_is_shorter() -> None:
-    run = stepper.run(scenario(DETOUR), Picks((("q", 0), ("p", 1), ("q", 0), ("p", 0), ("p", 0), ("p", 0))))
+    run = automata_executor.run(scenario(DETOUR), Picks((("q", 0), ("p", 1), ("q", 0), ("p", 0), ("p", 0), ("p", 0))))
     for room in (ROOM, 0):
         assert check(run, WARNING, room=room).picks == Picks((("p", 2), ("p", 0)))
 
@@ -113,7 +113,7 @@ def test_turns_that_come_to_nothing_are_left_out_together() -> None:
     """The other one has to come in at the second of five steps, so no other number of steps less will do."""
     turns = ("repeat", 1, (("store", 1, 0), ("store", 1, 1), ("store", 1, 0), ("store", 1, 0), ("load", 0)))
     once = "p" * 5
-    run = stepper.run(
+    run = automata_executor.run(
         scenario(((turns,), (("load", 1), ("report", 1)))), Picks(tuple((t, 0) for t in once * 3 + "ppqq"))
     )
     for room in (ROOM, 0):
@@ -124,7 +124,7 @@ def test_a_task_is_not_interrupted_where_it_need_not_be() -> None:
     """Turn and turn about, until the switches pass has brought each one's steps together."""
     one = (("store", 0, 1), ("store", 0, 2), ("wait", 1, 1), ("load", 1), ("report", 1))
     two = (("load", 1), ("load", 1), ("store", 1, 1))
-    run = stepper.run(scenario((one, two)), Picks(tuple((task, 0) for task in "pqpqqppp")))
+    run = automata_executor.run(scenario((one, two)), Picks(tuple((task, 0) for task in "pqpqqppp")))
     for room in (ROOM, 0):
         shrunk = check(run, WARNING, room=room)
         assert (shrunk.before.preemptions, shrunk.after.preemptions) == (2, 0)
@@ -154,7 +154,7 @@ WALKS = [
 def test_a_random_walk_shrinks_to_the_shortest_witness(
     this: Scenario, seed: int, outcome: str, size: tuple[int, int, int]
 ) -> None:
-    run = stepper.run(this, Walk(seed))
+    run = automata_executor.run(this, Walk(seed))
     (finding,) = (finding for finding in run.findings if str(finding) == outcome)
     shrunk = check(run, finding)
     assert shrunk.certainty is Certainty.SHORTEST
@@ -165,7 +165,7 @@ def test_a_random_walk_shrinks_to_the_shortest_witness(
 def test_passes_alone_come_as_far_where_there_is_no_room(
     this: Scenario, seed: int, outcome: str, size: tuple[int, int, int]
 ) -> None:
-    run = stepper.run(this, Walk(seed))
+    run = automata_executor.run(this, Walk(seed))
     (finding,) = (finding for finding in run.findings if str(finding) == outcome)
     shrunk = check(run, finding, room=0)
     assert shrunk.certainty is Certainty.LOCAL
@@ -174,7 +174,7 @@ def test_passes_alone_come_as_far_where_there_is_no_room(
 
 def test_a_cause_is_not_traded_for_another() -> None:
     """A TDCALL's BUSY takes 51 steps where zero-step's takes 39, and stays a TDCALL's."""
-    run = stepper.run(KICK, Walk(28))
+    run = automata_executor.run(KICK, Walk(28))
     shrunk = check(run, run.findings[-1])
     assert shown(KICK, shrunk.picks).findings[-1].causes == run.findings[-1].causes == ("tdcall",)
 
@@ -192,7 +192,7 @@ def test_no_shipped_schedule_grows(name: str) -> None:
     shrunk = shrink(this, picks_of(Product(this), run), run.findings[-1], room=1 << 13)
     assert shrunk.after <= shrunk.before
     assert shrunk.after.steps == len(run.steps) or shrunk.after.tasks < shrunk.before.tasks
-    assert run.findings[-1] in stepper.run(this, shrunk.picks).findings
+    assert run.findings[-1] in automata_executor.run(this, shrunk.picks).findings
 
 
 @routine
@@ -213,7 +213,7 @@ def test_a_storm_is_shrunk_without_its_states() -> None:
     tasks = tuple(Task(f"t{i}", wind(cell)) for i, cell in enumerate(cells))
     this = Scenario("storm", (*tasks, Task("reader", look(cells[0]))))
     turns = [task.name for _ in range(20) for task in tasks]
-    run = stepper.run(this, Picks(tuple((task, 0) for task in (*turns, "reader", *turns[:90], "reader"))))
+    run = automata_executor.run(this, Picks(tuple((task, 0) for task in (*turns, "reader", *turns[:90], "reader"))))
     shrunk = check(run, Finding("WARN", "there"))
     assert (shrunk.before.steps, shrunk.certainty) == (312, Certainty.SHORTEST)
     assert shrunk.picks == Picks((*[("t0", 0)] * 20, ("reader", 0), ("reader", 0)))
@@ -227,21 +227,21 @@ def test_a_way_round_is_refused() -> None:
 
 
 def test_what_a_run_does_not_show_is_refused() -> None:
-    run = stepper.run(ROW_2, Walk(0))
+    run = automata_executor.run(ROW_2, Walk(0))
     assert not run.findings
     with pytest.raises(ShrinkError, match="does not show WARN nowhere"):
         shrink(ROW_2, picks_of(Product(ROW_2), run), Finding("WARN", "nowhere"))
 
 
 def test_a_budget_that_is_over_leaves_the_run_up_to_its_finding() -> None:
-    run = stepper.run(ROW_2, Walk(32))
+    run = automata_executor.run(ROW_2, Walk(32))
     shrunk = shrink(ROW_2, picks_of(Product(ROW_2), run), run.findings[0], budget=Budget(seconds=0))
     assert shrunk.certainty is Certainty.CUT
     assert (shrunk.before.steps, shrunk.after.steps) == (73, 46)
 
 
 def test_each_size_is_told() -> None:
-    run, told = stepper.run(ROW_2, Walk(32)), list[Size]()
+    run, told = automata_executor.run(ROW_2, Walk(32)), list[Size]()
     shrunk = shrink(ROW_2, picks_of(Product(ROW_2), run), run.findings[0], tick=told.append)
     assert told == sorted(told, reverse=True)
     assert told[-1] == shrunk.after

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine.dice import below, bits
-from sim.search import sketch as module
-from sim.search.sketch import ROOM, Gatherer, Sketch
+from sim.engine.run.dice import below, bits
+from sim.search.fuzzing import sketch as module
+from sim.search.fuzzing.sketch import ROOM, Gatherer, Sketch
 
 _passes = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 20)), max_size=200)
 laws = settings(max_examples=150, deadline=None, derandomize=True)

@@ -11,24 +11,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim.engine import stepper
-from sim.engine.cells import BOOL, Cell
-from sim.engine.dice import MASK
-from sim.engine.herd import Herd
-from sim.engine.operations import load, report, store, wait, xchg
-from sim.engine.routines import Again, Call, Done, repeat, routine
-from sim.engine.scenario import Scenario, Task
-from sim.engine.visited import Index
+from sim.engine.arrays import Index
+from sim.engine.herd.herd import Herd
+from sim.engine.model.cells import BOOL, Cell
+from sim.engine.model.operations import load, report, store, wait, xchg
+from sim.engine.model.routines import Again, Call, Done, repeat, routine
+from sim.engine.model.scenario import Scenario, Task
+from sim.engine.run import automata_executor
+from sim.engine.run.dice import MASK
 from sim.scenarios.library import recipe_named
-from sim.search.batch import MOST, Batch, Runner
+from sim.search.errors import CountError
+from sim.search.exploration import Counting
 from sim.search.explore import explore
-from sim.search.result import CountError, Counting
-from sim.search.sketch import Sketch
-from sim.search.strategies import STRATEGIES, StrategyError, entry_for_fuzz, fuzzing, portfolio
-from sim.search.strategies.ground import Ground
-from sim.search.strategies.novelty import EPOCH
-from sim.search.strategies.pos import Pos
-from sim.search.strategies.surw import Surw
+from sim.search.fuzzing.batch import MOST, Batch, Runner
+from sim.search.fuzzing.novelty import EPOCH
+from sim.search.fuzzing.sketch import Sketch
+from sim.search.fuzzing.strategies import STRATEGIES, StrategyError, entry_for_fuzz, fuzzing, portfolio
+from sim.search.fuzzing.strategies.pos import Pos
+from sim.search.fuzzing.strategies.shared import Ground
+from sim.search.fuzzing.strategies.surw import Surw
 from tests.search.sctbench import PROGRAMS, account, reorder, spawned, two_stages
 
 EVERY = tuple(name for entry in fuzzing() for name in (("pct:1", "pct:3") if entry.name == "pct:D" else (entry.name,)))
@@ -53,7 +54,7 @@ def test_a_seed_has_the_schedule_that_the_batch_took(strategy: str, asked: Scena
     guidance = guided(runner, 1 << 40, 300)
     whole, digest, found = runner.batch(50, 90, guidance), 0, dict[object, list[int]]()
     for seed in range(50, 90):
-        run = stepper.run(asked, runner.picks(seed, guidance))
+        run = automata_executor.run(asked, runner.picks(seed, guidance))
         assert not run.unfinished or len(run.steps) == MOST or run.findings
         for finding in run.findings:
             found.setdefault(finding, []).append(seed)
@@ -150,7 +151,7 @@ def orders(asked: Scenario, strategy: str, seeds: int) -> Counter[tuple[str, ...
     """In which order tasks got at c."""
     runner, counted = Runner(asked, strategy), Counter[tuple[str, ...]]()
     for seed in range(seeds):
-        run = stepper.run(asked, runner.picks(seed))
+        run = automata_executor.run(asked, runner.picks(seed))
         counted[tuple(step.task for step in run.steps if step.point == "c.xchg")] += 1
     return counted
 
@@ -326,7 +327,7 @@ async def seeker(cell: Cell[int]) -> None:
 def test_pct_keeps_its_promise() -> None:
     """A bug of depth d among n tasks and k steps, with a probability of at least 1 / (n k^(d-1))."""
     asked = Scenario("hidden", (Task("p", hider(C)), Task("q", seeker(C))))
-    steps = max(len(stepper.run(asked, Runner(asked, "walk").picks(seed)).steps) for seed in range(50))
+    steps = max(len(automata_executor.run(asked, Runner(asked, "walk").picks(seed)).steps) for seed in range(50))
     seeds = 20_000
     found = {one.finding.kind: one.seeds for one in Runner(asked, "pct:4").batch(0, seeds).sightings}
     assert found["BUG"] / seeds >= 1 / (2 * steps**3)

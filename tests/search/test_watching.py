@@ -7,18 +7,20 @@ from typing import Any
 
 import pytest
 
-from sim.engine import frontier, live
-from sim.engine.cells import Cell
-from sim.engine.frontier import Frontier
-from sim.engine.operations import Operation, Outcome, choose, load, store, write
-from sim.engine.product import Product
-from sim.engine.routines import routine
-from sim.engine.scenario import Property, Scenario, Task
-from sim.engine.scheduler import Walk
-from sim.search.batch import Runner
-from sim.search.checkpoint import Checkpoint
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import Operation, Outcome, choose, load, store, write
+from sim.engine.model.routines import routine
+from sim.engine.model.scenario import Property, Scenario, Task
+from sim.engine.run import trio_executor
+from sim.engine.run.scheduler import Walk
+from sim.engine.states import frontier
+from sim.engine.states.frontier import Frontier
+from sim.engine.states.product import Product
+from sim.search.budget import Budget
+from sim.search.exploration import Counting, Exploration, Verdict
 from sim.search.explore import explore
-from sim.search.result import Budget, Counting, Exploration, Verdict
+from sim.search.exploring.checkpoint import Checkpoint
+from sim.search.fuzzing.batch import Runner
 
 X: Cell[int] = Cell("x", 0, range(9))
 DONE: Cell[int] = Cell("done", 0, range(2))
@@ -88,7 +90,7 @@ def test_what_a_property_reads_later_is_asked_of_every_state(
 
 @pytest.mark.parametrize("make", [missed, lambda: lost_update(3)])
 def test_and_by_runs_too(make: Callable[[], Scenario]) -> None:
-    assert any(live.run(make(), Walk(seed)).findings for seed in range(60))
+    assert any(trio_executor.run(make(), Walk(seed)).findings for seed in range(60))
     assert Runner(make(), "walk").batch(0, 200).sightings
 
 

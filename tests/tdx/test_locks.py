@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sim.engine.operations import Operation
+from sim.engine.model.operations import Operation
 from sim.tdx.locks import OK, Holder, Mode, Sharex, Try, release, sharex, try_lock
 from sim.tdx.sept import SeptEntry, SeptState, btr_tdel, btr_tdhp, bts_tdel, bts_tdhp, commit, sept_entry
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sim.campaign.kept import Contents, Done, Minute, Totals, Trouble, Witness
 from sim.campaign.progress import Found, Meter, Progress, new_states
+from sim.campaign.records import Contents, Done, Minute, Totals, Trouble, Witness
 from sim.campaign.seeds import END, Shard, Span
 from sim.campaign.store import Store, read
 from sim.cli.options import scenario_from
-from sim.engine.operations import Finding
-from sim.search.batch import Batch, Sighting
-from sim.search.sketch import Sketch
-from sim.view.campaign import duration, expected_line, go_on, news_line, progress_line, report
-from sim.view.screen import Screen, drawn
+from sim.engine.model.operations import Finding
+from sim.search.fuzzing.batch import Batch, Sighting
+from sim.search.fuzzing.sketch import Sketch
+from sim.view.results.campaign import duration, expected_line, go_on, news_line, progress_line, report
+from sim.view.results.screen import Screen, drawn
 from tests.campaign import toy
 
 BUG = Finding("KVM_BUG_ON", "handle_changed_spte", ("tdcall",))

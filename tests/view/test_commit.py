@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sim.engine import stepper
-from sim.engine.schedule import Schedule, parse
-from sim.engine.scheduler import Walk
+from sim.analysis.moments import Moment, hangs_on, moments
+from sim.catalog.schedules import recording, shipped
+from sim.engine.run import automata_executor
+from sim.engine.run.schedule import Schedule, parse
+from sim.engine.run.scheduler import Walk
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import recording, shipped
-from sim.view.commit import commit
-from sim.view.slice import Moment, hangs_on, moments
+from sim.view.runs.commit import commit
 
 SCHEDULES = shipped()
 
@@ -102,7 +102,7 @@ def test_rows_9_and_13_show_both_busy_answers(row: str) -> None:
 @pytest.mark.parametrize("scenario", ["np-to-leaf-exclusive", "nonleaf-to-np-shared", "fault"])
 @pytest.mark.parametrize("seed", range(8))
 def test_any_run_has_one(scenario: str, seed: int) -> None:
-    run = stepper.run(recipe_named(scenario).scenario({}), Walk(seed))
+    run = automata_executor.run(recipe_named(scenario).scenario({}), Walk(seed))
     text, seen = drawn("run.toml", recording(run, "walk", seed))
     check(text, seen)
     kept = hangs_on(seen, len(seen) - 1)
@@ -112,7 +112,7 @@ def test_any_run_has_one(scenario: str, seed: int) -> None:
 
 
 def test_what_a_step_noticed_was_done_by_somebody_else_before() -> None:
-    run = stepper.run(recipe_named("nonleaf-to-np-shared").scenario({}), Walk(3))
+    run = automata_executor.run(recipe_named("nonleaf-to-np-shared").scenario({}), Walk(3))
     _, seen = drawn("run.toml", recording(run, "walk", 3))
     pairs = [(number, source) for number, moment in enumerate(seen) for source in moment.noticed]
     assert pairs

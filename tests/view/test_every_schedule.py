@@ -11,12 +11,12 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from sim.engine.schedule import Recorded, Schedule, parse
+from sim.analysis.moments import moments
+from sim.catalog.schedules import shipped
+from sim.engine.run.schedule import Recorded, Schedule, parse
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
-from sim.view.lanes import ASCII, Lanes, Marks
-from sim.view.slice import moments
-from sim.view.timeline import timeline
+from sim.view.runs.lanes import ASCII, Lanes, Marks
+from sim.view.runs.timeline import timeline
 
 SCHEDULES = shipped()
 WIDTHS = (60, 80, 120, 200)

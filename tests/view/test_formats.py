@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sim.engine.schedule import parse
+from sim.analysis.moments import moments
+from sim.catalog.schedules import shipped
+from sim.engine.run.schedule import parse
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
-from sim.view.formats import FORMATS, Drawing
-from sim.view.slice import moments
+from sim.view.runs.formats import FORMATS, Drawing
 from tests.test_layers import loaded
 
 NAME, FILE = next((name, file) for name, file in shipped().items() if name.startswith("np-to-leaf-exclusive"))
@@ -25,4 +25,4 @@ def test_every_view_draws_a_schedule_given_the_same_arguments(name: str) -> None
 
 
 def test_names_of_views_load_none_of_them() -> None:
-    assert loaded("import sim.view.formats", "sim.view.svg", "sim.view.timeline", "rich") == "[]"
+    assert loaded("import sim.view.runs.formats", "sim.view.runs.svg", "sim.view.runs.timeline", "rich") == "[]"

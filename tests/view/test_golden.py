@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sim.engine.schedule import parse
+from sim.analysis.moments import moments
+from sim.catalog.schedules import shipped
+from sim.engine.run.schedule import parse
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
-from sim.view.slice import moments
-from sim.view.timeline import ASCII, Marks, timeline
+from sim.view.runs.timeline import ASCII, Marks, timeline
 
 FOLDER = Path(__file__).parent / "golden"
 

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.engine import stepper
-from sim.engine.dependence import dependent
-from sim.engine.replay import Drift, walk
-from sim.engine.schedule import Schedule, parse
-from sim.engine.scheduler import Walk
+from sim.analysis.moments import Moment, moments
+from sim.analysis.repeats import Repeat, free, repeats
+from sim.catalog.schedules import recording, shipped
+from sim.engine.model.commuting import dependent
+from sim.engine.run import automata_executor
+from sim.engine.run.replay import Drift, walk
+from sim.engine.run.schedule import Schedule, parse
+from sim.engine.run.scheduler import Walk
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import recording, shipped
-from sim.view.order import Repeat, free, repeats
-from sim.view.slice import Moment, moments
 
 NAMES = sorted(shipped())[::12]
 
@@ -37,7 +37,7 @@ def test_what_commutes_with_all_that_others_do_is_free() -> None:
 def test_a_free_step_can_be_taken_as_soon_as_its_task_is_there(seed: int) -> None:
     """Right after the step of its task before it, past all that others did meanwhile: the run ends as it did."""
     scenario = recipe_named("np-to-leaf-exclusive").scenario({})
-    ends = stepper.run(scenario, Walk(seed))
+    ends = automata_executor.run(scenario, Walk(seed))
     schedule, moved = recording(ends, "walk", seed), 0
     _, seen = moments(schedule, scenario)
     for number, is_free in enumerate(free(seen)):

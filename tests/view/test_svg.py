@@ -8,11 +8,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from sim.engine.schedule import parse
+from sim.analysis.moments import moments
+from sim.catalog.schedules import shipped
+from sim.engine.run.schedule import parse
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
-from sim.view.slice import moments
-from sim.view.svg import html, svg
+from sim.view.runs.svg import html, svg
 
 SCHEDULES = shipped()
 ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"

@@ -10,17 +10,18 @@ import attrs
 import pytest
 from rich.text import Text
 
-from sim.engine.operations import Finding
-from sim.engine.schedule import Schedule, parse
-from sim.engine.world import Run
+from sim.analysis.holds import frozen, holds
+from sim.analysis.moments import Moment, moments
+from sim.catalog.schedules import shipped
+from sim.engine.model.operations import Finding
+from sim.engine.run.schedule import Schedule, parse
+from sim.engine.run.world import Run
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
-from sim.search.counting.chances import chances
+from sim.search.counting.odds import chances
+from sim.search.errors import CountError
+from sim.search.exploration import Counting
 from sim.search.explore import explore
-from sim.search.result import CountError, Counting
-from sim.view.locks import frozen, holds
-from sim.view.slice import Moment, moments
-from sim.view.timeline import ASCII, Cut, Marks, timeline
+from sim.view.runs.timeline import ASCII, Cut, Marks, timeline
 from sim.view.words import wrapped
 
 SCHEDULES = shipped()

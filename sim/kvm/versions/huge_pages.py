@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.routines import routine
+from sim.engine.model.routines import routine
 from sim.kvm.errno import EIO, Errno
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.spte import PG_LEVEL_2M, PG_LEVEL_4K, Kind, Spte

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.routines import routine
+from sim.engine.model.routines import routine
 from sim.kvm.errno import Errno
 from sim.kvm.kvm_main import dunder
 from sim.kvm.mmu_page import MmuPage

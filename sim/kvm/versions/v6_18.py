@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.routines import routine
+from sim.engine.model.routines import routine
 from sim.kvm.errno import EINVAL, EIO, Errno
 from sim.kvm.spte import PG_LEVEL_4K, Spte
 from sim.kvm.tdx_sept import pg_level_to_tdx_sept_level

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.operations import bug
-from sim.engine.routines import routine
+from sim.engine.model.operations import bug
+from sim.engine.model.routines import routine
 from sim.kvm.errno import EBUSY, EIO, UNSUPPORTED, Errno
 from sim.kvm.kvm_main import dunder
 from sim.kvm.mmu_page import MmuPage, TdpIter

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 import attrs
 
-from sim.engine.cells import Cell
-from sim.engine.operations import store
-from sim.engine.routines import Again, Call, Done, repeat, routine
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import store
+from sim.engine.model.routines import Again, Call, Done, repeat, routine
 from sim.kvm.errno import Errno
 from sim.kvm.kvm_main import Request
 from sim.kvm.mutex import Mutex, lock, mutex, unlock

@@ -16,22 +16,24 @@ from math import inf
 
 import attrs
 
-from sim.engine.automata import Automata
-from sim.engine.frontier import Frontier
-from sim.engine.operations import Finding
-from sim.engine.product import Product
-from sim.engine.scenario import Scenario
-from sim.engine.stepper import run
-from sim.search.counting import reduced
-from sim.search.counting.classes import Classes
+from sim.engine.model.operations import Finding
+from sim.engine.model.scenario import Scenario
+from sim.engine.run.automata import Automata
+from sim.engine.run.automata_executor import run
+from sim.engine.states.frontier import Frontier
+from sim.engine.states.product import Product
+from sim.search.budget import Budget
+from sim.search.counting import persistent_sets
 from sim.search.counting.deadline import TimeIsOver, check_time, ending_at
 from sim.search.counting.estimate import estimate
 from sim.search.counting.inevitable import inevitable_at
 from sim.search.counting.interleavings import Interleavings
-from sim.search.counting.passing import Passing, passings
 from sim.search.counting.preemptions import Fewest, fewest, preempted
-from sim.search.graph import rounds
-from sim.search.result import Budget, CountError, Counting, Counts, Found, Progress, Reach
+from sim.search.counting.reaching import Passing, passings
+from sim.search.counting.traces import Classes
+from sim.search.errors import CountError
+from sim.search.exploration import Counting, Counts, Found, Progress, Reach
+from sim.search.exploring.cycles import rounds
 
 _NODES = 1 << 15
 """What is gone through, one by one, for the number of classes where there are too many states to count."""
@@ -163,7 +165,7 @@ class Count:
     def _total_classes(self) -> int | None:
         if self._classes is not None:
             return self._classes.total
-        return reduced.classes(self._frontier.product.scenario, self._bound or 0, _NODES)
+        return persistent_sets.classes(self._frontier.product.scenario, self._bound or 0, _NODES)
 
     def of(self, found: list[tuple[Found, list[int]]], automata: Automata) -> list[Found]:
         """Findings with what there is to say of them; each comes with the states of its witness, by number."""

@@ -3,7 +3,8 @@
 Nodes are renumbered rank by rank, a node's rank being the length of the longest way to it: every edge leads to a higher
 rank. So one pass from the last rank to the first gives, for every node at once, a sum over all ways from there on, a
 handful of numpy calls a rank. What it sums are machine words. Where the true number may be larger than one, it is
-summed modulo as many primes as its bound takes, and put together where it is looked at (`sim.search.counting.exact`).
+summed modulo as many primes as its bound takes, and put together where it is looked at
+(`sim.search.counting.residues`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine.visited import U32, U64, Index, Mask
+from sim.engine.arrays import U32, U64, Index, Mask
 from sim.search.counting.deadline import check_time
 
 N = TypeVar("N", np.uint64, np.float64)

@@ -12,14 +12,14 @@ from math import ceil, isqrt
 
 import attrs
 
-from sim.engine.automata import Automata
-from sim.engine.dice import below
-from sim.engine.draws import Stream
-from sim.engine.scenario import Scenario
-from sim.engine.stepper import run
-from sim.engine.world import Offer
+from sim.engine.model.scenario import Scenario
+from sim.engine.run.automata import Automata
+from sim.engine.run.automata_executor import run
+from sim.engine.run.dice import below
+from sim.engine.run.draws import Stream
+from sim.engine.run.world import Offer
 from sim.search.counting.deadline import check_time
-from sim.search.result import Estimate
+from sim.search.exploration import Estimate
 
 _WALKS = 400
 

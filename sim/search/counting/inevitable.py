@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.engine.frontier import Frontier
-from sim.engine.visited import Index, Mask
+from sim.engine.arrays import Index, Mask
+from sim.engine.states.frontier import Frontier
 from sim.search.counting.dag import has_way_round
 from sim.search.counting.deadline import check_time
-from sim.search.counting.passing import Passing
+from sim.search.counting.reaching import Passing
 
 _CHUNK = 1 << 16
 

@@ -1,8 +1,9 @@
 """Every interleaving of a scenario, as a way through one graph: how many there are, and what a random walk comes by.
 
 The graph is that of visited states. Where tasks retry it has ways round, and so no last way: it is explored once more
-with a bound on the retries of each loop (`sim.engine.automata`), where every run is finite. A task that has used up its
-bound takes no step any more. What is found and what holds is said by the graph without bound; numbers are of this one.
+with a bound on the retries of each loop (`sim.engine.run.automata`), where every run is finite. A task that has used up
+its bound takes no step any more. What is found and what holds is said by the graph without bound; numbers are of this
+one.
 
 A step is an edge, each value of a choice an edge of its own, so a way from the first state to one in which nobody can
 step is a maximal run, and different ways are different runs.
@@ -16,14 +17,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine.frontier import Frontier
-from sim.engine.operations import Finding
-from sim.engine.scheduler import Picks
-from sim.engine.visited import U32, Index, Mask
+from sim.engine.arrays import U32, Index, Mask
+from sim.engine.model.operations import Finding
+from sim.engine.run.scheduler import Picks
+from sim.engine.states.frontier import Frontier
 from sim.search.counting.dag import Dag
 from sim.search.counting.deadline import check_time
-from sim.search.counting.exact import Goal, Numbers, Walk, nth_way, ways
-from sim.search.counting.passing import Passing, passings
+from sim.search.counting.reaching import Passing, passings
+from sim.search.counting.residues import Goal, Numbers, Walk, nth_way, ways
 
 _CHUNK = 1 << 16
 

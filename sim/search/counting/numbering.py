@@ -17,14 +17,14 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine.frontier import Frontier
-from sim.engine.product import Product
-from sim.engine.scenario import Scenario
-from sim.engine.scheduler import Picks
-from sim.engine.visited import Index, Mask
-from sim.engine.world import Run
-from sim.search.follow import picks_of
-from sim.search.result import CountError
+from sim.engine.arrays import Index, Mask
+from sim.engine.model.scenario import Scenario
+from sim.engine.run.scheduler import Picks
+from sim.engine.run.world import Run
+from sim.engine.states.frontier import Frontier
+from sim.engine.states.product import Product
+from sim.search.errors import CountError
+from sim.search.shrinking.follow import picks_of
 
 _MOST = 1 << 24
 """Steps that all layers may have together."""

@@ -15,17 +15,17 @@ from itertools import count
 import attrs
 import numpy as np
 
-from sim.engine.automata import Automata
-from sim.engine.frontier import Frontier
-from sim.engine.operations import Finding
-from sim.engine.scenario import Scenario
-from sim.engine.scheduler import Picks
-from sim.engine.stepper import run
-from sim.engine.visited import Index, Mask
-from sim.engine.world import Offer
+from sim.engine.arrays import Index, Mask
+from sim.engine.model.operations import Finding
+from sim.engine.model.scenario import Scenario
+from sim.engine.run.automata import Automata
+from sim.engine.run.automata_executor import run
+from sim.engine.run.scheduler import Picks
+from sim.engine.run.world import Offer
+from sim.engine.states.frontier import Frontier
 from sim.search.counting.dag import edges_of
 from sim.search.counting.deadline import check_time
-from sim.search.counting.passing import Passing
+from sim.search.counting.reaching import Passing
 
 _CHUNK = 1 << 16
 

@@ -6,16 +6,16 @@ what strategies are measured by.
 
 from __future__ import annotations
 
-from sim.engine.automata import Automata
-from sim.engine.dice import below_big
-from sim.engine.draws import Stream
-from sim.engine.frontier import Frontier
-from sim.engine.product import Product
-from sim.engine.scenario import Scenario
-from sim.engine.scheduler import Picks
-from sim.search.counting.classes import Classes
+from sim.engine.model.scenario import Scenario
+from sim.engine.run.automata import Automata
+from sim.engine.run.dice import below_big
+from sim.engine.run.draws import Stream
+from sim.engine.run.scheduler import Picks
+from sim.engine.states.frontier import Frontier
+from sim.engine.states.product import Product
 from sim.search.counting.interleavings import Interleavings
-from sim.search.result import CountError
+from sim.search.counting.traces import Classes
+from sim.search.errors import CountError
 
 INTERLEAVINGS, CLASSES = "uniform", "uniform-classes"
 

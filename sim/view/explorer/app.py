@@ -15,18 +15,18 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, OptionList, Static
 
-from sim.search.result import Counting
+from sim.search.exploration import Counting
 from sim.view.explorer import panels
-from sim.view.explorer.ahead import Answer, Inevitable
-from sim.view.explorer.asking import Help, Save, Saving
-from sim.view.explorer.choosing import Choices
-from sim.view.explorer.coming import choices
+from sim.view.explorer.choices import choices
+from sim.view.explorer.choices_panel import Choices
+from sim.view.explorer.dialogs import Help, Save, Saving
 from sim.view.explorer.keys import BINDINGS, BREAKPOINTS, CSS
-from sim.view.explorer.lanes import Lanes
+from sim.view.explorer.lanes_panel import Lanes
+from sim.view.explorer.line import LONGEST_WALK, Explorer
 from sim.view.explorer.moves import Move
-from sim.view.explorer.prospects import Prospects
-from sim.view.explorer.stepping import LONGEST_WALK, Explorer
-from sim.view.report import finding_line, inevitable
+from sim.view.explorer.odds_panel import Prospects
+from sim.view.explorer.odds_thread import Answer, Inevitable
+from sim.view.results.report import finding_line, inevitable
 
 
 @attrs.frozen

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.automata import LocalState
-from sim.engine.operations import Finding
-from sim.view.noticing import Touched
-from sim.view.slice import Moment
+from sim.analysis.moments import Moment
+from sim.analysis.noticing import Touched
+from sim.engine.model.operations import Finding
+from sim.engine.run.automata import LocalState
 
 Pick = tuple[str, int]
 """A choice: the task, and which of its outcomes."""

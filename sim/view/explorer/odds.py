@@ -13,14 +13,14 @@ from functools import cached_property
 
 import attrs
 
-from sim.engine.operations import Finding
-from sim.engine.scenario import Scenario
-from sim.engine.visited import Mask
-from sim.search.counting.chances import explored
-from sim.search.counting.exact import Goal
+from sim.engine.arrays import Mask
+from sim.engine.model.operations import Finding
+from sim.engine.model.scenario import Scenario
 from sim.search.counting.inevitable import inevitable_at
-from sim.search.counting.passing import Passing, passings
-from sim.search.result import Counting
+from sim.search.counting.odds import explored
+from sim.search.counting.reaching import Passing, passings
+from sim.search.counting.residues import Goal
+from sim.search.exploration import Counting
 from sim.view.explorer.moves import Move, Pick
 
 

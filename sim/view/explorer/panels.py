@@ -9,17 +9,17 @@ from string import ascii_lowercase
 
 from rich.text import Text
 
-from sim.engine.cells import Cell
-from sim.engine.operations import Finding
-from sim.engine.values import spell
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import Finding
+from sim.engine.model.values import spell
 from sim.kvm.mmu_lock import RwState
 from sim.kvm.spte import Spte
 from sim.tdx.sept import SeptEntry
-from sim.view.explorer.coming import Choice, Waiting
+from sim.view.explorer.choices import Choice, Waiting
+from sim.view.explorer.line import Explorer
 from sim.view.explorer.moves import Move
-from sim.view.explorer.stepping import Explorer
 from sim.view.numbers import probability
-from sim.view.report import finding_line
+from sim.view.results.report import finding_line
 from sim.view.words import TURNED_AWAY, step_said, step_style
 
 _MATTERING = (RwState, Spte, SeptEntry)

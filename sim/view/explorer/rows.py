@@ -11,8 +11,8 @@ from bisect import bisect_right
 
 from rich.text import Text
 
+from sim.view.explorer.line import Explorer
 from sim.view.explorer.moves import Move
-from sim.view.explorer.stepping import Explorer
 from sim.view.words import fitted, step_said, step_style
 
 _NARROWEST_LANE = 24

@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from sim.engine.dice import below
+from sim.engine.run.dice import below
 from tests.engine.mini import Block, Config, Label, Naive
 
 Programs = tuple[Block, ...]

@@ -10,21 +10,21 @@ import attrs
 import pytest
 from hypothesis import example, given
 
-from sim.engine.automata import Automata
-from sim.engine.cells import BOOL, Cell
-from sim.engine.frontier import Frontier
-from sim.engine.operations import bug, choose, wait
-from sim.engine.product import Product
-from sim.engine.routines import routine
-from sim.engine.scenario import Look, Property, Scenario, Task
-from sim.search.counting import reduced
-from sim.search.counting.classes import Classes
+from sim.engine.model.cells import BOOL, Cell
+from sim.engine.model.operations import bug, choose, wait
+from sim.engine.model.routines import routine
+from sim.engine.model.scenario import Look, Property, Scenario, Task
+from sim.engine.run.automata import Automata
+from sim.engine.states.frontier import Frontier
+from sim.engine.states.product import Product
+from sim.search.counting import persistent_sets
 from sim.search.counting.inevitable import inevitable_at
 from sim.search.counting.interleavings import Interleavings
-from sim.search.counting.passing import passings
 from sim.search.counting.preemptions import fewest, preempted
+from sim.search.counting.reaching import passings
+from sim.search.counting.traces import Classes
+from sim.search.exploration import Counting
 from sim.search.explore import explore
-from sim.search.result import Counting
 from tests.engine.mini import Memory, Naive, programs, scenario
 from tests.engine.test_laws import ABBA, PULSE, SPIN, Programs, laws
 from tests.search.counting import brute
@@ -93,7 +93,7 @@ def hold_numbers(program: Programs, retries: int, every: list[brute.Way]) -> set
             if classes.reaching(passed[where]) is not None:
                 assert classes.reaching(passed[where]) == len({way.trace for way in those})
             assert where == brute.BOTH or classes.reaching(passed[where]) is not None
-    assert reduced.classes(scenario(program), retries, 1 << 20) == len(traces)
+    assert persistent_sets.classes(scenario(program), retries, 1 << 20) == len(traces)
     return set(reaching)
 
 

@@ -9,12 +9,13 @@ from math import inf
 import pytest
 
 from sim.scenarios.library import recipe_named
+from sim.search.budget import Budget
 from sim.search.counting import deadline
 from sim.search.counting.deadline import TimeIsOver, check_time, ending_at
 from sim.search.counting.estimate import estimate
+from sim.search.exploration import Counting, Exploration, Found
 from sim.search.explore import explore
-from sim.search.result import Budget, Counting, Exploration, Found
-from sim.view.report import exploration_report
+from sim.view.results.report import exploration_report
 
 SMALL = recipe_named("punch-hole").scenario({}, ("mmu-seq",))
 NEVER = Budget(seconds=1e9)

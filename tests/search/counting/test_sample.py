@@ -10,23 +10,23 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 
-from sim.engine.automata import Automata
-from sim.engine.dice import below_big
-from sim.engine.draws import Stream
-from sim.engine.scenario import Scenario
-from sim.engine.scheduler import Picks, Walk
-from sim.engine.stepper import run
+from sim.engine.model.scenario import Scenario
+from sim.engine.run.automata import Automata
+from sim.engine.run.automata_executor import run
+from sim.engine.run.dice import below_big
+from sim.engine.run.draws import Stream
+from sim.engine.run.scheduler import Picks, Walk
 from sim.scenarios.library import recipe_named
-from sim.search.counting.classes import Classes
 from sim.search.counting.interleavings import Interleavings
 from sim.search.counting.numbering import Numbering
 from sim.search.counting.sample import CLASSES, INTERLEAVINGS, interleavings, sample, sampled
-from sim.search.counting.walks import hits, walks
-from sim.search.result import CountError
+from sim.search.counting.traces import Classes
+from sim.search.errors import CountError
 from tests.engine.mini import Config, Naive, programs, scenario
 from tests.engine.test_laws import ABBA, SPIN, Programs, laws
 from tests.search.counting import brute, textbook
 from tests.search.counting.test_count import HELD, RETRY, TWICE
+from tests.search.counting.walks import hits, walks
 
 ROW_2 = recipe_named("np-to-leaf-exclusive").scenario({})
 

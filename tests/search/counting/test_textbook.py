@@ -7,10 +7,10 @@ from math import factorial, prod
 
 import pytest
 
-from sim.engine.scenario import Scenario
-from sim.search.counting import reduced
-from sim.search.counting.classes import Classes
+from sim.engine.model.scenario import Scenario
+from sim.search.counting import persistent_sets
 from sim.search.counting.sample import interleavings
+from sim.search.counting.traces import Classes
 from tests.search.counting import textbook
 
 
@@ -58,7 +58,7 @@ def counted(scenario: Scenario) -> tuple[int, int]:
 )
 def test_known_answers(scenario: Scenario, runs: int, classes: int) -> None:
     assert counted(scenario) == (runs, classes)
-    assert reduced.classes(scenario, 2, 1 << 20) == classes
+    assert persistent_sets.classes(scenario, 2, 1 << 20) == classes
 
 
 @pytest.mark.parametrize(
@@ -78,11 +78,11 @@ def test_known_answers(scenario: Scenario, runs: int, classes: int) -> None:
 )
 def test_known_classes_of_what_has_too_many_states(scenario: Scenario, classes: int) -> None:
     """A dozen tasks that hardly meet have more states than there is memory."""
-    assert reduced.classes(scenario, 2, 1 << 20) == classes
+    assert persistent_sets.classes(scenario, 2, 1 << 20) == classes
 
 
 def test_what_would_take_too_many_nodes_is_not_counted() -> None:
-    assert reduced.classes(textbook.philosophers(6), 2, 50) is None
+    assert persistent_sets.classes(textbook.philosophers(6), 2, 50) is None
 
 
 @pytest.mark.parametrize("n", range(2, 7))

@@ -5,8 +5,8 @@ One visible operation a step. The names are those under which GenMC, Nidhugg and
 
 from __future__ import annotations
 
-from sim.engine.cells import BOOL, Cell
-from sim.engine.operations import (
+from sim.engine.model.cells import BOOL, Cell
+from sim.engine.model.operations import (
     BLOCKED,
     Operation,
     Outcome,
@@ -18,8 +18,8 @@ from sim.engine.operations import (
     store,
     write,
 )
-from sim.engine.routines import Again, Call, Done, repeat, routine
-from sim.engine.scenario import Scenario, Task
+from sim.engine.model.routines import Again, Call, Done, repeat, routine
+from sim.engine.model.scenario import Scenario, Task
 
 Number = Cell[int]
 Numbers = tuple[Number, ...]

@@ -15,23 +15,23 @@ from textual.geometry import Size
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from sim.engine.replay import walk
-from sim.engine.schedule import parse
-from sim.engine.world import Run
+from sim.analysis.noticing import Noticing
+from sim.catalog.schedules import shipped
+from sim.engine.run.replay import walk
+from sim.engine.run.schedule import parse
+from sim.engine.run.world import Run
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
-from sim.search.result import Counting
+from sim.search.exploration import Counting
 from sim.view.explorer import panels
 from sim.view.explorer.app import ExplorerApp, Setting
-from sim.view.explorer.asking import HELP, Help, NotSaved
-from sim.view.explorer.choosing import Choices
-from sim.view.explorer.coming import choices
+from sim.view.explorer.choices import choices
+from sim.view.explorer.choices_panel import Choices
+from sim.view.explorer.dialogs import HELP, Help, NotSaved
 from sim.view.explorer.keys import BINDINGS
-from sim.view.explorer.lanes import Lanes
+from sim.view.explorer.lanes_panel import Lanes
+from sim.view.explorer.line import LONGEST_WALK, Explorer
 from sim.view.explorer.odds import Odds
 from sim.view.explorer.rows import Rows
-from sim.view.explorer.stepping import LONGEST_WALK, Explorer
-from sim.view.noticing import Noticing
 from tests.engine.mini import Block, scenario
 
 SCHEDULES = shipped()

@@ -10,19 +10,20 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sim.engine.operations import Finding
-from sim.engine.replay import walk
-from sim.engine.schedule import parse
+from sim.catalog.schedules import shipped
+from sim.engine.model.operations import Finding
+from sim.engine.run.replay import walk
+from sim.engine.run.schedule import parse
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
-from sim.search.counting.chances import chances
+from sim.search.counting.odds import chances
+from sim.search.errors import CountError
+from sim.search.exploration import Counting
 from sim.search.explore import explore
-from sim.search.result import CountError, Counting
-from sim.view.explorer.ahead import Ahead, Answer, At, Inevitable, Nothing, Since
-from sim.view.explorer.coming import choices
+from sim.view.explorer.choices import choices
+from sim.view.explorer.line import Explorer
 from sim.view.explorer.odds import Along, Behind, Odds
-from sim.view.explorer.prospects import Prospects
-from sim.view.explorer.stepping import Explorer
+from sim.view.explorer.odds_panel import Prospects
+from sim.view.explorer.odds_thread import Ahead, Answer, At, Inevitable, Nothing, Since
 from tests.engine.mini import Block, programs, scenario
 
 laws = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -150,7 +151,7 @@ def test_a_bug_in_the_thread_is_told_and_not_printed(monkeypatch: pytest.MonkeyP
     def broken(*_args: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("sim.view.explorer.ahead.Odds", broken)
+    monkeypatch.setattr("sim.view.explorer.odds_thread.Odds", broken)
     ahead, answers = asked(Explorer(scenario(RACE)), Counting())
     ahead.start()
     (answer,) = told(ahead, answers)

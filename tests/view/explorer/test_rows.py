@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sim.engine.replay import walk
-from sim.engine.schedule import parse
+from sim.catalog.schedules import shipped
+from sim.engine.run.replay import walk
+from sim.engine.run.schedule import parse
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
 from sim.view.explorer import panels
+from sim.view.explorer.line import Explorer
 from sim.view.explorer.rows import Rows
-from sim.view.explorer.stepping import Explorer
 from sim.view.words import step_said
 
 SCHEDULES = shipped()

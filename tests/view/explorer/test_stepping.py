@@ -8,15 +8,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sim.engine.errors import EngineError
-from sim.engine.replay import replay, walk
-from sim.engine.scenario import Scenario
-from sim.engine.schedule import FoundBy, parse, record
+from sim.analysis.moments import moments
+from sim.catalog.schedules import shipped
+from sim.engine.model.errors import EngineError
+from sim.engine.model.scenario import Scenario
+from sim.engine.run.replay import replay, walk
+from sim.engine.run.schedule import FoundBy, parse, record
 from sim.scenarios.library import recipe_named
-from sim.scenarios.witnesses import shipped
-from sim.view.explorer.coming import Awaited, choices, waiting
-from sim.view.explorer.stepping import LONGEST_WALK, Explorer
-from sim.view.slice import moments
+from sim.view.explorer.choices import Awaited, choices, waiting
+from sim.view.explorer.line import LONGEST_WALK, Explorer
 from tests.engine.mini import Block, Naive, programs, scenario
 
 laws = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -1,0 +1,1 @@
+"""What one run shows, without any drawing: who noticed what, repeats, locks held."""

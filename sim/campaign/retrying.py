@@ -1,0 +1,68 @@
+"""A batch that does not come back: it is tried again, and what fails every time is narrowed down to the seed.
+
+A worker can die of what has nothing to do with its batch, so a batch has three attempts. One that fails them all has a
+seed in it that brings its worker down, or keeps it going for ever. It is halved until that seed stands alone; with all
+the others the campaign goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+import attrs
+
+from sim.campaign.errors import Lost
+from sim.campaign.local_workers import Workers
+from sim.campaign.progress import News, Said
+from sim.campaign.question import Question
+from sim.campaign.records import Done, Trouble
+from sim.campaign.seeds import Span
+from sim.search.fuzzing.batch import Batch
+
+ATTEMPTS = 3
+
+Work = Callable[[Question, int, int, bytes], Batch]
+"""The question, the first seed, the one at which to stop, and what an adaptive strategy goes by."""
+
+
+@attrs.frozen
+class Settled:
+    """What came of a span: its batches, and the seeds that could not be run."""
+
+    done: tuple[Done, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+
+    def with_(self, other: Settled) -> Settled:
+        return Settled((*self.done, *other.done), (*self.troubles, *other.troubles))
+
+
+@attrs.frozen(eq=False)
+class Settler:
+    """Who runs the batches, how, and how long one may take before it counts as hanging."""
+
+    workers: Workers
+    work: Work
+    question: Question
+    patience: Callable[[Span], float]
+    tell: Callable[[News], None]
+
+    async def settle(self, span: Span, guidance: bytes, attempts: int | None = None) -> Settled:
+        what = ""
+        for attempt in range(1, (attempts or ATTEMPTS) + 1):
+            begun = monotonic()
+            try:
+                batch = await self.workers.call(
+                    self.patience(span), self.work, self.question, span.first, span.stop, guidance
+                )
+            except Lost as lost:
+                what = str(lost)
+                self.tell(Said(f"seeds {span} were lost, and are tried again: {what}"))
+            else:
+                return Settled((Done(batch, monotonic() - begun, attempt),))
+        if span.size == 1:
+            return Settled(troubles=(Trouble(span.first, what),))
+        settled = Settled()
+        for half in span.halves():
+            settled = settled.with_(await self.settle(half, guidance, None if half.size == 1 else 1))
+        return settled

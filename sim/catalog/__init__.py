@@ -1,0 +1,1 @@
+"""Names and identity: the glossary, references to the sources, schedule files."""

@@ -1,0 +1,1 @@
+"""Thousands of runs at a time, which keep no states."""

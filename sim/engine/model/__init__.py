@@ -1,0 +1,1 @@
+"""What a model is written with: values, cells, operations, routines, scenarios."""

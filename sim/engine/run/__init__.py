@@ -1,0 +1,1 @@
+"""One run: two executors, the scheduler and its dice, schedules and their replay."""

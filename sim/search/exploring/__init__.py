@@ -1,0 +1,1 @@
+"""Exploring: all states, checkpoints, livelock and starvation."""

@@ -1,0 +1,1 @@
+"""Fuzzing: batches of seeds, and the strategies that choose who steps next."""

@@ -1,0 +1,1 @@
+"""Shrinking: replaying a list of choices, and making it smaller."""

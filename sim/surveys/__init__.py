@@ -1,0 +1,1 @@
+"""Runs over all scenarios: the table, the census, the contention matrix."""

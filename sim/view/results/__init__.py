@@ -1,0 +1,1 @@
+"""Results in words, as JSON, and on a screen."""

@@ -1,0 +1,209 @@
+"""The table of transitions, as text: as the mail has it, and what it lacks beneath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich import box
+from rich.table import Table
+
+from sim.engine.model.operations import Finding
+from sim.scenarios.switches import FLIPS, Flip
+from sim.scenarios.transitions import NOT_COVERED, ROWS
+from sim.surveys.census import Change, census
+from sim.surveys.table import Cell, Question, is_hit
+from sim.view.numbers import number, power
+
+COLUMNS = ("#", "old", "new", "sh", "valid", "mirror", "hit", "notes", "states", "runs", "classes")
+
+_LONG = 10**8
+
+YES = {True: "Y", False: "N"}
+
+
+def blocks(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+    """The cells by kernel and module, with a headline: a new table begins where the rows begin again."""
+    mine: list[Cell] = []
+    for cell in cells:
+        if mine and ROWS.index(cell.row) <= ROWS.index(mine[-1].row):
+            yield _headline(mine), mine
+            mine = []
+        mine.append(cell)
+    if mine:
+        yield _headline(mine), mine
+
+
+def _headline(cells: Sequence[Cell]) -> str:
+    """The mail's word for the kernel where it is that of every row, and the kernels."""
+    orders, kernels = ({getattr(cell, name): None for cell in cells} for name in ("order", "kernel"))
+    several = "kernels" if len(kernels) > 1 else "kernel"
+    word = f"{next(iter(orders))}: " if len(orders) == 1 and orders.keys() != kernels.keys() else ""
+    return f"{word}{several} {', '.join(kernels)}, module {cells[0].module}"
+
+
+def table(cells: Sequence[Cell], notes: Notes, *, ascii_only: bool) -> Table:
+    """One line a cell."""
+    grid = Table(box=box.ASCII2 if ascii_only else box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
+    for name in COLUMNS:
+        right = name in {"#", "states", "runs", "classes"}
+        grid.add_column(name, justify="right" if right else "left", no_wrap=True)
+    for cell in cells:
+        style = "bold" if cell.hits else ""
+        grid.add_row(*line(cell, notes), style=style)
+    return grid
+
+
+def line(cell: Cell, notes: Notes) -> tuple[str, ...]:
+    """A cell's words, in the order of COLUMNS."""
+    return (
+        str(cell.row.number),
+        *cell.row.words,
+        YES[cell.row.shared],
+        YES[cell.valid],
+        YES[is_on_mirror(cell)],
+        YES[bool(cell.hits)],
+        notes.of(cell),
+        f"{cell.states:,}",
+        _short(cell.interleavings),
+        _short(cell.classes),
+    )
+
+
+def _short(count: int | None) -> str:
+    if count is None:
+        return ""
+    return number(count) if count < _LONG else power(count)
+
+
+def made_by(cell: Cell) -> tuple[Change, ...]:
+    """Who makes a cell's transition, on either root."""
+    return tuple(change for change in census(cell.order) if change.is_of(cell.row))
+
+
+def is_on_mirror(cell: Cell) -> bool:
+    """Whether any caller makes it on a mirror root."""
+    return any(change.root == "mirror" for change in made_by(cell))
+
+
+class Notes:
+    """Footnotes by letter, each said once: why it is hit, and what else was found."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, str] = {}
+
+    def of(self, cell: Cell) -> str:
+        """The letters of a cell."""
+        said = [*([why(cell)] if cell.hits else []), *also(cell.findings)]
+        return " ".join(self._letters.setdefault(text, _letter(len(self._letters))) for text in said)
+
+    def lines(self) -> Iterator[str]:
+        for text, letter in self._letters.items():
+            yield f"{letter}: {text}"
+
+
+def _letter(count: int) -> str:
+    return (_letter(count // 26 - 1) if count >= 26 else "") + chr(ord("a") + count % 26)
+
+
+def why(cell: Cell) -> str:
+    """What a hit is brought about by, and whether that suffices alone."""
+    alone = [cause for cause in cell.causes if cause in cell.confirmed]
+    rest = [cause for cause in cell.causes if cause not in cell.confirmed]
+    always = "always" if "always" in cell.confirmed or not cell.causes else ""
+    parts = [always, f"{', '.join(alone)}, each alone" if len(alone) > 1 else ", ".join(alone)]
+    if rest:
+        parts.append(f"{', '.join(rest)}, not without another contender")
+    return f"hit by {'; '.join(filter(None, parts))}"
+
+
+def also(findings: Iterable[Finding]) -> list[str]:
+    """What else was found, kind by kind."""
+    kinds: dict[str, dict[str, None]] = {}
+    for finding in findings:
+        if not is_hit(finding):
+            because = f" ({', '.join(finding.causes)})" if finding.causes else ""
+            kinds.setdefault(finding.kind, {})[f"{finding.where}{because}"] = None
+    return [f"{kind} in {', '.join(places)}" for kind, places in kinds.items()]
+
+
+def changes(cell: Cell, other: Cell) -> list[str]:
+    """How a cell's answers change in another one's."""
+    said = []
+    if cell.valid != other.valid:
+        said.append(f"valid {YES[cell.valid]} -> {YES[other.valid]}")
+    if bool(cell.hits) != bool(other.hits):
+        because = f" ({why(other)})" if other.hits else ""
+        said.append(f"hit {YES[bool(cell.hits)]} -> {YES[bool(other.hits)]}{because}")
+    elif cell.hits and why(cell) != why(other):
+        said.append(f"{why(cell)} -> {why(other)}")
+    gone = [finding for finding in cell.findings if finding not in other.findings]
+    come = [finding for finding in other.findings if finding not in cell.findings]
+    return [*said, *(f"no more {text}" for text in also(gone)), *(f"now {text}" for text in also(come))]
+
+
+def place(cell: Cell) -> str:
+    """A cell by its row."""
+    mode = "shared" if cell.row.shared else "exclusive"
+    return f"row {cell.row.number} ({' to '.join(cell.row.words)}, {mode})"
+
+
+def sentences(cells: Sequence[Cell]) -> Iterator[str]:
+    """Where another module or the other kernel changes an answer."""
+    first: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        first.setdefault((cell.row.name, cell.order), []).append(cell)
+    for (_, order), mine in first.items():
+        said: dict[str, list[str]] = {}
+        for other in mine[1:]:
+            for change in changes(mine[0], other):
+                said.setdefault(change, []).append(other.module)
+        for change, modules in said.items():
+            on = f"on {', '.join(modules)}, not {mine[0].module}"
+            yield f"{place(mine[0])}, {order}: {change}, {on}"
+    for cell in cells:
+        known = first.get((cell.row.name, "before"), [])
+        if (
+            cell.order == "after"
+            and known
+            and cell.module == known[0].module
+            and bool(cell.hits) != bool(known[0].hits)
+        ):
+            yield f"{place(cell)}, {cell.module}: {changes(known[0], cell)[0]}, from before to after"
+
+
+def flip_lines(flip: Flip, base: dict[str, Cell], flipped: Sequence[Cell]) -> Iterator[str]:
+    """What an assumption decides."""
+    yield f"{flip.name}: {flip.doc} (here: {flip.reading})"
+    said: dict[str, list[str]] = {}
+    for cell in flipped:
+        known = base[Question(cell.row, cell.row.kernel_named(cell.order), cell.module).key]
+        for change in changes(known, cell):
+            said.setdefault(f"{place(cell)}, {cell.order}: {change}", []).append(cell.module)
+    for text, modules in said.items():
+        yield f"  {text}, on {', '.join(modules)}"
+    if not said:
+        yield "  decides nothing"
+
+
+def assumptions() -> Iterator[str]:
+    """What the table reads where the mail leaves it open."""
+    seen: dict[str, None] = {}
+    for flip in FLIPS:
+        rows = ", ".join(map(str, flip.rows))
+        seen[f"{flip.switch} = {flip.reading} (rows {rows}): {flip.doc}"] = None
+    yield from seen
+
+
+READING = (
+    (
+        "hit: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in some interleaving, "
+        "were the transition to happen on a mirror root."
+    ),
+    "mirror: some caller makes it on a mirror root (explored; with S-EPT huge pages in `after`).",
+    "valid: the setter takes the transition on a direct root, alone, without a WARN, BUG or KVM_BUG_ON.",
+    "sh: mmu_lock is held for read. runs: interleavings, without retries as the classes are, where nothing is hit.",
+    "docs/transitions.md has the cells that differ from the mail, each with its schedule or its argument.",
+    "before: 6.19. after: 7.2, which has the series of patch 07/17; in rows 7 and 8 hugepages on top of it.",
+    "Every state of every interleaving was visited. Of three contenders each two were there at a time.",
+    "Not covered: " + "; ".join(NOT_COVERED) + ".",
+)

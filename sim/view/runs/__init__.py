@@ -1,0 +1,1 @@
+"""One run, drawn: timeline, lanes, commit message, SVG, Perfetto."""
