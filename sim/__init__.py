@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from sim.engine.run.schedule import parse as parse_schedule
     from sim.engine.run.schedule import record as record_schedule
     from sim.engine.run.schedule import write as write_schedule
-    from sim.engine.run.scheduler import Picks
-    from sim.engine.run.scheduler import Walk as RandomWalk
+    from sim.engine.run.scheduler import Picks, RandomWalk
     from sim.engine.run.trio_executor import run
     from sim.engine.run.world import Run, Step
     from sim.scenarios.library import recipe_named
@@ -143,7 +142,7 @@ _PLACES = {
     "record_schedule": "sim.engine.run.schedule:record",
     "write_schedule": "sim.engine.run.schedule:write",
     "Picks": "sim.engine.run.scheduler:Picks",
-    "RandomWalk": "sim.engine.run.scheduler:Walk",
+    "RandomWalk": "sim.engine.run.scheduler:RandomWalk",
     "Run": "sim.engine.run.world:Run",
     "Step": "sim.engine.run.world:Step",
     "recipe_named": "sim.scenarios.library:recipe_named",

@@ -22,7 +22,7 @@ from sim.scenarios.switches import FLIPS
 from sim.scenarios.transitions import NOT_COVERED, Row
 from sim.surveys.cache import Kept, cache_directory, cells
 from sim.surveys.census import census
-from sim.surveys.table import Cell, Question, questions
+from sim.surveys.table import TableCell, TableQuery, questions
 from sim.tdx.releases import ONE_OF_EACH
 from sim.view.results.table import YES, Notes, changes, is_on_mirror, place, sentences, table
 from tests.scenarios import mail
@@ -45,7 +45,7 @@ OTHERS = tuple(name for name in reversed(KERNELS) if name not in _SHOWN_BESIDE)
 WIDTH = 120
 
 
-def questions_asked() -> list[Question]:
+def questions_asked() -> list[TableQuery]:
     """Every cell of the page: both orders and every module, and each flip on the modules that are shown."""
     flips = (question for question in questions(("after",), SHOWN, FLIPS) if question.flip)
     return [*questions(ORDERS, MODULES), *questions(OTHERS, SHOWN[:1]), *flips]
@@ -92,10 +92,10 @@ row 13 one that is not hit; the assertions about the lock mode stay, and so does
 the S-EPT page of a live TD."""
 
 
-def derived() -> dict[str, Cell]:
+def derived() -> dict[str, TableCell]:
     """Every cell, from running or as it is kept."""
     asked = questions_asked()
-    found: dict[str, Cell] = {}
+    found: dict[str, TableCell] = {}
     for question, cell in cells(asked, os.cpu_count() or 1, Kept(cache_directory())):
         found[question.key] = cell
         if not len(found) % 20:
@@ -103,14 +103,14 @@ def derived() -> dict[str, Cell]:
     return {question.key: found[question.key] for question in asked}
 
 
-def block(known: Sequence[Cell], notes: Notes) -> str:
+def block(known: Sequence[TableCell], notes: Notes) -> str:
     """One table, as `tdpsim table` prints it."""
     text = StringIO()
     Console(file=text, width=WIDTH, no_color=True, highlight=False).print(table(known, notes, ascii_only=False))
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
-def tables(known: dict[str, Cell]) -> Iterator[str]:
+def tables(known: dict[str, TableCell]) -> Iterator[str]:
     """Every table that is shown, and the notes to all of them."""
     notes = Notes()
     for order in ("after", "before", *OTHERS):
@@ -125,7 +125,7 @@ def tables(known: dict[str, Cell]) -> Iterator[str]:
     yield "```\n"
 
 
-def differences(known: dict[str, Cell]) -> Iterator[str]:
+def differences(known: dict[str, TableCell]) -> Iterator[str]:
     """Where running answers otherwise than the mail, and why."""
     for cell in known.values():
         if (cell.order, cell.module, cell.flipped) != ("after", "1.5.01", ""):
@@ -148,7 +148,7 @@ def item(text: str, indent: str = "") -> str:
     return "\n".join(lines)
 
 
-def witnesses(known: dict[str, Cell]) -> Iterator[str]:
+def witnesses(known: dict[str, TableCell]) -> Iterator[str]:
     """A schedule for each hit."""
     for cell in known.values():
         if not cell.flipped and cell.module in SHOWN and cell.order in ORDERS:
@@ -158,7 +158,7 @@ def witnesses(known: dict[str, Cell]) -> Iterator[str]:
                     yield f"* {place(cell)}, {cell.module}, {told.steps} steps:\n  `{where}`"
 
 
-def assumptions(known: dict[str, Cell]) -> Iterator[str]:
+def assumptions(known: dict[str, TableCell]) -> Iterator[str]:
     """What each assumption decides, with a schedule of what is new."""
     for flip in FLIPS:
         yield item(f"**{flip.name}** (here: {flip.reading}): {flip.doc}")
@@ -166,16 +166,16 @@ def assumptions(known: dict[str, Cell]) -> Iterator[str]:
         yield from said or ["  * decides nothing"]
 
 
-def _decided(known: dict[str, Cell], name: str) -> Iterator[str]:
+def _decided(known: dict[str, TableCell], name: str) -> Iterator[str]:
     for cell in known.values():
         if (cell.flipped, cell.module) == (name, "1.5.01"):
-            plain = known[Question(cell.row, cell.row.kernel_named(cell.order), cell.module).key]
+            plain = known[TableQuery(cell.row, cell.row.kernel_named(cell.order), cell.module).key]
             yield from (item(f"{place(cell)}: {change}", "  ") for change in changes(plain, cell))
             new = (told for told in cell.told if told.finding not in plain.findings)
             yield from (f"    `schedules/{cell.row.name}/{told.name}`" for told in new)
 
 
-def hazard(known: dict[str, Cell]) -> Iterator[str]:
+def hazard(known: dict[str, TableCell]) -> Iterator[str]:
     """The schedules in which a page table is used after it was freed."""
     for cell in known.values():
         if (cell.flipped, cell.module) == ("kernel=in-turn", "1.5.01"):
@@ -184,7 +184,7 @@ def hazard(known: dict[str, Cell]) -> Iterator[str]:
                     yield f"* {place(cell)}, {told.steps} steps:\n  `schedules/{cell.row.name}/{told.name}`"
 
 
-def beside(known: dict[str, Cell]) -> Iterator[str]:
+def beside(known: dict[str, TableCell]) -> Iterator[str]:
     """What the tables hang on that is no switch of a row."""
     rows = [cell.row for cell in known.values() if (cell.order, cell.module, cell.flipped) == ("after", "1.5.01", "")]
     made = {size: {row.number for row in rows if _is_made(row, size)} for size in ("2M", "4K")}
@@ -227,7 +227,7 @@ def callers() -> Iterator[str]:
             yield item(f"{root}: {'; '.join(by) or 'nobody'}", "  ")
 
 
-def page(known: dict[str, Cell]) -> str:
+def page(known: dict[str, TableCell]) -> str:
     """The whole page."""
     return "\n".join(
         (
@@ -261,7 +261,7 @@ def page(known: dict[str, Cell]) -> str:
     )
 
 
-def alike(known: dict[str, Cell], one: str, other: str) -> bool:
+def alike(known: dict[str, TableCell], one: str, other: str) -> bool:
     """Whether two modules have the same findings everywhere; `more_causes` says where the causes are not the same."""
     said = (
         [
@@ -274,7 +274,7 @@ def alike(known: dict[str, Cell], one: str, other: str) -> bool:
     return next(said) == next(said)
 
 
-def more_causes(known: dict[str, Cell]) -> Iterator[str]:
+def more_causes(known: dict[str, TableCell]) -> Iterator[str]:
     """Where a module has a cause that the one it answers as has not."""
     cells = {(cell.row.name, cell.order, cell.module): cell for cell in known.values() if not cell.flipped}
     for one, other in ALIKE:

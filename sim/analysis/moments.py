@@ -12,7 +12,7 @@ from sim.analysis.noticing import Noticing, Touched
 from sim.engine.model.operations import Access
 from sim.engine.model.scenario import Scenario
 from sim.engine.run.automata import LocalState
-from sim.engine.run.replay import walk
+from sim.engine.run.replay import follow_schedule
 from sim.engine.run.schedule import Schedule
 from sim.engine.run.world import Run, Step
 
@@ -26,7 +26,7 @@ class Moment:
 
     step: Step
     calls: tuple[str, ...]
-    noticed: tuple[int, ...] = ()
+    caused_by: tuple[int, ...] = ()
     touched: tuple[tuple[str, Access], ...] = ()
     changed: tuple[tuple[str, object], ...] = ()
 
@@ -44,7 +44,7 @@ class _Watching:
             raise AssertionError("a step of a task that has finished")
         outcomes = self._noticing.world.outcomes(step.task, operation)
         outcome = next(one for one in outcomes if one.result == step.result)
-        taken = self._noticing.take(len(self.moments), step.task, operation, outcome)
+        taken = self._noticing.note_step(len(self.moments), step.task, operation, outcome)
         self.moments.append(moment(local, *taken))
 
 
@@ -63,11 +63,11 @@ def theirs(local: LocalState) -> tuple[str, ...]:
 def moments(schedule: Schedule, scenario: Scenario, *, loose: bool = False) -> tuple[Run, tuple[Moment, ...]]:
     """Walk a schedule and note where each step was taken. Raises Drift where it does not fit."""
     watching = _Watching()
-    run = walk(schedule, scenario, loose=loose, watch=watching)
+    run = follow_schedule(schedule, scenario, loose=loose, watch=watching)
     return run, tuple(watching.moments)
 
 
-def hangs_on(seen: tuple[Moment, ...], last: int) -> list[int]:
+def causes_of(seen: tuple[Moment, ...], last: int) -> list[int]:
     """The steps, by number and in order, that step `last` hangs on, itself among them."""
     kept, upto = {last: None}, dict[str, int]()
     todo = [last]
@@ -76,7 +76,7 @@ def hangs_on(seen: tuple[Moment, ...], last: int) -> list[int]:
         task = seen[end].step.task
         for number in range(upto.get(task, -1) + 1, end + 1):
             if seen[number].step.task == task:
-                for source in seen[number].noticed:
+                for source in seen[number].caused_by:
                     kept |= {number: None, source: None}
                     todo.append(source)
         upto[task] = max(end, upto.get(task, -1))

@@ -21,7 +21,7 @@ from sim.engine.run.world import Step, World
 
 
 @attrs.frozen
-class Change:
+class CellTouch:
     """The last time that a cell was changed: the number of the step, whose it was, and what was there before."""
 
     number: int
@@ -38,7 +38,7 @@ class Touched:
     was: object
     now: object
     known: object
-    change: Change | None
+    change: CellTouch | None
     by: Step | None
 
 
@@ -48,12 +48,12 @@ class Noticing:
     def __init__(self) -> None:
         self.world = World()
         self._known: dict[tuple[str, Cell[Any]], object] = {}
-        self._changes: dict[Cell[Any], Change] = {}
+        self._changes: dict[Cell[Any], CellTouch] = {}
 
-    def last_change(self, cell: Cell[Any]) -> Change | None:
+    def last_change(self, cell: Cell[Any]) -> CellTouch | None:
         return self._changes.get(cell)
 
-    def take(
+    def note_step(
         self, number: int, task: str, operation: Operation[Any], outcome: Outcome
     ) -> tuple[Step, tuple[int, ...], tuple[Touched, ...]]:
         """Take a step, the run's `number`-th from 0 on; the steps that it noticed, and what takes it back."""
@@ -64,7 +64,7 @@ class Noticing:
         self._note(number, task, touched)
         return step, noticed, touched
 
-    def again(self, number: int, step: Step, touched: tuple[Touched, ...]) -> None:
+    def note_again(self, number: int, step: Step, touched: tuple[Touched, ...]) -> None:
         """Take a step that was taken here before and is known to come to this."""
         for one in touched:
             self.world.values[one.cell] = one.now
@@ -88,7 +88,7 @@ class Noticing:
         for one in touched:
             self._known[task, one.cell] = one.now
             if one.now != one.was:
-                self._changes[one.cell] = Change(number, task, one.was)
+                self._changes[one.cell] = CellTouch(number, task, one.was)
 
     def _noticed(self, task: str, operation: Operation[Any], outcome: Outcome) -> Iterator[int]:
         """The last changes of cells by others without which the operation would have come to something else."""

@@ -22,14 +22,14 @@ from pathlib import Path
 import attrs
 import trio
 
-from sim.campaign.errors import WorkersError
+from sim.campaign.errors import NoWorkersError
 from sim.campaign.findings import Findings
 from sim.campaign.jobs import run_batch
 from sim.campaign.local_workers import Workers
-from sim.campaign.progress import Meter, News, Progress, Said
-from sim.campaign.question import Question
-from sim.campaign.records import Minute
-from sim.campaign.retrying import Settled, Settler, Work
+from sim.campaign.progress import CampaignEvent, CampaignProgress, NoteEvent, ProgressMeter
+from sim.campaign.question import CampaignSpec
+from sim.campaign.records import MinuteSample
+from sim.campaign.retrying import BatchResults, BatchRunner, RunBatch
 from sim.campaign.seeds import END, Span, holes
 from sim.campaign.sizes import PATIENCE, Sizes, Source
 from sim.campaign.store import Store
@@ -59,13 +59,13 @@ class Campaign:
 
     def __init__(
         self,
-        question: Question,
+        question: CampaignSpec,
         store: Store,
         workers: Workers,
         terms: Terms,
-        tell: Callable[[News], None],
+        tell: Callable[[CampaignEvent], None],
         *,
-        work: Work = run_batch,
+        work: RunBatch = run_batch,
         runner: Runner | None = None,
     ) -> None:
         self.question, self.store, self.workers, self.terms = question, store, workers, terms
@@ -73,15 +73,15 @@ class Campaign:
         self._tell = tell
         self._runner = runner or question.runner()
         self._sizes = Sizes(terms.batch, terms.patience)
-        self._settler = Settler(workers, work, question, self._sizes.patience, tell)
-        self._meter = Meter(store.contents)
+        self._settler = BatchRunner(workers, work, question, self._sizes.patience, tell)
+        self._meter = ProgressMeter(store.contents)
         self._ends_at: float | None = None
         self._over = trio.CancelScope()
         self._findings = Findings(
             store, workers, question, self._runner.scenario, terms.folder, self._guidance_of, tell
         )
 
-    def progress(self) -> Progress:
+    def progress(self) -> CampaignProgress:
         contents = self.store.contents
         whole = contents.wanted.stop == END
         left = None if whole else sum(span.size for span in contents.left())
@@ -103,7 +103,7 @@ class Campaign:
                 return
             self.drain(INTERRUPTED)
             out = f"{self._meter.running} batch{'' if self._meter.running == 1 else 'es'}"
-            self._tell(Said(f"interrupted: finishing {out}; once more to stop at once"))
+            self._tell(NoteEvent(f"interrupted: finishing {out}; once more to stop at once"))
 
     async def run(self) -> None:
         with self._over:
@@ -133,7 +133,7 @@ class Campaign:
 
     def _note(self) -> None:
         contents = self.store.contents
-        self.store.note(Minute(time.time(), contents.totals.seeds, contents.sketch.states))
+        self.store.note(MinuteSample(time.time(), contents.totals.seeds, contents.sketch.states))
 
     async def _all(self) -> None:
         """Every seed that is left; of a strategy that adapts, epoch by epoch."""
@@ -158,20 +158,20 @@ class Campaign:
     async def _stretch(self, spans: Iterator[Span], guidance: bytes) -> None:
         """Seeds that can be run in any order, with what an adaptive strategy goes by."""
         source = Source(spans, self._sizes)
-        send, receive = trio.open_memory_channel[Settled](16)
+        send, receive = trio.open_memory_channel[BatchResults](16)
         async with trio.open_nursery() as writing:
             writing.start_soon(self._write, receive)
             async with send, trio.open_nursery() as running:
                 while not self.ending:
                     slot = object()
                     await self.workers.slots.acquire_on_behalf_of(slot)
-                    span = None if self.ending else source.take()
+                    span = None if self.ending else source.next_span()
                     if span is None:
                         self.workers.slots.release_on_behalf_of(slot)
                         break
                     running.start_soon(partial(self._run, span, guidance, slot, send.clone()))
 
-    async def _run(self, span: Span, guidance: bytes, slot: object, send: trio.MemorySendChannel[Settled]) -> None:
+    async def _run(self, span: Span, guidance: bytes, slot: object, send: trio.MemorySendChannel[BatchResults]) -> None:
         self._meter.running += 1
         try:
             async with send:
@@ -180,7 +180,7 @@ class Campaign:
             self._meter.running -= 1
             self.workers.slots.release_on_behalf_of(slot)
 
-    async def _write(self, receive: trio.MemoryReceiveChannel[Settled]) -> None:
+    async def _write(self, receive: trio.MemoryReceiveChannel[BatchResults]) -> None:
         async for settled in receive:
             more = settled
             while True:
@@ -194,7 +194,7 @@ class Campaign:
             for trouble in more.troubles:
                 self._tell(trouble)
             if more.troubles and len(self.store.contents.troubles) > MOST_TROUBLES:
-                raise WorkersError(
+                raise NoWorkersError(
                     f"{self.store.path}: more than {MOST_TROUBLES} seeds crash or hang, the last one so: "
                     f"{self.store.contents.troubles[-1].what}"
                 )

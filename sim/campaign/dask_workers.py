@@ -21,7 +21,7 @@ import attrs
 import trio
 
 from sim.base.errors import UsageError
-from sim.campaign.errors import Lost, WorkersError
+from sim.campaign.errors import Lost, NoWorkersError
 from sim.campaign.jobs import Foreign, checked
 
 T = TypeVar("T")
@@ -44,12 +44,12 @@ class Cluster:
             await self._done(future, patience)
             result: T = await trio.to_thread.run_sync(future.result, abandon_on_cancel=True)
         except Foreign as error:
-            raise WorkersError(f"a worker at {self.address} has another tdpsim: {error}") from None
+            raise NoWorkersError(f"a worker at {self.address} has another tdpsim: {error}") from None
         except (Exception, CancelledError) as error:
             if isinstance(error, Lost):
                 raise
             if self._client.status != "running":
-                raise WorkersError(f"the scheduler at {self.address} is gone; --resume goes on from here") from None
+                raise NoWorkersError(f"the scheduler at {self.address} is gone; --resume goes on from here") from None
             raise Lost(f"{type(error).__name__}: {error}") from None
         else:
             return result
@@ -91,7 +91,7 @@ class Cluster:
 
 @contextlib.asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Cluster]:
-    """The workers of the scheduler at an address. Raises UsageError where the extra is missing, or WorkersError."""
+    """The workers of the scheduler at an address. Raises UsageError where the extra is missing, or NoWorkersError."""
     try:
         from distributed import Client  # noqa: PLC0415 - an extra
     except ImportError:
@@ -101,7 +101,7 @@ async def connected(address: str) -> AsyncIterator[Cluster]:
     try:
         client = await trio.to_thread.run_sync(lambda: Client(address, timeout=_ANSWER, set_as_default=False))
     except (OSError, ValueError) as error:
-        raise WorkersError(f"no scheduler answers at {address}: {error}") from None
+        raise NoWorkersError(f"no scheduler answers at {address}: {error}") from None
     cluster = Cluster(address, trio.CapacityLimiter(1), client)
     try:
         async with trio.open_nursery() as nursery:

@@ -7,7 +7,7 @@ class StoreError(Exception):
     """A store that cannot be read, written or gone on with."""
 
 
-class WorkersError(Exception):
+class NoWorkersError(Exception):
     """Nobody can do the work, or nobody can do it right."""
 
 

@@ -20,9 +20,9 @@ from sim.base.files import put
 from sim.campaign import jobs
 from sim.campaign.errors import Lost
 from sim.campaign.local_workers import Workers
-from sim.campaign.progress import Again, Found, News, Said
-from sim.campaign.question import Question
-from sim.campaign.records import Group, Witness, group_of
+from sim.campaign.progress import CampaignEvent, NoteEvent, ReplayedEvent, WitnessEvent
+from sim.campaign.question import CampaignSpec
+from sim.campaign.records import FindingGroup, Witness, group_of
 from sim.campaign.retrying import ATTEMPTS
 from sim.campaign.store import Store
 from sim.catalog.schedules import finding_file
@@ -43,16 +43,16 @@ class Findings:
 
     store: Store
     workers: Workers
-    question: Question
+    question: CampaignSpec
     scenario: Scenario
     folder: Path
     guidance: Callable[[int], bytes]
-    tell: Callable[[News], None]
+    tell: Callable[[CampaignEvent], None]
     shrinking: int = 0
     _hurry: trio.Event = attrs.field(factory=trio.Event, init=False)
     _more: trio.Event = attrs.field(factory=trio.Event, init=False)
     _idle: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _given_up: dict[tuple[Group, int], None] = attrs.field(factory=dict, init=False)
+    _given_up: dict[tuple[FindingGroup, int], None] = attrs.field(factory=dict, init=False)
     """What cannot be made, or not be made smaller, of which seed."""
 
     def look(self) -> None:
@@ -107,7 +107,7 @@ class Findings:
                 await self._keep(Witness(one.finding, one.seed, example.text, example.steps, found_with=example.steps))
                 return
         self._given_up[group_of(one.finding), one.seed] = None
-        self.tell(Said(said))
+        self.tell(NoteEvent(said))
 
     async def _write_smaller(self, witness: Witness) -> None:
         args = self.question, witness.seed, self.guidance(witness.seed), witness.finding
@@ -120,7 +120,7 @@ class Findings:
                     try:
                         example = await self.workers.call(_SHRINKING, jobs.smaller, *args)
                     except Lost as lost:
-                        self.tell(Said(f"{witness.finding} from seed {witness.seed:#x} stays as it is: {lost}"))
+                        self.tell(NoteEvent(f"{witness.finding} from seed {witness.seed:#x} stays as it is: {lost}"))
                 nursery.cancel_scope.cancel()
         finally:
             self.shrinking -= 1
@@ -142,12 +142,14 @@ class Findings:
         try:
             path = self._put(witness, before)
         except OSError as error:
-            self.tell(Found(witness, None, f"cannot write into {self.folder}: {error.strerror}; the store has it"))
+            self.tell(
+                WitnessEvent(witness, None, f"cannot write into {self.folder}: {error.strerror}; the store has it")
+            )
             return
         said = await trio.to_thread.run_sync(replayed, path)
         witness = attrs.evolve(witness, confirmed=said == STILL_THERE, file=_from(self.store.path, path))
         self.store.keep(witness)
-        self.tell(Found(witness, path, "" if witness.confirmed else f"replaying {path} says: {said}"))
+        self.tell(WitnessEvent(witness, path, "" if witness.confirmed else f"replaying {path} says: {said}"))
 
     def _put(self, witness: Witness, before: list[str]) -> Path:
         """Its file; one of that name that is not this store's is left alone."""
@@ -164,7 +166,7 @@ class Findings:
             with contextlib.suppress(OSError):  # it is told when there is something new to write
                 self._put(witness, [witness.text])
         for path in sorted(self.folder.glob("*.toml")):
-            self.tell(Again(path, await trio.to_thread.run_sync(replayed, path)))
+            self.tell(ReplayedEvent(path, await trio.to_thread.run_sync(replayed, path)))
 
 
 def _stand_for_one(one: Witness, other: Witness) -> bool:

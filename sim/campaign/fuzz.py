@@ -13,9 +13,9 @@ import trio
 from sim.campaign.campaign import Campaign, Terms
 from sim.campaign.jobs import run_batch
 from sim.campaign.local_workers import Workers, pool
-from sim.campaign.progress import News, Progress
-from sim.campaign.question import Question
-from sim.campaign.retrying import Work
+from sim.campaign.progress import CampaignEvent, CampaignProgress
+from sim.campaign.question import CampaignSpec
+from sim.campaign.retrying import RunBatch
 from sim.campaign.signals import heard
 from sim.campaign.store import Store
 
@@ -24,24 +24,24 @@ from sim.campaign.store import Store
 class Audience:
     """Who is told what happens, and shown how far it is, every so many seconds."""
 
-    tell: Callable[[News], None]
-    show: Callable[[Progress], None]
+    tell: Callable[[CampaignEvent], None]
+    show: Callable[[CampaignProgress], None]
     pause: float
 
 
 def fuzz(
-    question: Question,
+    question: CampaignSpec,
     store: Store,
     terms: Terms,
     audience: Audience,
     *,
     jobs: int,
     cluster: str | None = None,
-    work: Work = run_batch,
-) -> Progress:
+    work: RunBatch = run_batch,
+) -> CampaignProgress:
     """Run what a store wants, and say how far that came.
 
-    Raises StoreError and WorkersError where it cannot go on; what was acknowledged by then is in the store.
+    Raises StoreError and NoWorkersError where it cannot go on; what was acknowledged by then is in the store.
     """
     if cluster is None:
         opened: Callable[[], AbstractAsyncContextManager[Workers]] = partial(pool, jobs)
@@ -56,13 +56,13 @@ def fuzz(
 
 
 async def _run(
-    question: Question,
+    question: CampaignSpec,
     store: Store,
     terms: Terms,
     audience: Audience,
     opened: Callable[[], AbstractAsyncContextManager[Workers]],
-    work: Work,
-) -> Progress:
+    work: RunBatch,
+) -> CampaignProgress:
     async with heard() as signals, opened() as workers:
         campaign = Campaign(question, store, workers, terms, audience.tell, work=work)
         async with trio.open_nursery() as nursery:

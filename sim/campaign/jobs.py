@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from sim.campaign.question import Question
+from sim.campaign.question import CampaignSpec
 from sim.engine.model.errors import EngineError
 from sim.engine.model.operations import Finding
 from sim.engine.run import automata_executor
@@ -34,7 +34,7 @@ class Foreign(Exception):
     """A worker that asks the question of another model or with another program."""
 
 
-def checked(model: dict[str, Any], function: Callable[..., T], question: Question, *args: object) -> T:
+def checked(model: dict[str, Any], function: Callable[..., T], question: CampaignSpec, *args: object) -> T:
     """In the worker: the call, if it means here what it means to whoever calls.
 
     A worker that is started later than the campaign imports whatever the program is by then.
@@ -46,14 +46,14 @@ def checked(model: dict[str, Any], function: Callable[..., T], question: Questio
     return function(question, *args)
 
 
-def run_batch(question: Question, first: int, stop: int, guidance: bytes) -> Batch:
+def run_batch(question: CampaignSpec, first: int, stop: int, guidance: bytes) -> Batch:
     """The batch of these seeds."""
     return runner_of(question).batch(first, stop, guidance)
 
 
-def runner_of(question: Question) -> Runner:
+def runner_of(question: CampaignSpec) -> Runner:
     """The runner of this thread. A worker that is asked something else forgets the old one."""
-    known: tuple[Question, Runner] | None = getattr(_kept, "runner", None)
+    known: tuple[CampaignSpec, Runner] | None = getattr(_kept, "runner", None)
     if known is None or known[0] != question:
         known = _kept.runner = question, question.runner()
     return known[1]
@@ -67,13 +67,13 @@ class Example:
     steps: int
 
 
-def example(question: Question, seed: int, guidance: bytes, finding: Finding) -> Example:
+def example(question: CampaignSpec, seed: int, guidance: bytes, finding: Finding) -> Example:
     """What a seed does until it shows the finding."""
     runner = runner_of(question)
     return _written(runner, _until(runner, seed, guidance, finding), seed, finding)
 
 
-def smaller(question: Question, seed: int, guidance: bytes, finding: Finding) -> Example:
+def smaller(question: CampaignSpec, seed: int, guidance: bytes, finding: Finding) -> Example:
     """The same, made as small as it gets."""
     runner = runner_of(question)
     shrunk = shrink(runner.scenario, _until(runner, seed, guidance, finding), finding)

@@ -15,9 +15,9 @@ import trio
 import trio_parallel
 
 from sim.campaign import process as worker_process
-from sim.campaign.errors import Lost, WorkersError
+from sim.campaign.errors import Lost, NoWorkersError
 from sim.campaign.jobs import Foreign, checked, ready
-from sim.campaign.question import Question
+from sim.campaign.question import CampaignSpec
 
 T = TypeVar("T")
 _GRACE = 5.0
@@ -50,7 +50,7 @@ class Pool:
         try:
             if not self._context.statistics().idle_workers:
                 await self._within(_START, ready)
-            if args and isinstance(args[0], Question):  # asked of this program, and of no other
+            if args and isinstance(args[0], CampaignSpec):  # asked of this program, and of no other
                 return await self._within(patience, checked, args[0].model(), function, *args)
             return await self._within(patience, function, *args)
         except trio.TooSlowError:
@@ -58,7 +58,7 @@ class Pool:
         except trio_parallel.BrokenWorkerError as error:
             raise Lost(f"its worker died{_how(error)}") from None
         except Foreign as error:
-            raise WorkersError(
+            raise NoWorkersError(
                 f"tdpsim has changed since this began: {error}; --resume with it as it was, or another --store"
             ) from None
         except Exception as error:  # noqa: BLE001 - whatever a worker raises, the others go on

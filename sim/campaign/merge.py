@@ -10,16 +10,16 @@ from pathlib import Path
 import attrs
 
 from sim.campaign.errors import StoreError
-from sim.campaign.records import Contents, Totals, Witness, group_of
+from sim.campaign.records import StoreContents, Totals, Witness, group_of
 from sim.campaign.schema import summed
 from sim.campaign.seeds import Shard, Span, joined
 from sim.campaign.store import Store, batches, check_identity, read
 from sim.engine.run.fingerprint import MASK
 
-Named = tuple[Path, Contents]
+Named = tuple[Path, StoreContents]
 
 
-def merge(out: Path, paths: Sequence[Path]) -> Contents:
+def merge(out: Path, paths: Sequence[Path]) -> StoreContents:
     """Write the union of stores to a new one. Raises StoreError, by name, for stores that do not go together."""
     if out.exists():
         raise StoreError(f"{out} is there already")
@@ -40,7 +40,7 @@ def merge(out: Path, paths: Sequence[Path]) -> Contents:
     return whole
 
 
-def united(stores: Sequence[Named]) -> Contents:
+def united(stores: Sequence[Named]) -> StoreContents:
     """What they say together, with files named from here. Raises StoreError for different campaigns, or a shared seed.
 
     What they say of single minutes is left out, for they had different ones.
@@ -55,7 +55,7 @@ def united(stores: Sequence[Named]) -> Contents:
     return whole if len(stores) == 1 else attrs.evolve(whole, shard=Shard(), minutes=())
 
 
-def _placed(store: Named) -> Contents:
+def _placed(store: Named) -> StoreContents:
     path, contents = store
     files = [str(path.parent / witness.file) if witness.file else "" for witness in contents.witnesses]
     witnesses = (attrs.evolve(one, file=file) for one, file in zip(contents.witnesses, files, strict=True))
@@ -70,7 +70,7 @@ def _refuse_shared_seeds(stores: Sequence[Named]) -> None:
             raise StoreError(f"{path} and {other} both have the seeds {shared}: they would count twice")
 
 
-def _with(one: Contents, other: Contents) -> Contents:
+def _with(one: StoreContents, other: StoreContents) -> StoreContents:
     ours, theirs = one.totals, other.totals
     return attrs.evolve(
         one,
@@ -99,7 +99,7 @@ def _first(witnesses: tuple[Witness, ...]) -> tuple[Witness, ...]:
     return tuple(sorted(kept.values(), key=lambda one: (one.seed, group_of(one.finding))))
 
 
-def files(contents: Contents) -> Iterator[tuple[str, str]]:
+def files(contents: StoreContents) -> Iterator[tuple[str, str]]:
     """The witnesses as schedule files: what each is called, and what is in it."""
     for number, witness in enumerate(contents.witnesses, 1):
         name = Path(witness.file).name if witness.file else f"{contents.identity['scenario']}.finding-{number}.toml"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sim.base.errors import UsageError
 from sim.campaign.errors import StoreError
-from sim.campaign.question import Question
+from sim.campaign.question import CampaignSpec
 from sim.campaign.seeds import END, Span, shard_of
 from sim.campaign.store import Store, read
 
@@ -17,7 +17,7 @@ Part = tuple[int, int]
 """The n-th of so many equal parts of the seeds, from 1."""
 
 
-def open_store(path: Path, question: Question, wanted: Span | None, part: Part | None, *, resume: bool) -> Store:
+def open_store(path: Path, question: CampaignSpec, wanted: Span | None, part: Part | None, *, resume: bool) -> Store:
     """The store of a campaign, to be closed. Without `resume`, or where nothing has been begun, a new one.
 
     Raises StoreError for a store of another campaign or part, UsageError for a strategy that cannot be dealt out.
@@ -26,7 +26,7 @@ def open_store(path: Path, question: Question, wanted: Span | None, part: Part |
     return store or _begun(path, question, wanted or SEEDS, part)
 
 
-def _begun(path: Path, question: Question, wanted: Span, part: Part | None) -> Store:
+def _begun(path: Path, question: CampaignSpec, wanted: Span, part: Part | None) -> Store:
     if part is None:
         return Store.begin(path, question.identity(wanted), wanted)
     if question.runner().epoch is not None:
@@ -36,7 +36,7 @@ def _begun(path: Path, question: Question, wanted: Span, part: Part | None) -> S
     return Store.begin(path, question.identity(wanted), wanted, shard_of(*part, wanted))
 
 
-def _gone_on(path: Path, question: Question, wanted: Span | None, part: Part | None) -> Store | None:
+def _gone_on(path: Path, question: CampaignSpec, wanted: Span | None, part: Part | None) -> Store | None:
     """None where nothing has been begun."""
     if not path.exists() or not path.stat().st_size:
         return None

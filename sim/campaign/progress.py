@@ -8,14 +8,14 @@ from time import monotonic
 
 import attrs
 
-from sim.campaign.records import Contents, Minute, Trouble, Witness
+from sim.campaign.records import MinuteSample, StoreContents, TroubleEvent, Witness
 
 HOUR = 3600.0
 _RECENT = 60.0
 
 
 @attrs.frozen
-class Found:
+class WitnessEvent:
     """The run that stands for a group of findings has come about, or has changed; None: its file cannot be written."""
 
     witness: Witness
@@ -24,7 +24,7 @@ class Found:
 
 
 @attrs.frozen
-class Again:
+class ReplayedEvent:
     """A finding of an earlier day was replayed: `still there`, `gone`, or `drifted`, with where."""
 
     path: Path
@@ -32,20 +32,20 @@ class Again:
 
 
 @attrs.frozen
-class Said:
+class NoteEvent:
     """Anything else that happens once."""
 
     text: str
 
 
-News = Found | Again | Trouble | Said
+CampaignEvent = WitnessEvent | ReplayedEvent | TroubleEvent | NoteEvent
 
 
 @attrs.frozen
-class Progress:
+class CampaignProgress:
     """How far it is. Rates are those of the last minute, the seconds those since it was begun or gone on with."""
 
-    contents: Contents
+    contents: StoreContents
     seconds: float
     seeds: int
     steps: int
@@ -70,10 +70,10 @@ class Progress:
         return contents.sketch.lone / contents.totals.seeds if contents.totals.seeds else None
 
 
-class Meter:
+class ProgressMeter:
     """Keeps the time."""
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: StoreContents) -> None:
         self._begun = self._new = monotonic()
         self._before = contents.totals
         self._states = contents.sketch.states
@@ -81,8 +81,8 @@ class Meter:
         self.running = 0
 
     def look(
-        self, contents: Contents, left: int | None, ends_in: float | None, shrinking: int, ending: str
-    ) -> Progress:
+        self, contents: StoreContents, left: int | None, ends_in: float | None, shrinking: int, ending: str
+    ) -> CampaignProgress:
         """How far it is by now."""
         now = monotonic()
         seeds, steps = contents.totals.seeds - self._before.seeds, contents.totals.steps - self._before.steps
@@ -93,7 +93,7 @@ class Meter:
             self._samples.popleft()
         at, seeds_then, steps_then = self._samples[0] if now - self._samples[0][0] > 1 else (self._begun, 0, 0)
         elapsed = max(now - at, 1e-9)
-        return Progress(
+        return CampaignProgress(
             contents,
             now - self._begun,
             seeds,
@@ -110,7 +110,7 @@ class Meter:
         )
 
 
-def new_states(minutes: tuple[Minute, ...], states: int) -> int:
+def new_states(minutes: tuple[MinuteSample, ...], states: int) -> int:
     """How many have been seen since an hour before the last of these minutes."""
     if not minutes:
         return states

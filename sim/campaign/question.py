@@ -16,7 +16,7 @@ from sim.search.fuzzing.batch import MOST, Runner, StrategyError
 
 
 @attrs.frozen
-class Question:
+class CampaignSpec:
     """A scenario by name and settings, the strategy that draws its runs, and after how many steps these are cut."""
 
     name: str
@@ -27,7 +27,9 @@ class Question:
     patch: Patch | None = None
 
     @classmethod
-    def of(cls, scenario: Scenario, strategy: str, most: int = MOST, patch: Patch | None = None) -> Question:
+    def from_scenario(
+        cls, scenario: Scenario, strategy: str, most: int = MOST, patch: Patch | None = None
+    ) -> CampaignSpec:
         """About a scenario that was built here, with the patch that it was built with."""
         return cls(scenario.name, scenario.params, scenario.without, strategy, most, patch)
 
@@ -52,7 +54,7 @@ class Question:
         return identity(self.scenario())
 
     @classmethod
-    def again(cls, identity: dict[str, Any], patch: Patch | None = None) -> Question:
+    def from_identity(cls, identity: dict[str, Any], patch: Patch | None = None) -> CampaignSpec:
         """The one that an identity is of, as far as the program here has it. Raises UsageError."""
         name, params, without = (identity[key] for key in ("scenario", "parameters", "guards out"))
         return cls(name, tuple(params.items()), tuple(without), identity["strategy"], identity["longest run"], patch)

@@ -13,11 +13,11 @@ from sim.engine.run.fingerprint import MASK
 from sim.search.fuzzing.batch import Batch, Sighting
 from sim.search.fuzzing.sketch import Sketch
 
-Group = tuple[str, str]
+FindingGroup = tuple[str, str]
 """What broke, and where: findings that differ in their causes alone are one."""
 
 
-def group_of(finding: Finding) -> Group:
+def group_of(finding: Finding) -> FindingGroup:
     return finding.kind, finding.where
 
 
@@ -41,7 +41,7 @@ class Witness:
 
 
 @attrs.frozen
-class Done:
+class FinishedBatch:
     """A batch, how many seconds it took some worker, and at which attempt."""
 
     batch: Batch
@@ -54,7 +54,7 @@ class Done:
 
 
 @attrs.frozen
-class Trouble:
+class TroubleEvent:
     """A seed that could not be run: it crashed or hung its worker every time, and what was seen of it."""
 
     seed: int
@@ -73,7 +73,7 @@ class Totals:
     """Of workers: the sum over batches."""
     batches: int = 0
 
-    def with_(self, done: Done) -> Totals:
+    def with_(self, done: FinishedBatch) -> Totals:
         batch = done.batch
         return Totals(
             self.seeds + done.span.size,
@@ -86,7 +86,7 @@ class Totals:
 
 
 @attrs.frozen
-class Minute:
+class MinuteSample:
     """How far a campaign was at a time (seconds since 1970), and how many states it had seen by then."""
 
     at: float
@@ -95,7 +95,7 @@ class Minute:
 
 
 @attrs.frozen
-class Contents:
+class StoreContents:
     """All that a store says, but for its single batches."""
 
     identity: dict[str, Any]
@@ -108,24 +108,24 @@ class Contents:
     """What has been run, or is known not to run."""
     sightings: tuple[Sighting, ...]
     witnesses: tuple[Witness, ...]
-    troubles: tuple[Trouble, ...]
+    troubles: tuple[TroubleEvent, ...]
     sketch: Sketch
-    minutes: tuple[Minute, ...]
+    minutes: tuple[MinuteSample, ...]
 
     def left(self) -> Iterator[Span]:
         """What of it is this shard's and not done, in the order of the seeds."""
         return holes(self.shard.part(self.wanted), self.done)
 
-    def groups(self) -> Iterator[tuple[Group, tuple[Sighting, ...], Witness | None]]:
+    def groups(self) -> Iterator[tuple[FindingGroup, tuple[Sighting, ...], Witness | None]]:
         """Each group of findings in the order of the seeds that first showed one, with the run that stands for it."""
         known = {group_of(witness.finding): witness for witness in self.witnesses}
         for group, sightings in grouped(self.sightings).items():
             yield group, sightings, known.get(group)
 
 
-def grouped(sightings: Iterable[Sighting]) -> dict[Group, tuple[Sighting, ...]]:
+def grouped(sightings: Iterable[Sighting]) -> dict[FindingGroup, tuple[Sighting, ...]]:
     """By what broke and where, each in the order of (seed, steps)."""
-    groups: dict[Group, tuple[Sighting, ...]] = {}
+    groups: dict[FindingGroup, tuple[Sighting, ...]] = {}
     for one in sorted(sightings, key=lambda one: (one.seed, one.steps, one.finding.kind, one.finding.where)):
         groups[group_of(one.finding)] = (*groups.get(group_of(one.finding), ()), one)
     return groups

@@ -14,40 +14,40 @@ import attrs
 
 from sim.campaign.errors import Lost
 from sim.campaign.local_workers import Workers
-from sim.campaign.progress import News, Said
-from sim.campaign.question import Question
-from sim.campaign.records import Done, Trouble
+from sim.campaign.progress import CampaignEvent, NoteEvent
+from sim.campaign.question import CampaignSpec
+from sim.campaign.records import FinishedBatch, TroubleEvent
 from sim.campaign.seeds import Span
 from sim.search.fuzzing.batch import Batch
 
 ATTEMPTS = 3
 
-Work = Callable[[Question, int, int, bytes], Batch]
+RunBatch = Callable[[CampaignSpec, int, int, bytes], Batch]
 """The question, the first seed, the one at which to stop, and what an adaptive strategy goes by."""
 
 
 @attrs.frozen
-class Settled:
+class BatchResults:
     """What came of a span: its batches, and the seeds that could not be run."""
 
-    done: tuple[Done, ...] = ()
-    troubles: tuple[Trouble, ...] = ()
+    done: tuple[FinishedBatch, ...] = ()
+    troubles: tuple[TroubleEvent, ...] = ()
 
-    def with_(self, other: Settled) -> Settled:
-        return Settled((*self.done, *other.done), (*self.troubles, *other.troubles))
+    def with_(self, other: BatchResults) -> BatchResults:
+        return BatchResults((*self.done, *other.done), (*self.troubles, *other.troubles))
 
 
 @attrs.frozen(eq=False)
-class Settler:
+class BatchRunner:
     """Who runs the batches, how, and how long one may take before it counts as hanging."""
 
     workers: Workers
-    work: Work
-    question: Question
+    work: RunBatch
+    question: CampaignSpec
     patience: Callable[[Span], float]
-    tell: Callable[[News], None]
+    tell: Callable[[CampaignEvent], None]
 
-    async def settle(self, span: Span, guidance: bytes, attempts: int | None = None) -> Settled:
+    async def settle(self, span: Span, guidance: bytes, attempts: int | None = None) -> BatchResults:
         what = ""
         for attempt in range(1, (attempts or ATTEMPTS) + 1):
             begun = monotonic()
@@ -57,12 +57,12 @@ class Settler:
                 )
             except Lost as lost:
                 what = str(lost)
-                self.tell(Said(f"seeds {span} were lost, and are tried again: {what}"))
+                self.tell(NoteEvent(f"seeds {span} were lost, and are tried again: {what}"))
             else:
-                return Settled((Done(batch, monotonic() - begun, attempt),))
+                return BatchResults((FinishedBatch(batch, monotonic() - begun, attempt),))
         if span.size == 1:
-            return Settled(troubles=(Trouble(span.first, what),))
-        settled = Settled()
+            return BatchResults(troubles=(TroubleEvent(span.first, what),))
+        settled = BatchResults()
         for half in span.halves():
             settled = settled.with_(await self.settle(half, guidance, None if half.size == 1 else 1))
         return settled

@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from sim.campaign.errors import StoreError
-from sim.campaign.records import Contents, Done, Minute, Totals, Trouble, Witness
+from sim.campaign.records import FinishedBatch, MinuteSample, StoreContents, Totals, TroubleEvent, Witness
 from sim.campaign.seeds import Shard, Span, joined
 from sim.engine.model.operations import Finding
 from sim.engine.run.fingerprint import MASK
@@ -70,12 +70,12 @@ def of_finding(finding: Finding) -> tuple[str, str, str]:
     return finding.kind, finding.where, json.dumps(finding.causes)
 
 
-def contents(connection: sqlite3.Connection) -> Contents:
+def contents(connection: sqlite3.Connection) -> StoreContents:
     identity, created, shard, wanted = connection.execute("SELECT * FROM campaign").fetchone()
-    troubles = tuple(Trouble(int(seed), what) for seed, what in connection.execute("SELECT * FROM troubles"))
+    troubles = tuple(TroubleEvent(int(seed), what) for seed, what in connection.execute("SELECT * FROM troubles"))
     totals, spans = _totals(connection)
     spans += [Span(trouble.seed, trouble.seed + 1) for trouble in troubles]
-    return Contents(
+    return StoreContents(
         json.loads(identity),
         created,
         Shard(*json.loads(shard)),
@@ -86,7 +86,7 @@ def contents(connection: sqlite3.Connection) -> Contents:
         tuple(witnesses(connection)),
         troubles,
         coverage(connection),
-        tuple(Minute(*row) for row in connection.execute("SELECT * FROM minutes ORDER BY at")),
+        tuple(MinuteSample(*row) for row in connection.execute("SELECT * FROM minutes ORDER BY at")),
     )
 
 
@@ -148,10 +148,10 @@ def guidance(connection: sqlite3.Connection, epoch: int) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-def batches(connection: sqlite3.Connection) -> Iterator[Done]:
+def batches(connection: sqlite3.Connection) -> Iterator[FinishedBatch]:
     """Every batch, with what it showed and without what it covered: that is kept for all of them together."""
     rows = connection.execute("SELECT * FROM batches ORDER BY first").fetchall()
     for first, stop, steps, cut, digest, lesson, seconds, attempts in rows:
         seen = summed(_sightings(connection, int(first)))
         batch = Batch(int(first), int(stop), steps, cut, int(digest, 16), seen, Sketch(), lesson)
-        yield Done(batch, seconds, attempts)
+        yield FinishedBatch(batch, seconds, attempts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sim.campaign.records import Done
+from sim.campaign.records import FinishedBatch
 from sim.campaign.seeds import Span
 
 AIM = 8.0
@@ -27,7 +27,7 @@ class Sizes:
         self.size = fixed or _FIRST
         self._seconds_a_seed = 0.0
 
-    def learn(self, done: Done) -> None:
+    def learn(self, done: FinishedBatch) -> None:
         self._seconds_a_seed = done.seconds / done.span.size
         if self._fixed is None:
             aim = int(AIM / max(self._seconds_a_seed, 1e-9))
@@ -45,7 +45,7 @@ class Source:
         self._spans, self._sizes = spans, sizes
         self._rest: Span | None = None
 
-    def take(self) -> Span | None:
+    def next_span(self) -> Span | None:
         """The next one; None at the end."""
         rest = self._rest or next(self._spans, None)
         if rest is None:

@@ -17,7 +17,7 @@ import attrs
 
 from sim.campaign import schema
 from sim.campaign.errors import StoreError
-from sim.campaign.records import Contents, Done, Minute, Trouble, Witness
+from sim.campaign.records import FinishedBatch, MinuteSample, StoreContents, TroubleEvent, Witness
 from sim.campaign.schema import of_finding, of_seed, summed
 from sim.campaign.seeds import Shard, Span, joined
 from sim.campaign.sqlite import Writer, in_words, reading, transaction, writing
@@ -70,7 +70,9 @@ class Store:
             self._connection.execute("UPDATE campaign SET wanted = ?", [str(wanted)])
         self.contents = attrs.evolve(self.contents, wanted=wanted)
 
-    def add(self, done: Iterable[Done], troubles: Iterable[Trouble] = (), sketch: Sketch | None = None) -> None:
+    def add(
+        self, done: Iterable[FinishedBatch], troubles: Iterable[TroubleEvent] = (), sketch: Sketch | None = None
+    ) -> None:
         """Acknowledge batches, and seeds that could not be run: all of them or none.
 
         `sketch` is what they cover, where it is not known of each.
@@ -110,7 +112,7 @@ class Store:
         if beside is not None or troubled is not None:
             raise StoreError(f"{self.path}: seeds {span} are in it already; does another process write to it?")
 
-    def _insert(self, done: Done) -> None:
+    def _insert(self, done: FinishedBatch) -> None:
         batch = done.batch
         row = (of_seed(batch.first), of_seed(batch.stop), batch.steps, batch.cut, f"{batch.digest:016x}", batch.lesson)
         self._connection.execute(
@@ -131,7 +133,7 @@ class Store:
             witnesses = tuple(schema.witnesses(self._connection))
         self.contents = attrs.evolve(self.contents, witnesses=witnesses)
 
-    def note(self, minute: Minute) -> None:
+    def note(self, minute: MinuteSample) -> None:
         with in_words(self.path), transaction(self._connection):
             self._connection.execute("INSERT INTO minutes VALUES (?, ?, ?)", attrs.astuple(minute))
         self.contents = attrs.evolve(self.contents, minutes=(*self.contents.minutes, minute))
@@ -161,14 +163,14 @@ class Store:
         self._writer.close()
 
 
-def read(path: Path) -> Contents:
+def read(path: Path) -> StoreContents:
     """What is in a store, somebody else's too. Raises StoreError."""
     with in_words(path), reading(path) as connection:
         schema.check_format(path, connection)
         return schema.contents(connection)
 
 
-def batches(path: Path) -> tuple[Done, ...]:
+def batches(path: Path) -> tuple[FinishedBatch, ...]:
     """Its batches, one by one, in the order of their seeds. Raises StoreError."""
     with in_words(path), reading(path) as connection:
         schema.check_format(path, connection)

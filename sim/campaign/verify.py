@@ -7,8 +7,8 @@ from pathlib import Path
 
 import attrs
 
-from sim.campaign.question import Question
-from sim.campaign.records import Done
+from sim.campaign.question import CampaignSpec
+from sim.campaign.records import FinishedBatch
 from sim.campaign.seeds import Span
 from sim.campaign.store import batches, check_identity, guidance, read
 from sim.engine.run.dice import below
@@ -24,7 +24,7 @@ class Checked:
     differs: tuple[str, ...]
 
 
-def verify(path: Path, question: Question, sample: int, seed: int) -> Iterator[Checked]:
+def verify(path: Path, question: CampaignSpec, sample: int, seed: int) -> Iterator[Checked]:
     """Run `sample` of the batches again; `seed` chooses which. Raises StoreError where it is another's store."""
     contents = read(path)
     check_identity(path, contents.identity, question.identity(contents.wanted))
@@ -36,7 +36,7 @@ def verify(path: Path, question: Question, sample: int, seed: int) -> Iterator[C
         yield Checked(done.span, tuple(_differences(done.batch, again)))
 
 
-def _chosen(known: list[Done], sample: int, seed: int) -> Iterator[Done]:
+def _chosen(known: list[FinishedBatch], sample: int, seed: int) -> Iterator[FinishedBatch]:
     """Each as likely as any other, without one coming twice."""
     for draw in range(min(sample, len(known))):
         yield known.pop(below(len(known), seed, draw, Stream.VERIFY))

@@ -6,7 +6,7 @@ import os
 import traceback
 
 from sim.base.errors import UsageError
-from sim.campaign.errors import StoreError, WorkersError
+from sim.campaign.errors import NoWorkersError, StoreError
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import FileTrouble
 from sim.engine.model.errors import EngineError
@@ -23,7 +23,7 @@ def explain(error: Exception) -> tuple[ExitStatus, str]:
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return ExitStatus.USAGE, f"{name}{error.strerror or error}"
-        case WorkerError() | WorkersError():
+        case WorkerError() | NoWorkersError():
             return ExitStatus.UNDECIDED, str(error)
         case MemoryError():
             return ExitStatus.UNDECIDED, "out of memory: undecided"

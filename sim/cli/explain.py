@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sim.cli.options import Json, console, print_json
+from sim.cli.options import JsonOption, console, print_json
 from sim.cli.vocabulary import meanings
 from sim.surveys.contention import meetings
 from sim.tdx.releases import ONE_OF_EACH, release_named
@@ -24,7 +24,7 @@ def explain_command(
     in_: Annotated[
         str | None, Parameter(name="--in", help="A scenario: what the name means there, such as zaps --in storm")
     ] = None,
-    json: Json = False,
+    json: JsonOption = False,
 ) -> int:
     """Say in words what a name is: one of those that `tdpsim list` shows, or any word of a timeline.
 

@@ -13,12 +13,12 @@ from sim.catalog.schedules import witnesses
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import (
-    Force,
-    Inject,
-    Json,
-    Patch,
-    Settings,
-    Without,
+    ForceOption,
+    InjectOption,
+    JsonOption,
+    PatchOption,
+    SetOption,
+    WithoutOption,
     amount,
     patch_from,
     print_json,
@@ -37,10 +37,10 @@ def explore_command(
     scenario: str,
     /,
     *,
-    set: Settings = (),
-    without: Without = (),
-    patch: Patch = None,
-    inject: Inject = None,
+    set: SetOption = (),
+    without: WithoutOption = (),
+    patch: PatchOption = None,
+    inject: InjectOption = None,
     for_: Annotated[str | None, Parameter(name="--for", help="Stop undecided after this long: 90s, 10m, 8h")] = None,
     memory: Annotated[str | None, Parameter(help="Stop undecided before the process takes more: 500M, 16G")] = None,
     checkpoint: Annotated[
@@ -55,8 +55,8 @@ def explore_command(
     count: Annotated[bool, Parameter(help="Count interleavings and classes, and what reaches each finding")] = True,
     starvation: Annotated[bool, Parameter(negative=(), help="Starvation is a finding too")] = False,
     record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,
-    force: Force = False,
-    json: Json = False,
+    force: ForceOption = False,
+    json: JsonOption = False,
 ) -> int:
     """Visit every state of every interleaving of SCENARIO.
 

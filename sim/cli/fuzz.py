@@ -19,13 +19,22 @@ from sim.campaign.campaign import INTERRUPTED, STOPPED, TIME, Terms
 from sim.campaign.fuzz import Audience, fuzz
 from sim.campaign.merge import united
 from sim.campaign.opening import open_store
-from sim.campaign.progress import Progress, Said
-from sim.campaign.question import Question
+from sim.campaign.progress import CampaignProgress, NoteEvent
+from sim.campaign.question import CampaignSpec
 from sim.campaign.seeds import END, Span, parse_span
 from sim.campaign.sizes import PATIENCE
 from sim.campaign.store import Store
 from sim.cli.exit_status import ExitStatus
-from sim.cli.options import Inject, Json, Patch, Settings, Without, amount, patch_from, scenario_from
+from sim.cli.options import (
+    InjectOption,
+    JsonOption,
+    PatchOption,
+    SetOption,
+    WithoutOption,
+    amount,
+    patch_from,
+    scenario_from,
+)
 from sim.cli.shards import Dealt, dealt_out
 from sim.search.fuzzing.batch import MOST
 from sim.search.fuzzing.strategies import fuzzing
@@ -66,11 +75,11 @@ def fuzz_command(
     most: Annotated[int, Parameter(help="Cut a run after so many steps")] = MOST,
     batch: Annotated[int | None, Parameter(help="Seeds to a batch; as many as take eight seconds by default")] = None,
     patience: Annotated[str, Parameter(help="Kill the worker of a batch that takes longer")] = f"{PATIENCE:.0f}s",
-    set: Settings = (),
-    without: Without = (),
-    patch: Patch = None,
-    inject: Inject = None,
-    json: Json = False,
+    set: SetOption = (),
+    without: WithoutOption = (),
+    patch: PatchOption = None,
+    inject: InjectOption = None,
+    json: JsonOption = False,
 ) -> int:
     """Run seeds of SCENARIO, and keep what they show in a file that survives whatever ends this.
 
@@ -80,7 +89,7 @@ def fuzz_command(
     _check_from_1({"--jobs": jobs, "--most": most, "--batch": batch})
     kernel = patch_from(patch)
     asked = scenario_from(scenario, set, without, kernel, inject)
-    question = Question.of(asked, strategy, most, kernel)
+    question = CampaignSpec.from_scenario(asked, strategy, most, kernel)
     seconds = None if for_ is None else amount(for_, "smhd", "--for")
     dealt = dealt_out(shard, os.environ)
     path = store or _default_path(scenario, dealt)
@@ -89,13 +98,13 @@ def fuzz_command(
     opened = open_store(path, question, wanted, (dealt.number, dealt.of) if dealt else None, resume=resume)
     try:
         with _audience(json=json) as audience:
-            audience.tell(Said(_beginning(opened, dealt, cluster or _processes(jobs))))
+            audience.tell(NoteEvent(_beginning(opened, dealt, cluster or _processes(jobs))))
             end = fuzz(question, opened, terms, audience, jobs=jobs, cluster=cluster)
     finally:
         opened.close()
     end = evolve(end, contents=united([(path, end.contents)]))
     if json:
-        json_lines.say(json_lines.of_end(end))
+        json_lines.print_event(json_lines.of_end(end))
     else:
         print("\n".join(report(end.contents, path)))
     return _status(end)
@@ -136,8 +145,8 @@ def _audience(*, json: bool) -> Iterator[Audience]:
     """JSON on stdout; or, on stderr, a screen or a log with the time before each line."""
     if json:
         yield Audience(
-            lambda news: json_lines.say(json_lines.of_news(news)),
-            lambda now: json_lines.say(json_lines.of_progress(now)),
+            lambda news: json_lines.print_event(json_lines.of_news(news)),
+            lambda now: json_lines.print_event(json_lines.of_progress(now)),
             _MINUTE,
         )
     elif sys.stderr.isatty():
@@ -151,7 +160,7 @@ def _log(line: str) -> None:
     print(time.strftime("%Y-%m-%d %H:%M:%S"), line, file=sys.stderr, flush=True)
 
 
-def _status(end: Progress) -> ExitStatus:
+def _status(end: CampaignProgress) -> ExitStatus:
     if end.ending in {INTERRUPTED, STOPPED}:
         return ExitStatus.INTERRUPTED
     if end.contents.sightings:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sim.cli.options import Json, print_json
+from sim.cli.options import JsonOption, print_json
 from sim.cli.vocabulary import VOCABULARY
 
 
-def list_command(*, json: Json = False) -> int:
+def list_command(*, json: JsonOption = False) -> int:
     """What can be explored, set, taken out and found, by name."""
     if json:
         print_json({kind: list(words) for kind, words in VOCABULARY.items()})

@@ -23,24 +23,26 @@ from sim.scenarios.patch import PATCH, load_patch
 from sim.scenarios.recipe import KERNEL
 from sim.search.exploration import Progress
 
-Settings = Annotated[
+SetOption = Annotated[
     tuple[str, ...],
     Parameter(name="--set", negative=(), show_default=False, help="KEY=VALUE; `tdpsim explain SCENARIO` has the keys"),
 ]
-Without = Annotated[
+WithoutOption = Annotated[
     tuple[str, ...], Parameter(negative=(), show_default=False, help="Take a guard out, to see what it guards")
 ]
-Json = Annotated[bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON and nothing else")]
-Patch = Annotated[
+JsonOption = Annotated[
+    bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON and nothing else")
+]
+PatchOption = Annotated[
     Path | None,
     Parameter(show_default=False, help="A kernel from a Python file, which is run (docs/adding-a-patch.md)"),
 ]
-Inject = Annotated[
+InjectOption = Annotated[
     Literal["invalidation", "cmpxchg", "resched", "all"] | None,
     Parameter(show_default=False, help="Faults that may happen at any time; in words: `tdpsim explain inject`"),
 ]
-Force = Annotated[bool, Parameter(negative=(), show_default=False, help="Replace files that are there already")]
-Color = Annotated[Literal["auto", "always", "never"], Parameter(help="Colour; NO_COLOR is respected too")]
+ForceOption = Annotated[bool, Parameter(negative=(), show_default=False, help="Replace files that are there already")]
+ColorOption = Annotated[Literal["auto", "always", "never"], Parameter(help="Colour; NO_COLOR is respected too")]
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}

@@ -12,7 +12,16 @@ from sim.base.errors import UsageError
 from sim.catalog.schedules import recording
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
-from sim.cli.options import Force, Json, Patch, Settings, Without, patch_from, print_json, scenario_from
+from sim.cli.options import (
+    ForceOption,
+    JsonOption,
+    PatchOption,
+    SetOption,
+    WithoutOption,
+    patch_from,
+    print_json,
+    scenario_from,
+)
 from sim.engine.model.scenario import Scenario
 from sim.engine.run import automata_executor
 from sim.engine.run.replay import Drift, replay
@@ -22,13 +31,13 @@ from sim.view.results.report import replay_lines
 if TYPE_CHECKING:
     from sim.search.counting.numbering import Numbering
 
-Loose = Annotated[
+LooseOption = Annotated[
     bool,
     Parameter(negative=(), show_default=False, help="Another model's schedule too; check points, not what was seen"),
 ]
 
 
-File = Annotated[
+ReplayedFile = Annotated[
     str,
     Parameter(allow_leading_hyphen=True, help="A schedule file, - to find one in a mail on stdin, or SCENARIO@N"),
 ]
@@ -36,18 +45,18 @@ _NUMBERED = re.compile(r"(?P<scenario>[^@/\\]+)@(?P<number>\d+)")
 
 
 def replay_command(
-    file: File,
+    file: ReplayedFile,
     /,
     *,
-    loose: Loose = False,
-    patch: Patch = None,
+    loose: LooseOption = False,
+    patch: PatchOption = None,
     number: Annotated[bool, Parameter(negative=(), show_default=False, help="Say which interleaving it is")] = False,
-    set: Settings = (),
-    without: Without = (),
+    set: SetOption = (),
+    without: WithoutOption = (),
     model: Annotated[str | None, Parameter(help="The digest of the model that N of SCENARIO@N was counted in")] = None,
     record: Annotated[Path | None, Parameter(help="Write the schedule of SCENARIO@N to this file")] = None,
-    force: Force = False,
-    json: Json = False,
+    force: ForceOption = False,
+    json: JsonOption = False,
 ) -> int:
     """Run a recorded schedule again, from FILE or (`-`) a mail on stdin, and compare every step.
 
@@ -74,7 +83,7 @@ def replay_command(
         run = replay(schedule, scenario, loose=loose)
     except Drift as drift:
         raise drifted(file, drift) from None
-    which = None if numbering is None else numbering.of(run)
+    which = None if numbering is None else numbering.number_of(run)
     if json:
         print_json(json_values.of_replay(run, schedule, which))
     else:

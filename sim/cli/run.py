@@ -11,11 +11,21 @@ from sim.base.errors import UsageError
 from sim.catalog.schedules import recording
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
-from sim.cli.options import Force, Inject, Json, Patch, Settings, Without, patch_from, print_json, scenario_from
+from sim.cli.options import (
+    ForceOption,
+    InjectOption,
+    JsonOption,
+    PatchOption,
+    SetOption,
+    WithoutOption,
+    patch_from,
+    print_json,
+    scenario_from,
+)
 from sim.engine.model.scenario import Scenario
 from sim.engine.run import trio_executor
 from sim.engine.run.schedule import write
-from sim.engine.run.scheduler import Picks, Walk
+from sim.engine.run.scheduler import Picks, RandomWalk
 from sim.search.fuzzing.strategies import StrategyError, draw, running
 from sim.view.results import json_values
 from sim.view.results.report import finding_line, patch_option
@@ -31,13 +41,13 @@ def run_command(
         Parameter(help=f"{', '.join(entry.name for entry in running())}; `tdpsim explain` has each in words"),
     ] = "walk",
     retries: Annotated[int, Parameter(help="The uniform ones draw from runs that retry this often at most")] = 2,
-    set: Settings = (),
-    without: Without = (),
-    patch: Patch = None,
-    inject: Inject = None,
+    set: SetOption = (),
+    without: WithoutOption = (),
+    patch: PatchOption = None,
+    inject: InjectOption = None,
     record: Annotated[Path | None, Parameter(help="Write the run's schedule to this file")] = None,
-    force: Force = False,
-    json: Json = False,
+    force: ForceOption = False,
+    json: JsonOption = False,
 ) -> int:
     """Run SCENARIO once, with real trio tasks and a seeded scheduler. Exit status 1 if something is found."""
     asked = scenario_from(scenario, set, without, patch_from(patch), inject)
@@ -57,10 +67,10 @@ def run_command(
     return ExitStatus.FINDING if run.findings else ExitStatus.CLEAN
 
 
-def _picks(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks | Walk:
+def _picks(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks | RandomWalk:
     """What a seed draws. Raises UsageError for a strategy that does not exist, or that has no run of one seed."""
     if strategy == "walk":
-        return Walk(seed)
+        return RandomWalk(seed)
     try:
         drawn = draw(strategy, scenario, seed, retries)
     except StrategyError as error:

@@ -13,8 +13,8 @@ from cyclopts import Parameter
 from sim.analysis.moments import Moment, moments
 from sim.base.errors import UsageError
 from sim.cli.files import drifted, read_schedule, scenario_of
-from sim.cli.options import Color, Patch, console, is_ascii, paged, patch_from, relative
-from sim.cli.replay import File, Loose
+from sim.cli.options import ColorOption, PatchOption, console, is_ascii, paged, patch_from, relative
+from sim.cli.replay import LooseOption, ReplayedFile
 from sim.engine.run.replay import Drift
 from sim.engine.run.world import Run
 from sim.search.exploration import Counting
@@ -28,11 +28,11 @@ else:
 
 
 def show_command(
-    file: File,
+    file: ReplayedFile,
     /,
     *,
-    loose: Loose = False,
-    patch: Patch = None,
+    loose: LooseOption = False,
+    patch: PatchOption = None,
     format: Annotated[
         FormatName,
         Parameter(help=" ".join(f"{one.name}: {one.doc}" for one in FORMATS.values())),
@@ -49,7 +49,7 @@ def show_command(
         bool,
         Parameter(negative=(), show_default=False, help="Before each step, the odds that a random walk finds this"),
     ] = False,
-    color: Color = "auto",
+    color: ColorOption = "auto",
     width: Annotated[int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")] = None,
 ) -> int:
     """Draw a recorded schedule: time downwards, a lane a task."""
@@ -93,11 +93,11 @@ def _cells(names: tuple[str, ...], seen: tuple[Moment, ...]) -> tuple[str, ...]:
 
 
 def _odds(run: Run) -> tuple[Fraction, ...]:
-    from sim.search.counting.odds import chances  # noqa: PLC0415 - a timeline without odds needs no numpy
+    from sim.search.counting.odds import odds_along  # noqa: PLC0415 - a timeline without odds needs no numpy
 
     if not run.findings or run.lasso is not None:
         raise UsageError("--odds are those of a finding, and this run shows none that is a moment")
-    return chances(run, run.findings[-1], Counting())
+    return odds_along(run, run.findings[-1], Counting())
 
 
 def _cut(steps: str | None, tasks: tuple[str, ...], run: Run) -> Cut:

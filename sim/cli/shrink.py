@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from sim.base.errors import UsageError
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import drifted, read_schedule, scenario_of, write_schedule
-from sim.cli.options import Force, Json, Patch, amount, patch_from, print_json, telling
+from sim.cli.options import ForceOption, JsonOption, PatchOption, amount, patch_from, print_json, telling
 from sim.engine.model.operations import Finding
 from sim.engine.run.replay import Drift, replay
 from sim.engine.run.schedule import write
@@ -22,11 +22,13 @@ from sim.search.shrinking.shrink import Certainty, ShrinkError, Shrunk, schedule
 from sim.view.results import json_values
 from sim.view.results.report import finding_line, patch_option, shrunk_line, size_words
 
-File = Annotated[str, Parameter(allow_leading_hyphen=True, help="A schedule file, or - to find one in a mail on stdin")]
+ShrunkFile = Annotated[
+    str, Parameter(allow_leading_hyphen=True, help="A schedule file, or - to find one in a mail on stdin")
+]
 
 
 def shrink_command(
-    file: File,
+    file: ShrunkFile,
     /,
     *,
     output: Annotated[
@@ -39,9 +41,9 @@ def shrink_command(
     for_: Annotated[
         str | None, Parameter(name="--for", show_default=False, help="The best there is after so long: 60s, 10m")
     ] = None,
-    patch: Patch = None,
-    force: Force = False,
-    json: Json = False,
+    patch: PatchOption = None,
+    force: ForceOption = False,
+    json: JsonOption = False,
 ) -> int:
     """The smallest schedule with the same finding: fewer tasks, then fewer steps, then fewer preemptions.
 

@@ -10,19 +10,21 @@ from cyclopts import Parameter
 
 from sim.campaign.errors import StoreError
 from sim.campaign.merge import files, united
-from sim.campaign.records import Contents
+from sim.campaign.records import StoreContents
 from sim.campaign.store import read
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
-from sim.cli.options import Force, Json, print_json
+from sim.cli.options import ForceOption, JsonOption, print_json
 from sim.engine.run.schedule import parse
 from sim.view.results.campaign import report
 from sim.view.results.json_lines import of_contents
 
-Record = Annotated[Path | None, Parameter(help="Write the findings' schedules into this directory")]
+RecordOption = Annotated[Path | None, Parameter(help="Write the findings' schedules into this directory")]
 
 
-def status_command(store: Path, /, *, record: Record = None, force: Force = False, json: Json = False) -> int:
+def status_command(
+    store: Path, /, *, record: RecordOption = None, force: ForceOption = False, json: JsonOption = False
+) -> int:
     """What a campaign has come to. STORE may be a directory, with the stores of its shards or of several campaigns."""
     if not store.is_dir():
         campaigns = [(store, united([(store, read(store))]))]
@@ -39,15 +41,15 @@ def status_command(store: Path, /, *, record: Record = None, force: Force = Fals
     return shown(campaigns, json=json)
 
 
-def _by_identity(paths: list[Path]) -> list[list[tuple[Path, Contents]]]:
-    campaigns: dict[str, list[tuple[Path, Contents]]] = {}
+def _by_identity(paths: list[Path]) -> list[list[tuple[Path, StoreContents]]]:
+    campaigns: dict[str, list[tuple[Path, StoreContents]]] = {}
     for path in paths:
         contents = read(path)
         campaigns.setdefault(repr(contents.identity), []).append((path, contents))
     return list(campaigns.values())
 
 
-def shown(campaigns: list[tuple[Path, Contents]], *, json: bool) -> int:
+def shown(campaigns: list[tuple[Path, StoreContents]], *, json: bool) -> int:
     """Print campaigns, and give the exit status."""
     if json:
         said = [of_contents(contents) for _, contents in campaigns]

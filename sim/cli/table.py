@@ -15,13 +15,13 @@ from rich.console import Console
 from sim.base.errors import UsageError
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
-from sim.cli.options import Color, Force, Json, console, is_ascii, print_json, relative
+from sim.cli.options import ColorOption, ForceOption, JsonOption, console, is_ascii, print_json, relative
 from sim.engine.run.schedule import parse
 from sim.kvm.versions import KERNELS
 from sim.scenarios.kernels import AFTER, BEFORE
 from sim.scenarios.switches import FLIPS, Flip
 from sim.surveys.cache import Kept, cache_directory, cells
-from sim.surveys.table import Cell, Derivation, Question, flip_named, questions
+from sim.surveys.table import Derivation, TableCell, TableQuery, flip_named, questions
 from sim.tdx.releases import ONE_OF_EACH, RELEASES
 from sim.view.results import json_values
 from sim.view.results.table import READING, Notes, assumptions, blocks, flip_lines, made_by, sentences, table
@@ -42,9 +42,9 @@ def table_command(
     record: Annotated[
         Path | None, Parameter(help="Write each finding's witness into this directory; of a flip, what it adds")
     ] = None,
-    force: Force = False,
-    json: Json = False,
-    color: Color = "auto",
+    force: ForceOption = False,
+    json: JsonOption = False,
+    color: ColorOption = "auto",
 ) -> int:
     """Derive the table of transitions by exploring every cell of it.
 
@@ -107,10 +107,10 @@ def _print_flips(screen: Console, derived: Derivation) -> None:
             screen.print(text, markup=False)
 
 
-def _derived(asked: Sequence[Question], jobs: int, kept: Kept | None) -> dict[str, Cell]:
+def _derived(asked: Sequence[TableQuery], jobs: int, kept: Kept | None) -> dict[str, TableCell]:
     """The cells by key, with a word on stderr about how far it is."""
     terminal, last = sys.stderr.isatty(), monotonic()
-    found: dict[str, Cell] = {}
+    found: dict[str, TableCell] = {}
     for question, cell in cells(asked, jobs, kept):
         found[question.key] = cell
         line = f"table: {len(found)} of {len(asked)} cells; {question.key}"
@@ -123,7 +123,7 @@ def _derived(asked: Sequence[Question], jobs: int, kept: Kept | None) -> dict[st
     return found
 
 
-def _print(screen: Console, cells: Sequence[Cell]) -> None:
+def _print(screen: Console, cells: Sequence[TableCell]) -> None:
     notes = Notes()
     _print_tables(screen, cells, notes)
     _print_lines(screen, "", notes.lines())
@@ -139,7 +139,7 @@ def _print(screen: Console, cells: Sequence[Cell]) -> None:
         screen.print(f"\n{len(paths)} witnesses in {folder}; `tdpsim show` draws one, `tdpsim replay` runs it again")
 
 
-def _print_tables(screen: Console, cells: Sequence[Cell], notes: Notes) -> None:
+def _print_tables(screen: Console, cells: Sequence[TableCell], notes: Notes) -> None:
     """A table for each kernel and module, but for those that say what another one said."""
     known: dict[tuple[tuple[str, ...], ...], str] = {}
     for headline, block in blocks(cells):

@@ -14,12 +14,12 @@ from cyclopts import Parameter
 from sim.base.errors import UsageError
 from sim.catalog.schedules import recording
 from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
-from sim.cli.options import Inject, Patch, Settings, Without, patch_from, scenario_from
-from sim.cli.replay import Loose
-from sim.engine.run.replay import Drift, walk
+from sim.cli.options import InjectOption, PatchOption, SetOption, WithoutOption, patch_from, scenario_from
+from sim.cli.replay import LooseOption
+from sim.engine.run.replay import Drift, follow_schedule
 from sim.engine.run.world import Run
 from sim.search.exploration import Counting
-from sim.view.explorer.line import Explorer
+from sim.view.explorer.line import Line
 from sim.view.results.report import patch_option
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def tui_command(
     ],
     /,
     *,
-    set: Settings = (),
-    without: Without = (),
-    patch: Patch = None,
-    inject: Inject = None,
-    loose: Loose = False,
+    set: SetOption = (),
+    without: WithoutOption = (),
+    patch: PatchOption = None,
+    inject: InjectOption = None,
+    loose: LooseOption = False,
     odds: Annotated[bool, Parameter(help="How likely each finding is, and from where on it is inevitable")] = True,
     seed: Annotated[int, Parameter(help="Of the first random walk; each further one has the next")] = 0,
 ) -> int:
@@ -57,7 +57,7 @@ def tui_command(
     if is_file:
         explorer = _recorded(what, patch, loose=loose)
     else:
-        explorer = Explorer(scenario_from(what, set, without, patch_from(patch), inject))
+        explorer = Line(scenario_from(what, set, without, patch_from(patch), inject))
     app = _app(explorer, Counting() if odds else None, seed)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("tdpsim tui needs a terminal; `tdpsim show FILE` draws a schedule without one")
@@ -69,11 +69,11 @@ def _is_file(what: str) -> bool:
     return what.startswith("-") or what.endswith(".toml") or os.sep in what or Path(what).exists()
 
 
-def _recorded(name: str, patch: Path | None, *, loose: bool) -> Explorer:
+def _recorded(name: str, patch: Path | None, *, loose: bool) -> Line:
     schedule = read_schedule(name)
     scenario = scenario_of(name, schedule, patch_from(patch), loose=loose)
     try:
-        return Explorer(scenario, walk(schedule, scenario, loose=loose))
+        return Line(scenario, follow_schedule(schedule, scenario, loose=loose))
     except Drift as drift:
         raise drifted(name, drift) from None
 
@@ -93,7 +93,7 @@ def _run(app: ExplorerApp) -> int:
     return 0
 
 
-def _app(explorer: Explorer, counting: Counting | None, seed: int) -> ExplorerApp:
+def _app(explorer: Line, counting: Counting | None, seed: int) -> ExplorerApp:
     """Raises UsageError where textual is not installed."""
     try:
         from sim.view.explorer.app import ExplorerApp, Setting  # noqa: PLC0415 - optional, and nobody else's weight

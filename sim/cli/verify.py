@@ -7,11 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from sim.campaign.question import Question
+from sim.campaign.question import CampaignSpec
 from sim.campaign.store import read
 from sim.campaign.verify import verify
 from sim.cli.exit_status import ExitStatus
-from sim.cli.options import Patch, patch_from
+from sim.cli.options import PatchOption, patch_from
 from sim.view.results.campaign import span
 
 
@@ -21,10 +21,10 @@ def verify_command(
     *,
     sample: Annotated[int, Parameter(help="So many batches")] = 3,
     seed: Annotated[int, Parameter(help="Chooses which")] = 0,
-    patch: Patch = None,
+    patch: PatchOption = None,
 ) -> int:
     """Run batches of STORE again, and compare what they come to. Exit status 1 if one differs."""
-    question = Question.again(read(store).identity, patch_from(patch))
+    question = CampaignSpec.from_identity(read(store).identity, patch_from(patch))
     print(f"{store}: {sample} batches, chosen by --seed {seed}")
     differ = False
     for checked in verify(store, question, sample, seed):

@@ -48,7 +48,7 @@ class Memory:
     ranges: tuple[tuple[SeptState, tuple[tuple[str, SeptState], ...]], ...]
 
     @classmethod
-    def of(
+    def from_gfns(
         cls,
         sept: dict[str, SeptState],
         above: dict[str, SeptState] | None = None,
@@ -111,7 +111,7 @@ def machine(
     gfn, whose page table may be freed; so many `holes` may be punched into guest_memfd, or ranges converted. A root
     that is no mirror has the same SPTEs, and the S-EPT is nobody's. `shape` is which gfns lie in one 2M range.
     """
-    memory, tasks = Memory.of(sept, above, shape), (*others, *programs)
+    memory, tasks = Memory.from_gfns(sept, above, shape), (*others, *programs)
     handled = [below[0][0] for state, below in memory.ranges if state is SeptState.NL_MAPPED and below[0][0] in frees]
     pfns, first_table = memory.pfns, len(memory.pfns) + 1
     tables = {gfn: first_table + i for i, gfn in enumerate(handled)}

@@ -84,7 +84,7 @@ def _kernel_of(patch: Patch) -> type[Kvm]:
 
 
 @attrs.frozen
-class _Text:
+class _PatchText:
     """What a module's text is asked of (PEP 302)."""
 
     source: str
@@ -100,7 +100,7 @@ def _module(patch: Patch) -> ModuleType:
     """
     name = f"tdpsim_patch_{sha256(repr(patch).encode()).hexdigest()[:16]}"
     module = ModuleType(name)
-    spec = ModuleSpec(name, _Text(patch.source), origin=patch.path)  # type: ignore[arg-type] # asked for its text alone
+    spec = ModuleSpec(name, _PatchText(patch.source), origin=patch.path)  # type: ignore[arg-type] # asked for its text alone
     vars(module).update(__file__=patch.path, __spec__=spec)
     lines = patch.source.splitlines(keepends=True)
     linecache.cache[patch.path] = (len(patch.source), None, lines, patch.path)

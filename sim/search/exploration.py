@@ -92,7 +92,7 @@ class Counting:
 
 
 @attrs.frozen
-class Counts:
+class RunCounts:
     """How much "every interleaving" is: maximal runs, and classes of them that differ in more than order.
 
     `retries` is the bound that they are counted with, None if no task ever retries. The bounded graph has so many
@@ -137,7 +137,7 @@ class Exploration:
     starving: tuple[Found, ...]
     unknown: tuple[str, ...]
     final_states: tuple[dict[str, str], ...]
-    counts: Counts | None = None
+    counts: RunCounts | None = None
     interrupted: bool = False
 
     @property

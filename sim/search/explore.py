@@ -22,12 +22,12 @@ from sim.engine.run.scheduler import Picks
 from sim.engine.run.world import ENDLESS, LIVELOCK, STARVATION, Lasso
 from sim.engine.states.product import Product
 from sim.search.budget import UNBOUNDED, Budget
-from sim.search.exploration import Counting, Counts, Exploration, Found, Progress, Where
+from sim.search.exploration import Counting, Exploration, Found, Progress, RunCounts, Where
 from sim.search.exploring import in_a_dict
 
 if TYPE_CHECKING:  # what a short exploration does without, it does not wait for
     from sim.search.exploring.checkpoint import Checkpoint
-    from sim.search.exploring.in_arrays import Many
+    from sim.search.exploring.in_arrays import ArraySearch
     from sim.search.exploring.liveness import Endless
 
 
@@ -60,7 +60,7 @@ class _Witnesses:
     def __init__(self, product: Product, automata: Automata) -> None:
         self._product, self._automata = product, automata
 
-    def of(self, searched: Searched) -> list[Found]:
+    def found_in(self, searched: Searched) -> list[Found]:
         """Per finding, a shortest run that shows it at its last step."""
         found = []
         for finding, (state, then) in searched.findings.items():
@@ -69,7 +69,7 @@ class _Witnesses:
             found.append(Found(finding, run, picks))
         return found
 
-    def going_round(self, kind: str, ways: list[Endless] | None, many: Many) -> list[Found]:
+    def going_round(self, kind: str, ways: list[Endless] | None, many: ArraySearch) -> list[Found]:
         """Per way round, a shortest run that leads to it, and once round."""
         found = []
         for way in ways or ():
@@ -127,15 +127,15 @@ def explore(
     witnesses = _Witnesses(product, automata)
     endless = _Endless() if liveness else NOT_LOOKED_FOR
     if budget == UNBOUNDED and checkpoint is None and counting is None:
-        quick = in_a_dict.search(product, acyclic=liveness, tick=tick)
+        quick = in_a_dict.dict_search(product, acyclic=liveness, tick=tick)
         if quick is not None:
-            return _exploration(product, quick, tuple(witnesses.of(quick)), endless, finals=finals)
+            return _exploration(product, quick, tuple(witnesses.found_in(quick)), endless, finals=finals)
 
-    from sim.search.exploring.in_arrays import Many  # noqa: PLC0415 - a few states are over before numpy is there
+    from sim.search.exploring.in_arrays import ArraySearch  # noqa: PLC0415 - a few states are over before numpy is there
 
-    many = Many(product, budget, jobs, checkpoint, liveness, tick)
-    many.go()
-    found, seconds, counted = witnesses.of(many), many.seconds, _Counted()
+    many = ArraySearch(product, budget, jobs, checkpoint, liveness, tick)
+    many.explore()
+    found, seconds, counted = witnesses.found_in(many), many.seconds, _Counted()
     if not many.unexpanded:
         if liveness:
             endless = _going_round(many, witnesses, starvation=starvation)
@@ -160,7 +160,7 @@ class _Endless:
 NOT_LOOKED_FOR = _Endless(unknown=ENDLESS)
 
 
-def _going_round(many: Many, witnesses: _Witnesses, *, starvation: bool) -> _Endless:
+def _going_round(many: ArraySearch, witnesses: _Witnesses, *, starvation: bool) -> _Endless:
     """Livelock and starvation; with `starvation`, the latter is a finding."""
     from sim.search.exploring import liveness  # noqa: PLC0415 - safety alone starts without it
 
@@ -177,12 +177,12 @@ class _Counted:
     """The findings with what was counted of each, and the counts; nothing where that was interrupted at once."""
 
     found: tuple[Found, ...] = ()
-    counts: Counts | None = None
+    counts: RunCounts | None = None
     is_interrupted: bool = False
 
 
 def _counted(
-    many: Many,
+    many: ArraySearch,
     automata: Automata,
     found: list[Found],
     counting: Counting,
@@ -195,7 +195,7 @@ def _counted(
     try:
         count = Count(many.frontier, counting, budget, tick)
         if counting.reach:
-            found = count.of([(one, many.numbers(one.finding)) for one in found], automata)
+            found = count.with_reach([(one, many.numbers(one.finding)) for one in found], automata)
         return _Counted(tuple(found), count.counts)
     except KeyboardInterrupt:
         return _Counted(is_interrupted=True)

@@ -24,7 +24,7 @@ from cattrs.preconf.json import make_converter
 
 from sim.catalog.digest import table_digest
 from sim.search.errors import WorkerError
-from sim.surveys.table import Cell, Question, derive
+from sim.surveys.table import TableCell, TableQuery, derive
 
 
 def cache_directory() -> Path:
@@ -46,16 +46,16 @@ class Kept:
             return
         self._cells = read if isinstance(read, dict) else {}
 
-    def get(self, question: Question) -> Cell | None:
+    def get(self, question: TableQuery) -> TableCell | None:
         """A cell, if there is one and it can be read."""
         if question.key not in self._cells:
             return None
         try:
-            return self._converter.structure(self._cells[question.key], Cell)
+            return self._converter.structure(self._cells[question.key], TableCell)
         except BaseValidationError:
             return None
 
-    def keep(self, question: Question, cell: Cell) -> None:
+    def keep(self, question: TableQuery, cell: TableCell) -> None:
         """Keep a cell, whole or not at all."""
         self._cells[question.key] = self._converter.unstructure(cell)
         with suppress(OSError):
@@ -83,7 +83,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def cells(asked: Iterable[Question], jobs: int, kept: Kept | None) -> Iterator[tuple[Question, Cell]]:
+def cells(asked: Iterable[TableQuery], jobs: int, kept: Kept | None) -> Iterator[tuple[TableQuery, TableCell]]:
     """Every cell as it becomes known, those that are kept first. A process that dies is an error that says so."""
     missing = []
     for question in asked:
@@ -98,21 +98,21 @@ def cells(asked: Iterable[Question], jobs: int, kept: Kept | None) -> Iterator[t
         yield question, cell
 
 
-def _derived_with(digest: str, function: Callable[[Question], Cell], question: Question) -> Cell:
+def _derived_with(digest: str, function: Callable[[TableQuery], TableCell], question: TableQuery) -> TableCell:
     """In a process of its own, which imported tdpsim later than whoever asks and keeps what it says."""
     if table_digest() != digest:
         raise WorkerError("tdpsim has changed since this began; what was derived before is kept: call again")
     return function(question)
 
 
-def _derived(missing: list[Question], jobs: int) -> Iterator[tuple[Question, Cell]]:
+def _derived(missing: list[TableQuery], jobs: int) -> Iterator[tuple[TableQuery, TableCell]]:
     if jobs == 1 or len(missing) <= 1:
         yield from ((question, derive(question)) for question in missing)
         return
     pool = ProcessPoolExecutor(min(jobs, len(missing)), get_context("forkserver"), _serve)
     longest_first = sorted(missing, key=lambda question: -len(question.row.contenders))
     mine = table_digest()
-    futures: dict[Future[Cell], Question] = {
+    futures: dict[Future[TableCell], TableQuery] = {
         pool.submit(_derived_with, mine, derive, question): question for question in longest_first
     }
     try:

@@ -14,7 +14,7 @@ import attrs
 from sim.catalog.schedules import witness
 from sim.engine.model.scenario import Scenario
 from sim.engine.run.automata import LocalState
-from sim.engine.run.replay import walk
+from sim.engine.run.replay import follow_schedule
 from sim.engine.run.world import Step
 from sim.scenarios.callers import RECIPES
 from sim.scenarios.recipe import KERNEL
@@ -80,7 +80,7 @@ def _setter(found: Found, scenario: Scenario) -> str:
         nonlocal calls
         calls = local.calls
 
-    walk(witness(found), scenario, watch=watch)
+    follow_schedule(witness(found), scenario, watch=watch)
     inner = next(i for i, name in reversed(list(enumerate(calls))) if name not in _SETTERS and not _is_ours(name))
     return calls[inner]
 

@@ -33,7 +33,7 @@ def is_hit(finding: Finding) -> bool:
 
 
 @attrs.frozen
-class Told:
+class CellFinding:
     """A finding and its shortest witness: the schedule's text, and what its file is called."""
 
     finding: Finding
@@ -43,7 +43,7 @@ class Told:
 
 
 @attrs.frozen
-class Question:
+class TableQuery:
     """A cell of the table before it is derived."""
 
     row: Row
@@ -73,7 +73,7 @@ class Question:
 
 
 @attrs.frozen
-class Cell:
+class TableCell:
     """What running said about one row, kernel and module."""
 
     row: Row
@@ -83,7 +83,7 @@ class Cell:
     kernel: str
     flipped: str
     valid: bool
-    told: tuple[Told, ...]
+    told: tuple[CellFinding, ...]
     alone: tuple[tuple[str, tuple[str, ...]], ...]
     """Per contender, the causes with which a hit comes about when nobody else contends; `none` for nobody at all."""
     states: int
@@ -108,7 +108,7 @@ class Cell:
         return tuple(dict.fromkeys(cause for _, causes in self.alone for cause in causes))
 
 
-def questions(kernels: tuple[str, ...], modules: tuple[str, ...], flips: tuple[Flip, ...] = ()) -> Iterator[Question]:
+def questions(kernels: tuple[str, ...], modules: tuple[str, ...], flips: tuple[Flip, ...] = ()) -> Iterator[TableQuery]:
     """Every cell, kernel by kernel and module by module; or those that flips are about, then as each flip has them.
 
     A kernel may be given in the mail's words.
@@ -116,22 +116,22 @@ def questions(kernels: tuple[str, ...], modules: tuple[str, ...], flips: tuple[F
     for name in kernels:
         for module in modules:
             for row in ROWS:
-                asked = Question(row, row.kernel_named(name), module)
+                asked = TableQuery(row, row.kernel_named(name), module)
                 if not flips or any(is_about(flip, asked) for flip in flips):
                     yield asked
     for flip in flips:
         for name in kernels:
             for module in modules:
-                asked_as_read = (Question(row, row.kernel_named(name), module) for row in ROWS)
+                asked_as_read = (TableQuery(row, row.kernel_named(name), module) for row in ROWS)
                 yield from (attrs.evolve(asked, flip=flip) for asked in asked_as_read if is_about(flip, asked))
 
 
-def is_about(flip: Flip, asked: Question) -> bool:
+def is_about(flip: Flip, asked: TableQuery) -> bool:
     """Whether an assumption may decide a cell."""
     return asked.row.number in flip.rows and asked.order in flip.orders
 
 
-def derive(question: Question) -> Cell:
+def derive(question: TableQuery) -> TableCell:
     """Explore everything that one cell takes. Raises KeyboardInterrupt where Ctrl-C ended some of that."""
     row, flip = question.row, question.flip
 
@@ -146,7 +146,7 @@ def derive(question: Question) -> Cell:
     alone = {one: run(contenders=one) for one in (*row.contenders, "none")}
     direct = run(contenders="none", root="direct")
     counts = [crowd.counts for crowd in crowds.values()]
-    return Cell(
+    return TableCell(
         row,
         question.order,
         question.module,
@@ -161,7 +161,7 @@ def derive(question: Question) -> Cell:
     )
 
 
-def _told(found: list[Found]) -> Iterator[Told]:
+def _told(found: list[Found]) -> Iterator[CellFinding]:
     """Each finding once, with the shortest witness that any crowd has."""
     shortest: dict[Finding, Found] = {}
     for one in found:
@@ -170,7 +170,7 @@ def _told(found: list[Found]) -> Iterator[Told]:
             shortest[one.finding] = one
     for finding, one in shortest.items():
         scenario = one.witness.scenario
-        yield Told(finding, file_name(scenario, one), write(witness(one)), len(one.witness.steps))
+        yield CellFinding(finding, file_name(scenario, one), write(witness(one)), len(one.witness.steps))
 
 
 def _causes(exploration: Exploration) -> tuple[str, ...]:
@@ -189,20 +189,20 @@ def _sum(numbers: list[int | None]) -> int | None:
 class Derivation:
     """The cells of some questions: by key as they are read, and in order as the flips have them."""
 
-    base: dict[str, Cell]
-    flipped: tuple[Cell, ...]
+    base: dict[str, TableCell]
+    flipped: tuple[TableCell, ...]
     flips: tuple[Flip, ...] = ()
 
     @classmethod
-    def sorted(cls, asked: Sequence[Question], known: Mapping[str, Cell], flips: tuple[Flip, ...]) -> Derivation:
+    def sorted(cls, asked: Sequence[TableQuery], known: Mapping[str, TableCell], flips: tuple[Flip, ...]) -> Derivation:
         """Of the answers by key, in the order in which they were asked for."""
         base = {question.key: known[question.key] for question in asked if question.flip is None}
         return cls(base, tuple(known[question.key] for question in asked if question.flip), flips)
 
-    def of_flip(self, flip: Flip) -> list[Cell]:
+    def of_flip(self, flip: Flip) -> list[TableCell]:
         return [cell for cell in self.flipped if cell.flipped == flip.name]
 
-    def new(self) -> Iterator[tuple[Cell, Told]]:
+    def new(self) -> Iterator[tuple[TableCell, CellFinding]]:
         """The witnesses to record: all of them; or, where something is flipped, those of what that adds."""
         if not self.flips:
             yield from ((cell, told) for cell in self.base.values() for told in cell.told)

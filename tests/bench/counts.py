@@ -74,7 +74,7 @@ class Reduced:
 
     def line(self) -> Line:
         begun = time.perf_counter()
-        classes = persistent_sets.classes(self.scenario(), 2, MOST)
+        classes = persistent_sets.count_traces(self.scenario(), 2, MOST)
         return Line(self.name, None, None, classes, self.known, None, time.perf_counter() - begun)
 
 

@@ -27,7 +27,7 @@ from sim.engine.model.operations import Finding
 from sim.engine.model.scenario import Scenario
 from sim.engine.run import trio_executor
 from sim.engine.run.schedule import parse
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.engine.run.world import ENDLESS
 from sim.scenarios.library import recipe_named
 from sim.search.exploration import Counting
@@ -87,7 +87,7 @@ def under_trio(asked: Scenario, seconds: float) -> Rate:
     total = steps = 0
     begun = time.perf_counter()
     while time.perf_counter() - begun < seconds:
-        steps += len(trio_executor.run(asked, Walk(total)).steps)
+        steps += len(trio_executor.run(asked, RandomWalk(total)).steps)
         total += 1
     return Rate(f"tdpsim's trio executor, {asked.name}", total, steps, time.perf_counter() - begun)
 

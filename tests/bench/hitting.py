@@ -14,7 +14,7 @@ from sim.engine.model.operations import Finding
 from sim.engine.model.scenario import Scenario
 from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import Product
-from sim.search.counting.reaching import Passing, passings
+from sim.search.counting.reaching import Reaching, where_reached
 
 _CHUNK, _STILL, _MOST = 1 << 16, 1e-12, 100_000
 
@@ -43,10 +43,10 @@ def hitting(scenario: Scenario, most: int) -> dict[Finding, float]:
     if frontier.unexpanded:
         return {}
     steps = _Steps(frontier)
-    return {finding: _solved(frontier, steps, passing) for finding, passing in passings(frontier).items()}
+    return {finding: _solved(frontier, steps, passing) for finding, passing in where_reached(frontier).items()}
 
 
-def _solved(frontier: Frontier, steps: _Steps, passing: Passing) -> float:
+def _solved(frontier: Frontier, steps: _Steps, passing: Reaching) -> float:
     rows = np.concatenate([passing.rows(table) for table in frontier.tables])
     passed = rows[steps.row]
     chance: npt.NDArray[np.float64] = passing.states.astype(np.float64)

@@ -8,14 +8,14 @@ import signal
 import time
 from typing import Any
 
-from sim.campaign.question import Question
+from sim.campaign.question import CampaignSpec
 from sim.search.fuzzing.batch import Batch
 from tests.campaign import toy
 
 CRASHES, HANGS, RAISES = 13, 21, 25
 
 
-def crashes(question: Question, first: int, stop: int, guidance: bytes) -> Batch:
+def crashes(question: CampaignSpec, first: int, stop: int, guidance: bytes) -> Batch:
     if first <= CRASHES < stop:
         os.kill(os.getpid(), signal.SIGKILL)
     if first <= RAISES < stop:
@@ -23,14 +23,14 @@ def crashes(question: Question, first: int, stop: int, guidance: bytes) -> Batch
     return toy.work(question, first, stop, guidance)
 
 
-def hangs(question: Question, first: int, stop: int, guidance: bytes) -> Batch:
+def hangs(question: CampaignSpec, first: int, stop: int, guidance: bytes) -> Batch:
     while first <= HANGS < stop:
         time.sleep(1)
     return toy.work(question, first, stop, guidance)
 
 
-class Drifted(Question):
+class Drifted(CampaignSpec):
     """Asked of a program that is another one by the time a worker imports it."""
 
     def model(self) -> dict[str, Any]:
-        return {**Question.model(self), "program": "old" if multiprocessing.parent_process() is None else "new"}
+        return {**CampaignSpec.model(self), "program": "old" if multiprocessing.parent_process() is None else "new"}

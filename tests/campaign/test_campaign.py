@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim.campaign.campaign import MOST_TROUBLES
-from sim.campaign.errors import StoreError, WorkersError
+from sim.campaign.errors import NoWorkersError, StoreError
 from sim.campaign.merge import merge, united
-from sim.campaign.progress import News, Said
-from sim.campaign.question import Question
-from sim.campaign.records import Done, Trouble
+from sim.campaign.progress import CampaignEvent, NoteEvent
+from sim.campaign.question import CampaignSpec
+from sim.campaign.records import FinishedBatch, TroubleEvent
 from sim.campaign.seeds import END, Span, shard_of
 from sim.campaign.store import batches, read
 from sim.campaign.verify import verify
@@ -85,8 +85,8 @@ def test_holes_are_filled_first(tmp_path: Path) -> None:
     store.close()
 
 
-def _dones(*spans: Span) -> list[Done]:
-    return [Done(toy.work(toy.QUESTION, span.first, span.stop, b""), 0.1) for span in spans]
+def _dones(*spans: Span) -> list[FinishedBatch]:
+    return [FinishedBatch(toy.work(toy.QUESTION, span.first, span.stop, b""), 0.1) for span in spans]
 
 
 @FEW
@@ -105,7 +105,7 @@ def test_what_adapts_does_so_at_the_same_seeds(jobs: int, batch: int, chance: in
 
 
 def test_what_adapts_is_verified_with_what_it_went_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Question, "runner", lambda _question: toy.Adaptive(60))
+    monkeypatch.setattr(CampaignSpec, "runner", lambda _question: toy.Adaptive(60))
     store = toy.begun(tmp_path / "a.db", WHOLE)
     toy.run(store, epoch=60)
     store.close()
@@ -142,7 +142,7 @@ def test_merging_is_commutative(tmp_path: Path) -> None:
     parts = []
     for i, span in enumerate([Span(0, 10), Span(10, 30), Span(50, 55)]):
         store = toy.begun(tmp_path / f"{i}.db", span)
-        store.add(_dones(span), [Trouble(60 + i, "hangs")])
+        store.add(_dones(span), [TroubleEvent(60 + i, "hangs")])
         store.close()
         parts.append((tmp_path / f"{i}.db", read(tmp_path / f"{i}.db")))
     said = [united(order) for order in permutations(parts)]
@@ -165,7 +165,7 @@ def test_stores_that_share_a_seed_are_not_merged(tmp_path: Path) -> None:
 @given(bad=st.sets(st.integers(3, 402), max_size=4), batch=STEPS, jobs=st.integers(1, 3))
 def test_a_seed_that_cannot_be_run_is_found_and_the_others_are_counted(bad: set[int], batch: int, jobs: int) -> None:
     with folder() as at:
-        told: list[News] = []
+        told: list[CampaignEvent] = []
 
         def fails(span: Span) -> str:
             return "it hangs" if any(span.first <= seed < span.stop for seed in sorted(bad)) else ""
@@ -173,7 +173,7 @@ def test_a_seed_that_cannot_be_run_is_found_and_the_others_are_counted(bad: set[
         store = toy.begun(at / "a.db", WHOLE)
         toy.run(store, batch=batch, jobs=jobs, fails=fails, tell=told.append)
         assert sorted(trouble.seed for trouble in store.contents.troubles) == sorted(bad)
-        assert sorted(news.seed for news in told if isinstance(news, Trouble)) == sorted(bad)
+        assert sorted(news.seed for news in told if isinstance(news, TroubleEvent)) == sorted(bad)
         assert store.contents.totals.seeds == WHOLE.size - len(bad)
         assert not [done for done in batches(store.path) if fails(done.span)]
         again = toy.run(store)
@@ -189,9 +189,9 @@ def test_a_worker_that_dies_costs_its_batch_a_retry(tmp_path: Path) -> None:
         return "its worker died" if lost.count(span) < 3 and span.first % 2 else ""
 
     store = toy.begun(tmp_path / "a.db", WHOLE)
-    told: list[News] = []
+    told: list[CampaignEvent] = []
     toy.run(store, fails=fails, tell=told.append)
-    assert Said("seeds 3:10 were lost, and are tried again: its worker died") in told
+    assert NoteEvent("seeds 3:10 were lost, and are tried again: its worker died") in told
     assert toy.comes_to(store) == ALONE
     assert {done.attempts for done in batches(store.path)} == {1, 3}
     store.close()
@@ -199,7 +199,9 @@ def test_a_worker_that_dies_costs_its_batch_a_retry(tmp_path: Path) -> None:
 
 def test_where_every_seed_fails_it_ends(tmp_path: Path) -> None:
     store = toy.begun(tmp_path / "a.db", Span(0, 1000))
-    with pytest.raises(WorkersError, match=f"more than {MOST_TROUBLES} seeds crash or hang, the last one so: no model"):
+    with pytest.raises(
+        NoWorkersError, match=f"more than {MOST_TROUBLES} seeds crash or hang, the last one so: no model"
+    ):
         toy.run(store, fails=lambda _span: "no model")
     store.close()
 

@@ -15,10 +15,10 @@ import pytest
 import trio
 
 from sim.campaign import dask_workers
-from sim.campaign.errors import WorkersError
+from sim.campaign.errors import NoWorkersError
 from sim.campaign.jobs import Foreign, checked
-from sim.campaign.question import Question
-from sim.campaign.records import Trouble
+from sim.campaign.question import CampaignSpec
+from sim.campaign.records import TroubleEvent
 from sim.campaign.store import batches, read
 from sim.scenarios.library import recipe_named
 from tests.campaign import faulty, toy
@@ -86,7 +86,7 @@ def test_it_comes_to_the_same_and_a_worker_that_is_killed_costs_a_retry(dask: Da
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (1, "")
     end = json.loads(out.splitlines()[-1])
-    whole = Question.of(recipe_named(NAME).scenario({}), "walk").runner().batch(0, SEEDS)
+    whole = CampaignSpec.from_scenario(recipe_named(NAME).scenario({}), "walk").runner().batch(0, SEEDS)
     assert (end["digest"], end["steps"], end["troubles"]) == (f"{whole.digest:016x}", whole.steps, [])
     contents = read(tmp_path / "a.db")
     assert contents.sketch == whole.sketch
@@ -132,7 +132,7 @@ fuzz(toy.QUESTION, store, terms, quiet, jobs=1, cluster=sys.argv[2], work=faulty
 def test_a_worker_that_hangs_is_started_anew(dask: Dask, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", HANGING, tmp_path / "a.db", dask.address], check=True, timeout=90, cwd=ROOT)
     contents = read(tmp_path / "a.db")
-    assert contents.troubles == (Trouble(faulty.HANGS, "it took longer than 2 s"),)
+    assert contents.troubles == (TroubleEvent(faulty.HANGS, "it took longer than 2 s"),)
     assert contents.totals.seeds == 3
 
 
@@ -164,5 +164,5 @@ def test_a_scheduler_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: 
         async with dask_workers.connected("tcp://127.0.0.1:9"):
             pass
 
-    with pytest.raises(WorkersError, match=r"no scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(NoWorkersError, match=r"no scheduler answers at tcp://127.0.0.1:9"):
         trio.run(main)

@@ -13,8 +13,8 @@ import trio
 from sim.campaign import jobs
 from sim.campaign.errors import Lost
 from sim.campaign.findings import Findings
-from sim.campaign.progress import Found, News, Said
-from sim.campaign.records import Done, Witness
+from sim.campaign.progress import CampaignEvent, NoteEvent, WitnessEvent
+from sim.campaign.records import FinishedBatch, Witness
 from sim.campaign.seeds import Span
 from sim.engine.run.schedule import parse
 from tests.campaign import toy
@@ -49,9 +49,9 @@ def lost(_example: jobs.Example) -> jobs.Example:
 
 def looked_after(
     path: Path, clerk: Clerk, *spans: Span, drained: bool = False
-) -> tuple[tuple[Witness, ...], list[News]]:
+) -> tuple[tuple[Witness, ...], list[CampaignEvent]]:
     """The witnesses after these batches have come, one after the other."""
-    told: list[News] = []
+    told: list[CampaignEvent] = []
 
     async def main() -> tuple[Witness, ...]:
         store = toy.begun(path, Span(0, 1000))
@@ -60,7 +60,7 @@ def looked_after(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(findings.work)
             for span in spans:
-                store.add([Done(RUNNER.batch(span.first, span.stop), 1.0)])
+                store.add([FinishedBatch(RUNNER.batch(span.first, span.stop), 1.0)])
                 findings.look()
                 if clerk.hangs:
                     while not findings.shrinking:
@@ -81,7 +81,7 @@ def looked_after(
 
 def test_it_is_written_then_shrunk_and_each_is_replayed_from_its_file(tmp_path: Path) -> None:
     (witness,), told = looked_after(tmp_path / "a.db", Clerk(shorter), Span(0, 30))
-    first, smaller = [news for news in told if isinstance(news, Found)]
+    first, smaller = [news for news in told if isinstance(news, WitnessEvent)]
     assert (first.witness.shrunk, first.witness.confirmed, smaller.witness) == (False, True, witness)
     assert (witness.shrunk, witness.confirmed, witness.steps) == (True, True, witness.found_with - 1)
     assert (tmp_path / witness.file).read_text() == witness.text
@@ -100,7 +100,7 @@ def test_the_smallest_seed_stands_for_all_whatever_comes_first(tmp_path: Path) -
 def test_what_cannot_be_made_smaller_stays_as_it_is(tmp_path: Path, shrink: Any, said: int) -> None:
     (witness,), told = looked_after(tmp_path / "a.db", Clerk(shrink), Span(0, 30))
     assert (witness.shrunk, witness.confirmed) == (False, True)
-    complaints = [news.text for news in told if isinstance(news, Said)]
+    complaints = [news.text for news in told if isinstance(news, NoteEvent)]
     assert complaints == ["KVM_BUG_ON handle_changed_spte from seed 0x15 stays as it is: ValueError: too hard"][:said]
 
 

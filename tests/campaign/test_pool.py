@@ -14,11 +14,11 @@ import trio
 
 from sim.campaign import process as worker_process
 from sim.campaign.campaign import Terms
-from sim.campaign.errors import Lost, WorkersError
+from sim.campaign.errors import Lost, NoWorkersError
 from sim.campaign.fuzz import Audience, fuzz
 from sim.campaign.local_workers import pool
-from sim.campaign.question import Question
-from sim.campaign.records import Trouble
+from sim.campaign.question import CampaignSpec
+from sim.campaign.records import TroubleEvent
 from sim.campaign.seeds import Span
 from tests.campaign import faulty, toy
 
@@ -45,7 +45,7 @@ def test_it_is_found_and_the_campaign_goes_on(
     store = toy.begun(tmp_path / "a.db", wanted)
     terms = Terms(tmp_path / "findings", batch=batch, patience=patience)
     fuzz(toy.QUESTION, store, terms, QUIET, jobs=2, work=work)
-    assert sorted(store.contents.troubles, key=lambda one: one.seed) == [Trouble(*one) for one in troubles]
+    assert sorted(store.contents.troubles, key=lambda one: one.seed) == [TroubleEvent(*one) for one in troubles]
     assert store.contents.totals.seeds == wanted.size - len(troubles)
     assert store.contents.done == (wanted,)
     store.close()
@@ -53,10 +53,10 @@ def test_it_is_found_and_the_campaign_goes_on(
 
 def test_a_worker_that_has_imported_another_tdpsim_ends_the_campaign(tmp_path: Path) -> None:
     """Nothing that it says is stored: a worker that replaces another one imports what is there by then."""
-    question = faulty.Drifted(*(getattr(toy.QUESTION, field.name) for field in attrs.fields(Question)))
+    question = faulty.Drifted(*(getattr(toy.QUESTION, field.name) for field in attrs.fields(CampaignSpec)))
     store = toy.begun(tmp_path / "a.db", Span(0, 4))
     with pytest.raises(
-        WorkersError, match=r"tdpsim has changed since this began: its program is new, and here it is old"
+        NoWorkersError, match=r"tdpsim has changed since this began: its program is new, and here it is old"
     ):
         fuzz(question, store, Terms(tmp_path / "findings"), QUIET, jobs=1, work=toy.work)
     assert store.contents.totals.seeds == 0

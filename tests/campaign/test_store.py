@@ -15,7 +15,7 @@ import pytest
 
 from sim.campaign import schema
 from sim.campaign.errors import StoreError
-from sim.campaign.records import Done, Trouble
+from sim.campaign.records import FinishedBatch, TroubleEvent
 from sim.campaign.seeds import Span
 from sim.campaign.store import Store, batches, read
 from tests.campaign import toy
@@ -24,14 +24,14 @@ WHOLE = Span(0, 100)
 ROOT = Path(__file__).parents[2]
 
 
-def done(first: int, stop: int) -> Done:
-    return Done(toy.work(toy.QUESTION, first, stop, b""), 0.5)
+def done(first: int, stop: int) -> FinishedBatch:
+    return FinishedBatch(toy.work(toy.QUESTION, first, stop, b""), 0.5)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Any:
     store = toy.begun(tmp_path / "a.db", WHOLE)
-    store.add([done(10, 20)], [Trouble(30, "hangs")])
+    store.add([done(10, 20)], [TroubleEvent(30, "hangs")])
     yield store
     store.close()
 
@@ -56,7 +56,7 @@ def test_no_seed_is_counted_twice(store: Store, span: tuple[int, int]) -> None:
 
 def test_nor_is_a_seed_that_could_not_be_run(store: Store) -> None:
     with pytest.raises(StoreError, match="seeds 12:13 are in it already"):
-        store.add([], [Trouble(12, "crashes")])
+        store.add([], [TroubleEvent(12, "crashes")])
 
 
 def test_others_read_while_it_is_written(store: Store) -> None:
@@ -78,7 +78,7 @@ def test_a_writer_that_was_killed_in_a_commit_is_taken_back_by_whoever_reads(sto
         shutil.copy(f"{store.path}{suffix}", f"{torn}{suffix}")
     connection.execute("ROLLBACK")
     assert torn.stat().st_size > 10 * store.path.stat().st_size // 9
-    assert read(torn).troubles == (Trouble(30, "hangs"),)
+    assert read(torn).troubles == (TroubleEvent(30, "hangs"),)
     with sqlite3.connect(torn) as whole:
         assert whole.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     whole.close()
@@ -88,7 +88,7 @@ def test_a_full_disk_takes_back_the_whole_transaction(store: Store) -> None:
     (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StoreError, match=r"a\.db: the disk is full; what was acknowledged is whole: make room"):
-        store.add([done(20, 30)], [Trouble(40 + i, "x" * 999) for i in range(50)])
+        store.add([done(20, 30)], [TroubleEvent(40 + i, "x" * 999) for i in range(50)])
     assert read(store.path).totals.seeds == store.contents.totals.seeds == 10
     store._connection.execute("PRAGMA max_page_count = 100000")
     store.add([done(20, 30)])

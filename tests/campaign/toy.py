@@ -14,8 +14,8 @@ import trio
 from sim.campaign.campaign import Campaign, Terms
 from sim.campaign.errors import Lost
 from sim.campaign.fuzz import raise_first
-from sim.campaign.progress import News
-from sim.campaign.question import Question
+from sim.campaign.progress import CampaignEvent
+from sim.campaign.question import CampaignSpec
 from sim.campaign.seeds import Shard, Span
 from sim.campaign.store import Store
 from sim.engine.model.operations import Finding
@@ -26,7 +26,7 @@ from sim.search.fuzzing.batch import Batch, Runner, Sighting
 from sim.search.fuzzing.sketch import Sketch
 
 SCENARIO = recipe_named("np-to-leaf-exclusive").scenario({})
-QUESTION = Question.of(SCENARIO, "walk")
+QUESTION = CampaignSpec.from_scenario(SCENARIO, "walk")
 FINDINGS = tuple(Finding("WARN", f"here_{i % 2}", (f"cause-{i}",)) for i in range(4))
 
 
@@ -39,7 +39,7 @@ def found_by(seed: int, guidance: bytes) -> dict[Finding, int]:
     return {one: 1 + i for i, one in enumerate(FINDINGS) if not below(40 + len(guidance), seed, i, 2)}
 
 
-def work(_question: Question, first: int, stop: int, guidance: bytes) -> Batch:
+def work(_question: CampaignSpec, first: int, stop: int, guidance: bytes) -> Batch:
     """A batch as a real runner's would be: a sum and a union over its seeds."""
     known: dict[Finding, Sighting] = {}
     for seed in range(first, stop):
@@ -50,7 +50,16 @@ def work(_question: Question, first: int, stop: int, guidance: bytes) -> Batch:
     lessons = bytes(seed & 0xFF for seed in range(first, stop) if found_by(seed, guidance))
     digest = sum(bits(seed, crc32(guidance), 3) for seed in range(first, stop)) & fingerprint.MASK
     sightings = tuple(sorted(known.values(), key=lambda one: (one.seed, one.steps)))
-    return Batch(first, stop, 6 * (stop - first), 0, digest, sightings, Sketch.of(np.array(states, np.uint64)), lessons)
+    return Batch(
+        first,
+        stop,
+        6 * (stop - first),
+        0,
+        digest,
+        sightings,
+        Sketch.from_fingerprints(np.array(states, np.uint64)),
+        lessons,
+    )
 
 
 class Adaptive(Runner):
@@ -103,7 +112,7 @@ def run(
     epoch: int | None = None,
     fails: Callable[[Span], str] = lambda _span: "",
     until: int | None = None,
-    tell: Callable[[News], None] = lambda _news: None,
+    tell: Callable[[CampaignEvent], None] = lambda _news: None,
 ) -> Here:
     """Go on with a store to its end, or until it has so many batches."""
     here = Here(trio.CapacityLimiter(jobs), chance, fails)

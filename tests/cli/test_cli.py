@@ -29,7 +29,7 @@ from sim.search.exploration import Counting
 from sim.search.explore import explore
 from sim.search.fuzzing.batch import Runner
 from sim.surveys.cache import _derived_with
-from sim.surveys.table import Question, derive
+from sim.surveys.table import TableQuery, derive
 from sim.tdx import epoch
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
@@ -283,7 +283,7 @@ def test_a_cell_that_was_not_counted_to_its_end_is_no_cell(monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     monkeypatch.setattr("sim.search.counting.count.Interleavings", interrupted)
-    question = Question(ROWS[7], "7.2", "1.5.01")
+    question = TableQuery(ROWS[7], "7.2", "1.5.01")
     assert explore(recipe_named(question.row.name).scenario({}), counting=Counting()).interrupted
     with pytest.raises(KeyboardInterrupt):
         derive(question)
@@ -291,7 +291,7 @@ def test_a_cell_that_was_not_counted_to_its_end_is_no_cell(monkeypatch: pytest.M
 
 def test_a_worker_that_has_imported_another_tdpsim_derives_nothing() -> None:
     with pytest.raises(WorkerError, match="tdpsim has changed since this began"):
-        _derived_with("another", derive, Question(ROWS[7], "7.2", "1.5.01"))
+        _derived_with("another", derive, TableQuery(ROWS[7], "7.2", "1.5.01"))
 
 
 def die(_question: object) -> None:

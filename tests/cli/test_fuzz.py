@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from sim.campaign.question import Question
+from sim.campaign.question import CampaignSpec
 from sim.campaign.store import batches, read
 from sim.engine.run.dice import below
 from sim.scenarios.library import recipe_named
@@ -48,7 +48,7 @@ END_FIELDS = {
 
 def digest(seeds: int) -> str:
     """Of an undisturbed run."""
-    return f"{Question.of(recipe_named(NAME).scenario({}), 'walk').runner().batch(0, seeds).digest:016x}"
+    return f"{CampaignSpec.from_scenario(recipe_named(NAME).scenario({}), 'walk').runner().batch(0, seeds).digest:016x}"
 
 
 DIGEST = digest(SEEDS)

@@ -16,7 +16,7 @@ import attrs
 import pytest
 
 from sim.base.errors import UsageError
-from sim.campaign.question import Question
+from sim.campaign.question import CampaignSpec
 from sim.engine.model.scenario import Scenario
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import Patch, load_patch, read_patch
@@ -123,7 +123,7 @@ def test_what_runs_is_what_the_digest_is_of_whatever_becomes_of_the_file(tmp_pat
     written(path, "two")
     scenario = of(patch)
     assert scenario.model == "one+1.5.01"
-    assert Question.of(scenario, "walk", patch=patch).scenario().full_model == scenario.full_model
+    assert CampaignSpec.from_scenario(scenario, "walk", patch=patch).scenario().full_model == scenario.full_model
     other = of(load_patch(path))
     assert other.model == "two+1.5.01"
     assert other.digest != scenario.digest

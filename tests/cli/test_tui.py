@@ -20,7 +20,7 @@ import pytest
 
 from sim.cli.tui import _save
 from sim.engine.run import automata_executor
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.scenarios.library import recipe_named
 from sim.view.explorer.dialogs import NotSaved
 
@@ -241,7 +241,7 @@ def test_without_textual_it_says_how_to_get_it(tdpsim: Any, monkeypatch: pytest.
 
 
 def test_a_file_that_is_there_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = automata_executor.run(recipe_named("np-to-leaf-exclusive").scenario({}), Walk(0))
+    run = automata_executor.run(recipe_named("np-to-leaf-exclusive").scenario({}), RandomWalk(0))
     monkeypatch.chdir(tmp_path)
     assert _save("a b.toml", run) == "tdpsim replay 'a b.toml'"
     kept = (tmp_path / "a b.toml").read_bytes()

@@ -19,9 +19,9 @@ from sim.scenarios.library import recipe_named
 from sim.search.fuzzing.batch import Runner
 from sim.search.fuzzing.novelty import EPOCH
 from sim.search.fuzzing.strategies import portfolio
-from sim.search.fuzzing.strategies.fest import Fest, Tapes, steps_of
+from sim.search.fuzzing.strategies.fest import CoverageGuided, Tapes, steps_of
 from sim.search.fuzzing.strategies.pos import Pos
-from sim.search.fuzzing.strategies.shared import Ground
+from sim.search.fuzzing.strategies.shared import Shared
 from sim.search.fuzzing.strategies.surw import Surw
 
 SIM = Path(__file__).parents[2] / "sim"
@@ -88,7 +88,7 @@ def test_nobody_draws_what_somebody_else_has_drawn(monkeypatch: pytest.MonkeyPat
     }
 
 
-def first_tasks(chooser: Any, ground: Ground, seeds: Any) -> Any:
+def first_tasks(chooser: Any, ground: Shared, seeds: Any) -> Any:
     """Who takes the first step of each run."""
     herd = Herd(ground.answers, 1, len(seeds))
     slots = np.arange(len(seeds))
@@ -114,7 +114,7 @@ class Silent:
 def members_seeds(name: str, many: int) -> Any:
     """The seeds, of so many, that a portfolio deals to one of its members."""
     seeds = np.arange(many, dtype=np.uint64)
-    said = portfolio._Said.of(b"")
+    said = portfolio._Guidance.from_guidance(b"")
     return seeds[said.member(seeds) == list(portfolio.SHARES).index(name)]
 
 
@@ -133,7 +133,7 @@ def test_a_member_of_a_portfolio_draws_as_it_does_alone(name: str, make: Any) ->
     """Who begins: the same shares, whether a portfolio has dealt the seeds or they are simply some."""
     for question in ("np-to-leaf-exclusive", "np-to-leaf-shared", "storm"):
         asked = recipe_named(question).scenario({})
-        ground = Ground(asked, 1000)
+        ground = Shared(asked, 1000)
         chooser, tasks = make(ground), len(asked.tasks)
         dealt = members_seeds(name, 40_000)
         alone = np.arange(1 << 40, (1 << 40) + len(dealt), dtype=np.uint64)
@@ -151,4 +151,4 @@ def test_fest_mutates_anywhere_inside_a_portfolio_too() -> None:
         assert where.min() > 0.8 * where.mean()
     parents = Tapes(((1,),) * 64).parent(dealt)
     assert np.bincount(parents[parents >= 0], minlength=64).min() > 0.6 * len(dealt) * 3 / 4 / 64
-    assert Fest.epoch == EPOCH
+    assert CoverageGuided.epoch == EPOCH

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sim.engine.arrays import Index
 from sim.engine.herd.herd import WIDEST, Herd
-from sim.engine.herd.tries import Answers
+from sim.engine.herd.tries import Tries
 from sim.engine.model.cells import BOOL, Cell
 from sim.engine.model.errors import EngineError
 from sim.engine.model.operations import Finding, bug, load, step, store
@@ -24,11 +24,11 @@ from sim.engine.model.values import spell
 from sim.engine.run import automata_executor, fingerprint, trio_executor
 from sim.engine.run.automata import Automata
 from sim.engine.run.dice import below, mixed
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.engine.run.world import Run
 from sim.scenarios.library import recipe_named
 from sim.search.explore import explore
-from sim.search.fuzzing.strategies.walk import Walk as Walks
+from sim.search.fuzzing.strategies.walk import WalkStrategy as Walks
 from tests.engine.mini import Block, Memory, programs, scenario
 
 MOST = 60
@@ -76,7 +76,7 @@ class Notes:
             self.runs[int(herd.seed[slot])].findings[finding] = None
 
 
-def herded(answers: Answers, seeds: range, width: int, most: int = MOST) -> Notes:
+def herded(answers: Tries, seeds: range, width: int, most: int = MOST) -> Notes:
     notes = Notes()
     Herd(answers, most, width).runs(np.array(seeds, np.uint64), Walks(), notes)
     return notes
@@ -91,10 +91,10 @@ def expected(run: Run, seed: int) -> One:
 
 
 def check(asked: Scenario, seeds: range, width: int = 8) -> None:
-    automata, notes = Automata(), herded(Answers(asked), seeds, width)
+    automata, notes = Automata(), herded(Tries(asked), seeds, width)
     assert sorted(notes.runs) == list(seeds)
     for seed in seeds:
-        run, mine = automata_executor.run(asked, Walk(seed), automata=automata, longest=MOST), notes.runs[seed]
+        run, mine = automata_executor.run(asked, RandomWalk(seed), automata=automata, longest=MOST), notes.runs[seed]
         wanted = expected(run, seed)
         assert mine.steps == wanted.steps
         assert set(mine.findings) == set(wanted.findings)
@@ -146,9 +146,9 @@ def test_a_property_of_many_parts_is_judged_as_if_it_were_one(blocks: tuple[Bloc
 )
 def test_its_runs_of_the_model_are_those_of_trio(name: str, params: dict[str, str], without: tuple[str, ...]) -> None:
     asked = recipe_named(name).scenario(params, without)
-    notes = herded(Answers(asked), range(6), 3, 2000)
+    notes = herded(Tries(asked), range(6), 3, 2000)
     for seed, mine in notes.runs.items():
-        run = trio_executor.run(asked, Walk(seed), longest=2000)
+        run = trio_executor.run(asked, RandomWalk(seed), longest=2000)
         assert [(one.task, one.point, one.saw) for one in run.steps] == mine.steps
         assert set(mine.findings) == set(run.findings)
 
@@ -156,10 +156,10 @@ def test_its_runs_of_the_model_are_those_of_trio(name: str, params: dict[str, st
 def test_who_runs_beside_it_is_nothing_to_a_run() -> None:
     """The same runs and the same states, in a herd of one or of many, and by tables that have learned other things."""
     asked = recipe_named("np-to-leaf-exclusive").scenario({})
-    old = Answers(asked)
+    old = Tries(asked)
     herded(old, range(5000, 5100), 50, 500)
     alone, together, later = (
-        herded(of, range(30), width, 500) for of, width in ((Answers(asked), 1), (old, 7), (old, 30))
+        herded(of, range(30), width, 500) for of, width in ((Tries(asked), 1), (old, 7), (old, 30))
     )
     assert dict(alone.runs) == dict(together.runs) == dict(later.runs)
     assert dict(alone.states) == dict(together.states) == dict(later.states)
@@ -168,7 +168,7 @@ def test_who_runs_beside_it_is_nothing_to_a_run() -> None:
 def test_a_state_has_one_number_however_it_was_come_to() -> None:
     """And two states have two: as many numbers as exploring counts states, once all have been passed."""
     asked = scenario((((("add", 0, 1)), ("load", 1), ("try", 0)), (("store", 1, 2), ("try", 0)), (("add", 0, 1),)))
-    notes = herded(Answers(asked), range(4000), 500)
+    notes = herded(Tries(asked), range(4000), 500)
     numbers = {number for of in notes.states.values() for number in of}
     assert len(numbers) + 1 == explore(asked).states
 
@@ -194,7 +194,7 @@ def test_nobody_steps_after_bug() -> None:
     closed = Property.whole("closed", "divergence", lambda look: not look(FLAG) or look(DOOR))
     asked = Scenario("crash", (Task("p", crash()), Task("q", look())), (closed,))
     check(asked, range(SEEDS))
-    notes = herded(Answers(asked), range(SEEDS), 8)
+    notes = herded(Tries(asked), range(SEEDS), 8)
     assert all(run.steps[-1][1] == "crash.BUG" for run in notes.runs.values())
     assert not any(kind.kind == "deadlock" for run in notes.runs.values() for kind in run.findings)
 
@@ -202,15 +202,15 @@ def test_nobody_steps_after_bug() -> None:
 def test_more_tasks_than_have_room_are_refused() -> None:
     crowd = Scenario("crowd", tuple(Task(f"t{i}", look()) for i in range(WIDEST + 1)))
     with pytest.raises(EngineError, match="crowd has 17 tasks; 16 can be run side by side"):
-        Herd(Answers(crowd), MOST)
+        Herd(Tries(crowd), MOST)
 
 
 def test_ways_that_are_forgotten_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trie is begun anew when it is full; runs and findings are those of one that never is."""
     asked = recipe_named("np-to-leaf-shared").scenario({"contenders": "tdcall"}, ("restore",))
-    whole = herded(Answers(asked), range(40), 20, 300)
+    whole = herded(Tries(asked), range(40), 20, 300)
     monkeypatch.setattr("sim.engine.herd.tries._WAYS", 0)
-    small, begun = Answers(asked), list[int]()
+    small, begun = Tries(asked), list[int]()
     begin = small._begin_tries
 
     def counted() -> None:

@@ -12,7 +12,7 @@ from sim.engine.model.operations import Finding
 from sim.engine.model.scenario import Scenario
 from sim.engine.run import automata_executor, trio_executor
 from sim.engine.run.automata import Automata
-from sim.engine.run.scheduler import Picks, Walk
+from sim.engine.run.scheduler import Picks, RandomWalk
 from sim.engine.run.world import Run, World
 from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import Product, Widen
@@ -157,7 +157,9 @@ def test_merged_full_and_naive_runs_are_the_same_runs(program: Programs) -> None
 def test_trio_and_automata_agree_on_every_seed(program: Programs) -> None:
     this = scenario(program)
     for seed in range(8):
-        assert trio_executor.run(this, Walk(seed), longest=60) == automata_executor.run(this, Walk(seed), longest=60)
+        assert trio_executor.run(this, RandomWalk(seed), longest=60) == automata_executor.run(
+            this, RandomWalk(seed), longest=60
+        )
 
 
 @settings(laws, max_examples=40)
@@ -220,7 +222,9 @@ def test_sabotaging_one_executors_locks_is_noticed(monkeypatch: pytest.MonkeyPat
 
     this = scenario(ABBA)
     monkeypatch.setattr(trio_executor, "World", type("Sabotaged", (World,), {"outcomes": sabotaged}))
-    assert any(trio_executor.run(this, Walk(seed)) != automata_executor.run(this, Walk(seed)) for seed in range(20))
+    assert any(
+        trio_executor.run(this, RandomWalk(seed)) != automata_executor.run(this, RandomWalk(seed)) for seed in range(20)
+    )
 
 
 def test_the_naive_enumerator_knows_a_deadlock_when_it_sees_one() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 
 from sim.engine.run import trio_executor
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.engine.run.world import Step
 from sim.scenarios.library import recipe_named
 
@@ -20,7 +20,7 @@ def test_each_model_task_performs_its_operations_in_a_trio_task_of_its_own() -> 
         seen.setdefault(step.task, set()).add(trio.lowlevel.current_task())
 
     scenario = recipe_named("np-to-leaf-exclusive").scenario({})
-    trio_executor.run(scenario, Walk(1), watch=watch)
+    trio_executor.run(scenario, RandomWalk(1), watch=watch)
     assert sorted(seen) == ["v0", "v1", "v2"]
     assert all(len(tasks) == 1 for tasks in seen.values())
     assert len(set.union(*seen.values())) == 3
@@ -36,6 +36,6 @@ def test_no_coroutine_is_driven_by_hand() -> None:
 def test_the_baton_is_handed_on_in_the_order_that_the_scheduler_chose() -> None:
     scenario = recipe_named("np-to-leaf-shared").scenario({})
     seen: list[str] = []
-    run = trio_executor.run(scenario, Walk(3), watch=lambda step: seen.append(step.task))
+    run = trio_executor.run(scenario, RandomWalk(3), watch=lambda step: seen.append(step.task))
     assert seen == [step.task for step in run.steps]
     assert len(dict.fromkeys(seen)) == 3

@@ -16,14 +16,14 @@ from sim.engine.model.operations import Operation, choose, load, step, store, wa
 from sim.engine.model.routines import Again, Call, Done, repeat, routine
 from sim.engine.model.scenario import Scenario, Task
 from sim.engine.run import automata_executor, trio_executor
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.engine.run.world import Run
 from sim.engine.states.product import Product
 
 X: Cell[int] = Cell("x", 0, range(4))
 Y: Cell[int] = Cell("y", 0, range(4))
 
-Executor = Callable[[Scenario, Walk], Run]
+Executor = Callable[[Scenario, RandomWalk], Run]
 both = pytest.mark.parametrize("execute", [trio_executor.run, automata_executor.run], ids=["trio", "automata"])
 
 REMEMBERED: list[int] = []
@@ -43,7 +43,7 @@ def line_of(text: str) -> int:
 
 def run(execute: Executor, *calls: Call[Any]) -> Run:
     tasks = tuple(Task(f"t{i}", call) for i, call in enumerate(calls))
-    return execute(Scenario("rules", tasks), Walk(0))
+    return execute(Scenario("rules", tasks), RandomWalk(0))
 
 
 def refused(error: pytest.ExceptionInfo[RuleError], text: str) -> None:

@@ -38,7 +38,7 @@ from sim.engine.model.routines import DEEPEST_STACK, Again, Call, Done, Raised, 
 from sim.engine.model.scenario import MOST_TASKS, Look, Property, Scenario, Task
 from sim.engine.run import automata_executor, trio_executor
 from sim.engine.run.automata_executor import run
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.search.exploration import Counting, Verdict
 from sim.search.explore import explore
 from sim.search.fuzzing.batch import Runner
@@ -70,11 +70,13 @@ def by_arrays(asked: Scenario) -> set[str]:
 
 
 def by_trio(asked: Scenario) -> set[str]:
-    return {str(finding) for seed in range(SEEDS) for finding in trio_executor.run(asked, Walk(seed)).findings}
+    return {str(finding) for seed in range(SEEDS) for finding in trio_executor.run(asked, RandomWalk(seed)).findings}
 
 
 def by_stepper(asked: Scenario) -> set[str]:
-    return {str(finding) for seed in range(SEEDS) for finding in automata_executor.run(asked, Walk(seed)).findings}
+    return {
+        str(finding) for seed in range(SEEDS) for finding in automata_executor.run(asked, RandomWalk(seed)).findings
+    }
 
 
 def by_fuzzing(asked: Scenario) -> set[str]:
@@ -607,7 +609,7 @@ def test_a_refusal_reaches_another_process_whole() -> None:
 
 def test_what_is_made_before_a_run_may_be_handed_to_a_task() -> None:
     assert explore(scenario(performs(load(X)))).verdict is Verdict.CLEAN
-    assert run(scenario(performs(store(X, 3))), Walk(0)).cells["x"] == "3"
+    assert run(scenario(performs(store(X, 3))), RandomWalk(0)).cells["x"] == "3"
 
 
 @routine
@@ -1010,7 +1012,7 @@ def test_what_a_stranger_found_is_refused_alike(way: Way, make: Callable[[], Sce
 def test_what_one_model_left_behind_is_not_held_against_the_next() -> None:
     """An operation in a circle is freed when the collector runs, while another model does."""
     with pytest.raises(EngineError, match="not awaited"):
-        trio_executor.run(scenario(keeps_a_circle()), Walk(0))
+        trio_executor.run(scenario(keeps_a_circle()), RandomWalk(0))
     with pytest.raises(EngineError, match="arguments"):
         explore(scenario(too_few()))
     gc.collect()
@@ -1018,7 +1020,7 @@ def test_what_one_model_left_behind_is_not_held_against_the_next() -> None:
 
 
 def test_a_compare_and_exchange_tells_true_from_one() -> None:
-    assert run(scenario(exchanges()), Walk(0)).cells["x"] == "yes"
+    assert run(scenario(exchanges()), RandomWalk(0)).cells["x"] == "yes"
 
 
 @routine

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sim.engine.arrays import U64
 from sim.engine.states import visited as module
-from sim.engine.states.visited import Batch, Visited
+from sim.engine.states.visited import Candidates, Visited
 
 _state = st.integers(0, 50) | st.integers(0, 2**128 - 1)
 
@@ -20,8 +20,8 @@ def words_of(states: list[int]) -> list[U64]:
 
 def add(visited: Visited, states: list[int], before: int) -> list[int]:
     """The number that is said of each state."""
-    batch = Batch(words_of(states), np.full(len(states), before, np.int64))
-    numbers: list[int] = visited.keep(batch).take(batch.of()).tolist()
+    batch = Candidates(words_of(states), np.full(len(states), before, np.int64))
+    numbers: list[int] = visited.keep(batch).take(batch.places()).tolist()
     return numbers
 
 

@@ -11,7 +11,7 @@ from sim.engine.model.operations import store
 from sim.engine.model.routines import Call, routine
 from sim.engine.model.scenario import Scenario, Task
 from sim.engine.run import automata_executor
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.kvm.mmu_page import TdpIter
 from sim.kvm.spte import (
     FROZEN_SPTE,
@@ -55,7 +55,7 @@ async def under(kvm: Kvm, mode: str, call: Call[Any]) -> None:
 def fired(kernel: type[Kvm], mode: str, setter: Callable[[Kvm], Call[Any]], state: SeptState) -> list[str]:
     kvm = kvm_with(kernel, state)
     scenario = Scenario("asserts", (Task("v0", under(kvm, mode, setter(kvm))),))
-    return [str(finding) for finding in automata_executor.run(scenario, Walk(0)).findings]
+    return [str(finding) for finding in automata_executor.run(scenario, RandomWalk(0)).findings]
 
 
 FREE, PENDING = SeptState.FREE, SeptState.PENDING
@@ -148,7 +148,7 @@ def test_what_fires_where(
 
 
 def points(kvm: Kvm, call: Call[Any]) -> list[str]:
-    return [step.point for step in automata_executor.run(Scenario("points", (Task("v1", call),)), Walk(0)).steps]
+    return [step.point for step in automata_executor.run(Scenario("points", (Task("v1", call),)), RandomWalk(0)).steps]
 
 
 @routine

@@ -22,14 +22,14 @@ from sim.engine.run import trio_executor
 from sim.engine.run.automata import Automata
 from sim.engine.run.replay import replay
 from sim.engine.run.schedule import FoundBy, parse, record, write
-from sim.engine.run.scheduler import Picks, Walk
+from sim.engine.run.scheduler import Picks, RandomWalk
 from sim.engine.states import frontier
 from sim.engine.states.product import Product
 from sim.search.budget import Budget
 from sim.search.counting import persistent_sets
 from sim.search.counting.numbering import Numbering
 from sim.search.counting.odds import explored
-from sim.search.counting.traces import Classes as Sampled
+from sim.search.counting.traces import Traces as Sampled
 from sim.search.errors import CountError
 from sim.search.exploration import Counting, Exploration, Found, Verdict
 from sim.search.explore import explore
@@ -378,7 +378,7 @@ class Comparison:
         self._same(
             "classes, reduced",
             "sampled",
-            persistent_sets.classes(self.scenario, self.program.retries, 1 << 14),
+            persistent_sets.count_traces(self.scenario, self.program.retries, 1 << 14),
             classes.total,
         )
         total = numbers.interleavings(graph)[0]
@@ -477,7 +477,7 @@ class Comparison:
         self._same("sightings", name, engine, sorted((fact, *at, count[fact]) for fact, at in first.items()))
         self._same("steps of a batch", name, (batch.steps, batch.cut), (steps, cut))
         if name == "walk":
-            one, other = trio_executor.run(self.scenario, Walk(3), longest=CUT), runner.picks(3)
+            one, other = trio_executor.run(self.scenario, RandomWalk(3), longest=CUT), runner.picks(3)
             self._same("walk", name, _trace(one), self._lines(self.truth.graph.follow(other.picks)))
 
     def _passed(self, way: list[tuple[Step, int]]) -> dict[Fact, int]:

@@ -29,7 +29,7 @@ class Seen:
 def watching(**also: Any) -> Iterator[Seen]:
     """Look at the engine while it runs; `also` sets `chunk`, `each` and `widest` for the time being."""
     seen, first = Seen(), dict[int, None]()
-    layout, widen, broken, begin = Product.layout, Visited.widen, Watched.broken, forked.Crew.__init__
+    layout, widen, broken, begin = Product.layout, Visited.widen, Watched.broken, forked.ForkedWorkers.__init__
 
     def laid_out(self: Product) -> int:
         # A product lays its fields out when it is made, and once more when its exploration begins.
@@ -49,7 +49,7 @@ def watching(**also: Any) -> Iterator[Seen]:
         first[id(self)] = None
         return said
 
-    def begun(self: forked.Crew, *args: Any) -> None:
+    def begun(self: forked.ForkedWorkers, *args: Any) -> None:
         seen.crews += 1
         begin(self, *args)
 
@@ -58,7 +58,7 @@ def watching(**also: Any) -> Iterator[Seen]:
             (Product, "layout", laid_out),
             (Visited, "widen", widened),
             (Watched, "broken", looked),
-            (forked.Crew, "__init__", begun),
+            (forked.ForkedWorkers, "__init__", begun),
         ]
         settings = {"chunk": (frontier, "_CHUNK"), "each": (frontier, "_EACH"), "widest": (tables, "_WIDEST")}
         patches += [(*settings[name], value) for name, value in also.items()]

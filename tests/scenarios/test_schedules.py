@@ -14,7 +14,7 @@ from sim.engine.model.scenario import Scenario
 from sim.engine.run import trio_executor
 from sim.engine.run.replay import Drift, replay
 from sim.engine.run.schedule import WIDTH, Schedule, parse, write
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.scenarios.library import LIBRARY, recipe_named
 
 FILES = sorted((Path(__file__).parents[2] / "schedules").rglob("*.toml"), key=lambda path: path.name)
@@ -50,7 +50,7 @@ def test_every_schedule_fits_a_mail_and_is_written_as_we_write(path: Path) -> No
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("name", LIBRARY)
 def test_replaying_a_recorded_run_is_the_run(name: str, seed: int) -> None:
-    run = trio_executor.run(recipe_named(name).scenario({}), Walk(seed))
+    run = trio_executor.run(recipe_named(name).scenario({}), RandomWalk(seed))
     text = write(recording(run, "walk", seed))
     schedule = parse(text.encode())
     again = replay(schedule, scenario_of(schedule))
@@ -106,7 +106,7 @@ def test_loose_checks_points_alone(witness: Schedule) -> None:
 
 def test_a_finished_task_cannot_step(witness: Schedule) -> None:
     last = attrs.evolve(witness.steps[0], task="v0", point="mmu_lock.write_lock")
-    full = parse(write(recording(trio_executor.run(scenario_of(witness), Walk(0)), "walk", 0)).encode())
+    full = parse(write(recording(trio_executor.run(scenario_of(witness), RandomWalk(0)), "walk", 0)).encode())
     longer = attrs.evolve(full, steps=(*full.steps, last))
     with pytest.raises(Drift, match="v0 is finished"):
         replay(longer, scenario_of(full))

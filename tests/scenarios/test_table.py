@@ -16,7 +16,7 @@ from sim.search.exploration import Exploration
 from sim.search.explore import explore
 from sim.surveys import table
 from sim.surveys.cache import Kept
-from sim.surveys.table import Cell, Question, derive, flip_named, is_hit, questions
+from sim.surveys.table import TableCell, TableQuery, derive, flip_named, is_hit, questions
 from sim.view.results.table import Notes, also, changes, line, made_by, sentences
 from tests.scenarios import mail
 
@@ -41,7 +41,7 @@ SMALL = 6
 
 
 @pytest.fixture(scope="module")
-def cells() -> tuple[Cell, ...]:
+def cells() -> tuple[TableCell, ...]:
     """Every row after, on 1.5.01; before, the rows where two contend; on 1.5.28 the small ones of those.
 
     `make docs` derives every row on every family of modules.
@@ -55,7 +55,9 @@ def cells() -> tuple[Cell, ...]:
     return tuple(derive(question) for question in asked)
 
 
-def cell_of(cells: tuple[Cell, ...], row: int, order: str = "after", module: str = "1.5.01", *, shared: bool) -> Cell:
+def cell_of(
+    cells: tuple[TableCell, ...], row: int, order: str = "after", module: str = "1.5.01", *, shared: bool
+) -> TableCell:
     return next(
         cell
         for cell in cells
@@ -63,7 +65,7 @@ def cell_of(cells: tuple[Cell, ...], row: int, order: str = "after", module: str
     )
 
 
-def test_the_columns_are_those_of_the_mail_but_for_what_is_argued(cells: tuple[Cell, ...]) -> None:
+def test_the_columns_are_those_of_the_mail_but_for_what_is_argued(cells: tuple[TableCell, ...]) -> None:
     differs = set()
     for cell in cells:
         if (cell.order, cell.module) == ("after", "1.5.01"):
@@ -86,11 +88,11 @@ def test_nothing_under_sim_knows_the_mail() -> None:
     ]
 
 
-def test_hits_have_their_causes(cells: tuple[Cell, ...]) -> None:
+def test_hits_have_their_causes(cells: tuple[TableCell, ...]) -> None:
     assert {(c.row.number, c.row.shared, c.module): c.causes for c in cells if c.hits} == HITS
 
 
-def test_nothing_is_hit_before(cells: tuple[Cell, ...]) -> None:
+def test_nothing_is_hit_before(cells: tuple[TableCell, ...]) -> None:
     """handle_changed_spte() returns nothing there; rows 2, 4 and 8 hit another one whatever happens beside them."""
     before = [cell for cell in cells if cell.order == "before"]
     assert not any(cell.hits for cell in before)
@@ -107,12 +109,12 @@ def test_only_that_kvm_bug_on_is_a_hit() -> None:
     assert not is_hit(Finding("KVM_BUG_ON", "tdp_mmu_set_spte"))
 
 
-def test_each_cause_suffices_alone_but_in_row_10(cells: tuple[Cell, ...]) -> None:
+def test_each_cause_suffices_alone_but_in_row_10(cells: tuple[TableCell, ...]) -> None:
     for cell in cells:
         assert cell.confirmed == (() if cell.row.number == 10 else cell.causes)
 
 
-def test_every_no_is_counted(cells: tuple[Cell, ...]) -> None:
+def test_every_no_is_counted(cells: tuple[TableCell, ...]) -> None:
     for cell in cells:
         assert cell.hits or (cell.interleavings and cell.classes and cell.classes <= cell.interleavings)
 
@@ -142,12 +144,14 @@ def test_every_no_is_counted(cells: tuple[Cell, ...]) -> None:
         (14, "after", False, []),
     ],
 )
-def test_what_else_is_found(cells: tuple[Cell, ...], row: int, order: str, found: list[str], *, shared: bool) -> None:
+def test_what_else_is_found(
+    cells: tuple[TableCell, ...], row: int, order: str, found: list[str], *, shared: bool
+) -> None:
     """Row 6: one leaf for another in one step is what the TDP MMU calls BUG() for. Row 11 is (c) of the mail."""
     assert also(cell_of(cells, row, order, shared=shared).findings) == found
 
 
-def test_a_sentence_says_what_the_module_changes(cells: tuple[Cell, ...]) -> None:
+def test_a_sentence_says_what_the_module_changes(cells: tuple[TableCell, ...]) -> None:
     after = [cell for cell in cells if cell.order == "after" and len(cell.row.contenders) == 2]
     assert list(sentences(after)) == [
         f"row {number} (NP to {new}, exclusive), after: "
@@ -186,10 +190,10 @@ LARGE = {("zap=retried", 13, True), ("zap=serialised", 13, True)}
     [pytest.param(*one, marks=[pytest.mark.slow] if one in LARGE else []) for one in DECIDES],
     ids=str,
 )
-def test_what_an_assumption_decides(cells: tuple[Cell, ...], name: str, row: int, *, shared: bool) -> None:
+def test_what_an_assumption_decides(cells: tuple[TableCell, ...], name: str, row: int, *, shared: bool) -> None:
     (flip,) = (flip for flip in FLIPS if flip.name == name)
     plain = cell_of(cells, row, shared=shared)
-    flipped = derive(Question(plain.row, plain.row.after, "1.5.01", flip))
+    flipped = derive(TableQuery(plain.row, plain.row.after, "1.5.01", flip))
     assert flipped.flipped == name
     assert next(iter(changes(plain, flipped)), "") == DECIDES[name, row, shared]
 
@@ -224,7 +228,7 @@ def test_flips_are_named_by_switch_and_value() -> None:
 
 
 def test_what_is_kept_is_what_was_derived(tmp_path: Path) -> None:
-    question = Question(ROWS[1], "7.2", "1.5.28")
+    question = TableQuery(ROWS[1], "7.2", "1.5.28")
     cell = derive(question)
     kept = Kept(tmp_path)
     assert kept.get(question) is None
@@ -239,12 +243,12 @@ def test_what_is_kept_is_what_was_derived(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    question = Question(ROWS[1], "6.19", "1.5.28")
+    question = TableQuery(ROWS[1], "6.19", "1.5.28")
     Kept(tmp_path / "file").keep(question, derive(question))
     assert table.COUNTABLE
 
 
-def test_the_readme_shows_what_is_derived(cells: tuple[Cell, ...]) -> None:
+def test_the_readme_shows_what_is_derived(cells: tuple[TableCell, ...]) -> None:
     """Every line of the table in the README is a line of the table."""
     derived = {
         " ".join(line(cell, Notes())[:7]): cell for cell in cells if (cell.order, cell.module) == ("after", "1.5.01")
@@ -290,5 +294,5 @@ def test_fairness_of_mmu_lock_decides_nothing_here(row: str) -> None:
 
 def test_a_question_is_named_by_what_it_asks() -> None:
     (flip,) = flip_named("np")
-    assert Question(ROWS[4], "7.2", "1.5.01", flip).key == "np-to-np-shared 7.2 1.5.01 np=one"
-    assert attrs.evolve(Question(ROWS[4], "7.2", "1.5.01")).key == "np-to-np-shared 7.2 1.5.01"
+    assert TableQuery(ROWS[4], "7.2", "1.5.01", flip).key == "np-to-np-shared 7.2 1.5.01 np=one"
+    assert attrs.evolve(TableQuery(ROWS[4], "7.2", "1.5.01")).key == "np-to-np-shared 7.2 1.5.01"

@@ -118,15 +118,15 @@ def test_processes_change_nothing(monkeypatch: pytest.MonkeyPatch, jobs: int) ->
 def test_a_process_that_is_killed_costs_nothing_but_time(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """In whichever phase of its work: the batch is done again, by whoever is left."""
     monkeypatch.setattr(frontier, "_CHUNK", 64)
-    scenario, told, honest = ROW_2.scenario({}), count(), forked.Crew.say
+    scenario, told, honest = ROW_2.scenario({}), count(), forked.ForkedWorkers.send
 
-    def say(self: forked.Crew, message: object) -> list[Any]:
+    def say(self: forked.ForkedWorkers, message: object) -> list[Any]:
         if next(told) == after:
             os.kill(self.pids[0], signal.SIGKILL)
         return honest(self, message)
 
     alone = explore(scenario)
-    monkeypatch.setattr(forked.Crew, "say", say)
+    monkeypatch.setattr(forked.ForkedWorkers, "say", say)
     together = explore(scenario, jobs=2)
     assert next(told) > after
     assert attrs.evolve(together, seconds=0) == attrs.evolve(alone, seconds=0)

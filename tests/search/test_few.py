@@ -55,7 +55,7 @@ def test_few_and_many_say_the_same(program: Programs) -> None:
 def test_what_goes_round_is_left_to_arrays(program: Programs) -> None:
     """No cycle passes for a tree: a graph without one is what a depth-first search finds no way back in."""
     product = Product(scenario(program))
-    quick = in_a_dict.search(product, acyclic=True, tick=None)
+    quick = in_a_dict.dict_search(product, acyclic=True, tick=None)
     if quick is None:
         return
     entered, left, todo = set[int](), set[int](), [0]
@@ -74,13 +74,15 @@ def test_what_goes_round_is_left_to_arrays(program: Programs) -> None:
 
 
 def test_a_way_round_is_seen() -> None:
-    assert in_a_dict.search(Product(scenario(SPIN)), acyclic=True, tick=None) is None
-    assert in_a_dict.search(Product(scenario(SPIN)), acyclic=False, tick=None) is not None
-    assert in_a_dict.search(Product(scenario(ABBA)), acyclic=True, tick=None) is not None
+    assert in_a_dict.dict_search(Product(scenario(SPIN)), acyclic=True, tick=None) is None
+    assert in_a_dict.dict_search(Product(scenario(SPIN)), acyclic=False, tick=None) is not None
+    assert in_a_dict.dict_search(Product(scenario(ABBA)), acyclic=True, tick=None) is not None
 
 
 def test_more_than_a_few_are_left_to_arrays() -> None:
-    assert in_a_dict.search(Product(recipe_named("np-to-leaf-shared").scenario({})), acyclic=False, tick=None) is None
+    assert (
+        in_a_dict.dict_search(Product(recipe_named("np-to-leaf-shared").scenario({})), acyclic=False, tick=None) is None
+    )
 
 
 A, B, C = (Cell(name, initial=False, domain=BOOL) for name in "abc")

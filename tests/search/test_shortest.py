@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 
 from sim.engine.run import automata_executor
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.search.shrinking.follow import Follower, Size
 from sim.search.shrinking.shortest import smaller
 from tests.engine.mini import programs, scenario
@@ -26,7 +26,7 @@ def gone_through(follower: Follower, most: int) -> tuple[Size | None, bool]:
         if proof.way is None:
             return met, proof.whole
         assert proof.way.size < size
-        assert follower.along(proof.way.picks) == proof.way
+        assert follower.exactly(proof.way.picks) == proof.way
         met = size = proof.way.size
 
 
@@ -38,7 +38,7 @@ def gone_through(follower: Follower, most: int) -> tuple[Size | None, bool]:
 def test_the_last_that_is_met_is_the_smallest(program: Programs) -> None:
     this = scenario(program)
     for seed in range(4):
-        for finding in automata_executor.run(this, Walk(seed), longest=200).findings:
+        for finding in automata_executor.run(this, RandomWalk(seed), longest=200).findings:
             follower = Follower(this, finding)
             size, whole = gone_through(follower, ENDLESS)
             assert whole

@@ -14,9 +14,9 @@ from sim.engine.model.routines import routine
 from sim.engine.model.scenario import Scenario, Task
 from sim.engine.run import automata_executor
 from sim.engine.run.automata import Automata
-from sim.engine.run.replay import replay, walk
+from sim.engine.run.replay import follow_schedule, replay
 from sim.engine.run.schedule import FoundBy, Schedule, parse, record
-from sim.engine.run.scheduler import Picks, Walk
+from sim.engine.run.scheduler import Picks, RandomWalk
 from sim.engine.run.world import Run
 from sim.engine.states.product import Product
 from sim.scenarios.library import recipe_named
@@ -44,7 +44,7 @@ def found(this: Scenario, seeds: int) -> Iterator[tuple[Run, Finding]]:
     """What random walks find."""
     automata = Automata()
     for seed in range(seeds):
-        run = automata_executor.run(this, Walk(seed), automata=automata, longest=200)
+        run = automata_executor.run(this, RandomWalk(seed), automata=automata, longest=200)
         yield from ((run, finding) for finding in run.findings)
 
 
@@ -154,7 +154,7 @@ WALKS = [
 def test_a_random_walk_shrinks_to_the_shortest_witness(
     this: Scenario, seed: int, outcome: str, size: tuple[int, int, int]
 ) -> None:
-    run = automata_executor.run(this, Walk(seed))
+    run = automata_executor.run(this, RandomWalk(seed))
     (finding,) = (finding for finding in run.findings if str(finding) == outcome)
     shrunk = check(run, finding)
     assert shrunk.certainty is Certainty.SHORTEST
@@ -165,7 +165,7 @@ def test_a_random_walk_shrinks_to_the_shortest_witness(
 def test_passes_alone_come_as_far_where_there_is_no_room(
     this: Scenario, seed: int, outcome: str, size: tuple[int, int, int]
 ) -> None:
-    run = automata_executor.run(this, Walk(seed))
+    run = automata_executor.run(this, RandomWalk(seed))
     (finding,) = (finding for finding in run.findings if str(finding) == outcome)
     shrunk = check(run, finding, room=0)
     assert shrunk.certainty is Certainty.LOCAL
@@ -174,7 +174,7 @@ def test_passes_alone_come_as_far_where_there_is_no_room(
 
 def test_a_cause_is_not_traded_for_another() -> None:
     """A TDCALL's BUSY takes 51 steps where zero-step's takes 39, and stays a TDCALL's."""
-    run = automata_executor.run(KICK, Walk(28))
+    run = automata_executor.run(KICK, RandomWalk(28))
     shrunk = check(run, run.findings[-1])
     assert shown(KICK, shrunk.picks).findings[-1].causes == run.findings[-1].causes == ("tdcall",)
 
@@ -188,7 +188,7 @@ def read(name: str) -> tuple[Schedule, Scenario]:
 def test_no_shipped_schedule_grows(name: str) -> None:
     """They are shortest: what has fewer steps has more tasks."""
     schedule, this = read(name)
-    run = walk(schedule, this)
+    run = follow_schedule(schedule, this)
     shrunk = shrink(this, picks_of(Product(this), run), run.findings[-1], room=1 << 13)
     assert shrunk.after <= shrunk.before
     assert shrunk.after.steps == len(run.steps) or shrunk.after.tasks < shrunk.before.tasks
@@ -221,27 +221,27 @@ def test_a_storm_is_shrunk_without_its_states() -> None:
 
 def test_a_way_round_is_refused() -> None:
     schedule, this = read(next(name for name in SCHEDULES if "livelock" in name))
-    run = walk(schedule, this)
+    run = follow_schedule(schedule, this)
     with pytest.raises(ShrinkError, match="a livelock is a stem and a loop"):
         shrink(this, picks_of(Product(this), run), run.findings[-1])
 
 
 def test_what_a_run_does_not_show_is_refused() -> None:
-    run = automata_executor.run(ROW_2, Walk(0))
+    run = automata_executor.run(ROW_2, RandomWalk(0))
     assert not run.findings
     with pytest.raises(ShrinkError, match="does not show WARN nowhere"):
         shrink(ROW_2, picks_of(Product(ROW_2), run), Finding("WARN", "nowhere"))
 
 
 def test_a_budget_that_is_over_leaves_the_run_up_to_its_finding() -> None:
-    run = automata_executor.run(ROW_2, Walk(32))
+    run = automata_executor.run(ROW_2, RandomWalk(32))
     shrunk = shrink(ROW_2, picks_of(Product(ROW_2), run), run.findings[0], budget=Budget(seconds=0))
     assert shrunk.certainty is Certainty.CUT
     assert (shrunk.before.steps, shrunk.after.steps) == (73, 46)
 
 
 def test_each_size_is_told() -> None:
-    run, told = automata_executor.run(ROW_2, Walk(32)), list[Size]()
+    run, told = automata_executor.run(ROW_2, RandomWalk(32)), list[Size]()
     shrunk = shrink(ROW_2, picks_of(Product(ROW_2), run), run.findings[0], tick=told.append)
     assert told == sorted(told, reverse=True)
     assert told[-1] == shrunk.after

@@ -28,7 +28,7 @@ from sim.search.fuzzing.novelty import EPOCH
 from sim.search.fuzzing.sketch import Sketch
 from sim.search.fuzzing.strategies import STRATEGIES, StrategyError, entry_for_fuzz, fuzzing, portfolio
 from sim.search.fuzzing.strategies.pos import Pos
-from sim.search.fuzzing.strategies.shared import Ground
+from sim.search.fuzzing.strategies.shared import Shared
 from sim.search.fuzzing.strategies.surw import Surw
 from tests.search.sctbench import PROGRAMS, account, reorder, spawned, two_stages
 
@@ -223,7 +223,7 @@ def test_surw_takes_every_order_as_often_where_tasks_begin_on_the_way() -> None:
         Task("q", created(begins[1], inner)),
         Task("r", created(begins[2], None)),
     )
-    surw = Surw(ground := Ground(Scenario("creating", tasks), MOST))
+    surw = Surw(ground := Shared(Scenario("creating", tasks), MOST))
     assert ground.profile.parent == (-1, 0, 0, 2)
     assert ground.profile.cells[0].touched == (2, 1, 2, 1)
     taken = Orders(surw)
@@ -240,7 +240,7 @@ def test_surw_takes_every_order_as_often_where_tasks_begin_on_the_way() -> None:
 
 
 def test_the_profile_says_who_begins_whom_and_what_is_contended_for() -> None:
-    profile = Ground(spawned("noise", {"p": three(C, 1), "q": three(C, 2)}), MOST).profile
+    profile = Shared(spawned("noise", {"p": three(C, 1), "q": three(C, 2)}), MOST).profile
     assert profile.parent == (-1, 0, 0)
     assert {cell.name: (cell.touched, cell.pairs) for cell in profile.cells}["c"] == ((0, 3, 3), 1)
 
@@ -292,7 +292,7 @@ class Priorities:
 def test_pos_draws_anew_what_races_and_nothing_else() -> None:
     """While p writes c, q is about to write it too, and r to write d."""
     asked = Scenario("race", (Task("p", three(C, 1)), Task("q", three(C, 2)), Task("r", three(D, 3))))
-    ground = Ground(asked, MOST)
+    ground = Shared(asked, MOST)
     redrawn = kept = 0
     for seed in range(20):
         pos = Pos(ground)

@@ -12,7 +12,7 @@ from sim.engine.model.operations import Operation, Outcome, choose, load, store,
 from sim.engine.model.routines import routine
 from sim.engine.model.scenario import Property, Scenario, Task
 from sim.engine.run import trio_executor
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.engine.states import frontier
 from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import Product
@@ -90,7 +90,7 @@ def test_what_a_property_reads_later_is_asked_of_every_state(
 
 @pytest.mark.parametrize("make", [missed, lambda: lost_update(3)])
 def test_and_by_runs_too(make: Callable[[], Scenario]) -> None:
-    assert any(trio_executor.run(make(), Walk(seed)).findings for seed in range(60))
+    assert any(trio_executor.run(make(), RandomWalk(seed)).findings for seed in range(60))
     assert Runner(make(), "walk").batch(0, 200).sightings
 
 

@@ -17,7 +17,7 @@ from sim.engine.model.operations import store
 from sim.engine.model.routines import Call, routine
 from sim.engine.model.scenario import Scenario, Task
 from sim.engine.run import automata_executor
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.engine.run.world import Run
 from sim.search.explore import explore
 from sim.tdx.leafs import LEAFS as EVERY
@@ -147,7 +147,7 @@ async def note(call: Call[Any]) -> None:
 
 
 def run(module: TdxModule, call: Call[Any]) -> Run:
-    return automata_executor.run(Scenario("leaf", (Task("v0", note(call)),)), Walk(0))
+    return automata_executor.run(Scenario("leaf", (Task("v0", note(call)),)), RandomWalk(0))
 
 
 def td_with(state: S) -> Td:
@@ -261,7 +261,7 @@ def test_a_host_that_gets_the_tree_clears_its_priority_and_one_that_does_not_set
     ):
         td = Td.build({"A": SeptEntry()}, 1, (), ("v0", "v1"))
         td = attrs.evolve(td, sept_tree=attrs.evolve(td.sept_tree, initial=word))
-        done = automata_executor.run(Scenario("tree", (Task("v0", taking(Module_1_5_20(td), mode)),)), Walk(0))
+        done = automata_executor.run(Scenario("tree", (Task("v0", taking(Module_1_5_20(td), mode)),)), RandomWalk(0))
         points = [step.point.removeprefix("sept.tree.") for step in done.steps]
         assert [point for point in points if not point.startswith("release")] == steps
         assert done.cells.get("sept.tree", "free") == left
@@ -333,11 +333,11 @@ def test_what_was_just_blocked_is_in_some_tlb(module: type[TdxModule]) -> None:
     ):
         this = module(td_with(S.MAPPED))
         calls = tuple(getattr(this, name)("A") for name in (block, then))
-        result = automata_executor.run(Scenario("leafs", (Task("v0", one_after_the_other(calls)),)), Walk(0))
+        result = automata_executor.run(Scenario("leafs", (Task("v0", one_after_the_other(calls)),)), RandomWalk(0))
         assert result.cells["result"] == said
     this = module(td_with_2m(S.NL_MAPPED))
     calls = (this.tdh_mem_range_block("A", 1), this.tdh_mem_sept_remove("A", 1))
-    result = automata_executor.run(Scenario("leafs", (Task("v0", one_after_the_other(calls)),)), Walk(0))
+    result = automata_executor.run(Scenario("leafs", (Task("v0", one_after_the_other(calls)),)), RandomWalk(0))
     assert result.cells["result"] == rcx
 
 

@@ -9,7 +9,7 @@ from sim.engine.model.operations import store
 from sim.engine.model.routines import Call, routine
 from sim.engine.model.scenario import Scenario, Task
 from sim.engine.run import automata_executor
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.search.explore import explore
 from sim.tdx.epoch import advance, sample
 from sim.tdx.locks import Holder
@@ -74,7 +74,7 @@ def test_old_accept_may_call_a_fresh_page_the_wrong_size() -> None:
 def test_a_guest_gives_way_to_host_priority(module: type[TdxModule], expected: list[str]) -> None:
     """Up to 1.5.28 and 2.0.16 it takes the lock first and gives it back; later it does not touch it."""
     this = module(td_with(SeptEntry(SeptState.PENDING, 1, tdhp=True)))
-    run = automata_executor.run(Scenario("polite", (Task("v1", guest(this.tdg_mem_page_accept("A"))),)), Walk(0))
+    run = automata_executor.run(Scenario("polite", (Task("v1", guest(this.tdg_mem_page_accept("A"))),)), RandomWalk(0))
     assert [step.point for step in run.steps[:-1]] == expected
     assert run.cells["said"] == "BUSY_HOST_PRIORITY"
     assert run.cells["sept[A]"] == "PENDING pfn 1 TDHP"
@@ -92,7 +92,7 @@ def test_a_commit_forgets_or_keeps_the_losers_claim(module: type[TdxModule]) -> 
 
 def test_a_host_that_loses_an_entry_claims_priority() -> None:
     this = OLD(td_with(SeptEntry(SeptState.PENDING, 1, tdel=Holder("v1", "TDG.MEM.PAGE.ACCEPT"))))
-    run = automata_executor.run(Scenario("loser", (Task("v0", host(this.tdh_mem_range_block("A"))),)), Walk(0))
+    run = automata_executor.run(Scenario("loser", (Task("v0", host(this.tdh_mem_range_block("A"))),)), RandomWalk(0))
     assert run.cells["sept[A]"] == "PENDING pfn 1 TDEL v1 TDHP"
     assert run.cells["sept.tree"] == run.cells["tdr"] == "free"
 
@@ -110,7 +110,7 @@ CODE: Cell[str] = Cell("code", "", type("Text", (), {"__contains__": lambda _sel
 
 
 def test_track_does_not_leave_the_epoch_before_last_behind() -> None:
-    run = automata_executor.run(Scenario("track", (Task("v1", track_twice(OLD(td_with(SeptEntry())))),)), Walk(0))
+    run = automata_executor.run(Scenario("track", (Task("v1", track_twice(OLD(td_with(SeptEntry())))),)), RandomWalk(0))
     assert run.cells["code"] == "TDX_PREVIOUS_TLB_EPOCH_BUSY"
     assert run.cells["epoch.refcount"] == "0 now, 1 before"
     assert run.cells["epoch.lock"] == "free"

@@ -10,7 +10,7 @@ import pytest
 from sim.engine.model.routines import Again, Done, repeat, routine
 from sim.engine.model.scenario import Scenario, Task
 from sim.engine.run import automata_executor
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.tdx.lp import irq
 from sim.tdx.module import TdxModule
 from sim.tdx.releases import Module_1_5_01, Module_1_5_28
@@ -62,7 +62,7 @@ def points(module: type[TdxModule], state: SeptState, times: int, without: tuple
     td = Td.build({"A": SeptEntry(state, 1 if state.is_leaf else 0)}, 1, ("v1",), ("v1",))
     guest = Guest("v1", ((Instruction.TOUCH, "A"),), irq("v1.irq"))
     call = host(module(td, without), guest, Tdvps(), times)
-    return [step.point for step in automata_executor.run(Scenario("enter", (Task("v1", call),)), Walk(0)).steps]
+    return [step.point for step in automata_executor.run(Scenario("enter", (Task("v1", call),)), RandomWalk(0)).steps]
 
 
 @pytest.mark.parametrize(
@@ -94,5 +94,5 @@ def test_tdcalls_do_not_count() -> None:
     td = Td.build({"A": SeptEntry()}, 1, ("v1",), ("v1",))
     guest = Guest("v1", ((Instruction.ACCEPT, "A"),), irq("v1.irq"))
     call: Any = host(Module_1_5_01(td), guest, Tdvps(), 12)
-    run = automata_executor.run(Scenario("accept", (Task("v1", call),)), Walk(0))
+    run = automata_executor.run(Scenario("accept", (Task("v1", call),)), RandomWalk(0))
     assert not any("tree" in step.point for step in run.steps)

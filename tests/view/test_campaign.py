@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from sim.campaign.progress import Found, Meter, Progress, new_states
-from sim.campaign.records import Contents, Done, Minute, Totals, Trouble, Witness
+from sim.campaign.progress import CampaignProgress, ProgressMeter, WitnessEvent, new_states
+from sim.campaign.records import FinishedBatch, MinuteSample, StoreContents, Totals, TroubleEvent, Witness
 from sim.campaign.seeds import END, Shard, Span
 from sim.campaign.store import Store, read
 from sim.cli.options import scenario_from
@@ -28,19 +28,19 @@ BUG = Finding("KVM_BUG_ON", "handle_changed_spte", ("tdcall",))
 
 
 @pytest.fixture
-def contents(tmp_path: Path) -> Contents:
+def contents(tmp_path: Path) -> StoreContents:
     """Thirty thousand seeds of a million, a finding, and a seed that hangs."""
     store = toy.begun(tmp_path / "a.db", Span(0, 1_000_000))
-    sketch = Sketch.of(np.arange(1000, dtype=np.uint64))
+    sketch = Sketch.from_fingerprints(np.arange(1000, dtype=np.uint64))
     batch = Batch(0, 30_000, 1_200_000, 7, 0xABC, (Sighting(BUG, 0x2A, 40, 1234),), sketch)
-    store.add([Done(batch, 100.0)], [Trouble(40_000, "it took longer than 120 s")])
+    store.add([FinishedBatch(batch, 100.0)], [TroubleEvent(40_000, "it took longer than 120 s")])
     store.keep(Witness(BUG, 0x2A, "text", 24, shrunk=True, confirmed=True, found_with=40, file="gone.toml"))
     store.close()
     return read(tmp_path / "a.db")
 
 
-def progress(contents: Contents) -> Progress:
-    meter = Meter(attrs.evolve(contents, totals=Totals()))
+def progress(contents: StoreContents) -> CampaignProgress:
+    meter = ProgressMeter(attrs.evolve(contents, totals=Totals()))
     meter.running = 2
     now = meter.look(contents, sum(span.size for span in contents.left()), 3600.0, 1, "")
     return attrs.evolve(now, seconds=60.0, seeds_per_second=500.0, steps_per_second=20_000.0, last_new=200.0)
@@ -57,14 +57,14 @@ def test_an_expectation_is_called_a_probability_only_where_it_bounds_one() -> No
     assert "a probability of at most about 0.012" in expected_line(0.0123)
 
 
-def test_the_log_has_a_line_with_all_that_one_wants(contents: Contents) -> None:
+def test_the_log_has_a_line_with_all_that_one_wants(contents: StoreContents) -> None:
     assert progress_line(progress(contents)) == (
         "30,000 seeds of 1,000,000; 500/s; 20,000 steps/s; 1 finding; 1,000 states, 1,000 new in the last hour, "
         "the last 3 min 20 s ago; the next seed shows a new state with a probability of at most about 0.033"
     )
 
 
-def test_the_screen_has_it_at_a_glance(contents: Contents) -> None:
+def test_the_screen_has_it_at_a_glance(contents: StoreContents) -> None:
     console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system=None)
     console.print(drawn(progress(contents)))
     screen = console.file.getvalue()  # type: ignore[attr-defined]
@@ -81,23 +81,23 @@ def test_the_screen_has_it_at_a_glance(contents: Contents) -> None:
     assert len(screen.splitlines()) < 24
 
 
-def test_news_scrolls_above_the_screen(contents: Contents) -> None:
+def test_news_scrolls_above_the_screen(contents: StoreContents) -> None:
     console = Console(file=io.StringIO(), width=110, force_terminal=True, color_system=None)
     with Screen(console) as screen:
         screen.show(progress(contents))
-        screen.tell(Found(contents.witnesses[0], Path("f.toml")))
+        screen.tell(WitnessEvent(contents.witnesses[0], Path("f.toml")))
         screen.show(progress(contents))
     said = console.file.getvalue()  # type: ignore[attr-defined]
     assert "shrunk: KVM_BUG_ON in handle_changed_spte, cause: tdcall; seed 0x2a, 24 steps, replayed" in said
 
 
-def test_a_finding_that_does_not_replay_is_not_said_to(contents: Contents) -> None:
-    line = news_line(Found(contents.witnesses[0], Path("f.toml"), "replaying f.toml says: gone: now clean"))
+def test_a_finding_that_does_not_replay_is_not_said_to(contents: StoreContents) -> None:
+    line = news_line(WitnessEvent(contents.witnesses[0], Path("f.toml"), "replaying f.toml says: gone: now clean"))
     assert line.endswith("24 steps; replaying f.toml says: gone: now clean")
     assert "replayed:" not in line
 
 
-def test_the_report_says_what_was_found_and_how_to_go_on(contents: Contents, tmp_path: Path) -> None:
+def test_the_report_says_what_was_found_and_how_to_go_on(contents: StoreContents, tmp_path: Path) -> None:
     said = "\n".join(report(contents, tmp_path / "a.db"))
     for line in (
         "1 finding in 30,000 seeds, 1,200,000 steps; digest 0000000000000abc",
@@ -133,7 +133,7 @@ def test_the_command_that_goes_on_asks_the_same(tmp_path: Path) -> None:
 
 
 def test_new_states_are_those_of_an_hour() -> None:
-    minutes = tuple(Minute(60.0 * i, i, 100 + i) for i in range(121))
+    minutes = tuple(MinuteSample(60.0 * i, i, 100 + i) for i in range(121))
     assert new_states(minutes, 225) == 65
     assert new_states(minutes[:10], 225) == 225
     assert new_states((), 7) == 7

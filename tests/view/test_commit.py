@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sim.analysis.moments import Moment, hangs_on, moments
+from sim.analysis.moments import Moment, causes_of, moments
 from sim.catalog.schedules import recording, shipped
 from sim.engine.run import automata_executor
 from sim.engine.run.schedule import Schedule, parse
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.scenarios.library import recipe_named
 from sim.view.runs.commit import commit
 
@@ -102,18 +102,18 @@ def test_rows_9_and_13_show_both_busy_answers(row: str) -> None:
 @pytest.mark.parametrize("scenario", ["np-to-leaf-exclusive", "nonleaf-to-np-shared", "fault"])
 @pytest.mark.parametrize("seed", range(8))
 def test_any_run_has_one(scenario: str, seed: int) -> None:
-    run = automata_executor.run(recipe_named(scenario).scenario({}), Walk(seed))
+    run = automata_executor.run(recipe_named(scenario).scenario({}), RandomWalk(seed))
     text, seen = drawn("run.toml", recording(run, "walk", seed))
     check(text, seen)
-    kept = hangs_on(seen, len(seen) - 1)
+    kept = causes_of(seen, len(seen) - 1)
     assert kept == sorted(set(kept))
     assert kept[-1] == len(seen) - 1
-    assert all(source in kept for number in kept for source in seen[number].noticed if source < number)
+    assert all(source in kept for number in kept for source in seen[number].caused_by if source < number)
 
 
 def test_what_a_step_noticed_was_done_by_somebody_else_before() -> None:
-    run = automata_executor.run(recipe_named("nonleaf-to-np-shared").scenario({}), Walk(3))
+    run = automata_executor.run(recipe_named("nonleaf-to-np-shared").scenario({}), RandomWalk(3))
     _, seen = drawn("run.toml", recording(run, "walk", 3))
-    pairs = [(number, source) for number, moment in enumerate(seen) for source in moment.noticed]
+    pairs = [(number, source) for number, moment in enumerate(seen) for source in moment.caused_by]
     assert pairs
     assert all(source < number and seen[source].step.task != seen[number].step.task for number, source in pairs)

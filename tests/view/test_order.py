@@ -12,9 +12,9 @@ from sim.analysis.repeats import Repeat, free, repeats
 from sim.catalog.schedules import recording, shipped
 from sim.engine.model.commuting import dependent
 from sim.engine.run import automata_executor
-from sim.engine.run.replay import Drift, walk
+from sim.engine.run.replay import Drift, follow_schedule
 from sim.engine.run.schedule import Schedule, parse
-from sim.engine.run.scheduler import Walk
+from sim.engine.run.scheduler import RandomWalk
 from sim.scenarios.library import recipe_named
 
 NAMES = sorted(shipped())[::12]
@@ -37,7 +37,7 @@ def test_what_commutes_with_all_that_others_do_is_free() -> None:
 def test_a_free_step_can_be_taken_as_soon_as_its_task_is_there(seed: int) -> None:
     """Right after the step of its task before it, past all that others did meanwhile: the run ends as it did."""
     scenario = recipe_named("np-to-leaf-exclusive").scenario({})
-    ends = automata_executor.run(scenario, Walk(seed))
+    ends = automata_executor.run(scenario, RandomWalk(seed))
     schedule, moved = recording(ends, "walk", seed), 0
     _, seen = moments(schedule, scenario)
     for number, is_free in enumerate(free(seen)):
@@ -46,7 +46,7 @@ def test_a_free_step_can_be_taken_as_soon_as_its_task_is_there(seed: int) -> Non
             continue
         steps = list(schedule.steps)
         steps.insert(own[-1] + 1, steps.pop(number))
-        assert walk(attrs.evolve(schedule, steps=tuple(steps)), scenario).cells == ends.cells
+        assert follow_schedule(attrs.evolve(schedule, steps=tuple(steps)), scenario).cells == ends.cells
         moved += 1
     assert moved > 3
 
@@ -58,7 +58,9 @@ def test_a_step_that_is_not_free_may_matter() -> None:
     late = [*steps[:taken], *steps[taken + 1 : 21], steps[taken], *steps[21:]]
     assert not free(seen)[taken]
     try:
-        walk(attrs.evolve(schedule, steps=tuple(late)), recipe_named(schedule.scenario).scenario(schedule.params))
+        follow_schedule(
+            attrs.evolve(schedule, steps=tuple(late)), recipe_named(schedule.scenario).scenario(schedule.params)
+        )
     except Drift:
         return
     raise AssertionError("the guest may hold the tree after the AUG was turned away by it")

@@ -17,7 +17,7 @@ from sim.engine.model.operations import Finding
 from sim.engine.run.schedule import Schedule, parse
 from sim.engine.run.world import Run
 from sim.scenarios.library import recipe_named
-from sim.search.counting.odds import chances
+from sim.search.counting.odds import odds_along
 from sim.search.errors import CountError
 from sim.search.exploration import Counting
 from sim.search.explore import explore
@@ -92,7 +92,7 @@ def test_odds_are_those_of_the_exploration() -> None:
     recipe = recipe_named("np-to-leaf-exclusive")
     (found, *_) = explore(recipe.scenario({}), counting=Counting()).found
     assert found.reach is not None
-    odds = chances(found.witness, found.finding, Counting())
+    odds = odds_along(found.witness, found.finding, Counting())
     assert odds == found.reach.along
     assert odds[0] == found.reach.odds
     assert odds[-1] == 1
@@ -105,9 +105,9 @@ def test_there_are_no_odds_where_it_is_too_much_to_count() -> None:
     recipe = recipe_named("np-to-leaf-exclusive")
     (found, *_) = explore(recipe.scenario({})).found
     with pytest.raises(CountError, match="more than 1,000 states"):
-        chances(found.witness, found.finding, Counting(states=1000))
+        odds_along(found.witness, found.finding, Counting(states=1000))
     with pytest.raises(CountError, match="nothing that is counted comes by"):
-        chances(found.witness, Finding("WARN", "nowhere"), Counting())
+        odds_along(found.witness, Finding("WARN", "nowhere"), Counting())
 
 
 def spun(turns: int) -> tuple[Schedule, Run, tuple[Moment, ...]]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from sim.engine.arrays import U64, Index, Mask
 from sim.engine.herd import dice_many
-from sim.engine.herd.tries import ASK, BROKEN, Answers
+from sim.engine.herd.tries import ASK, BROKEN, Tries
 from sim.engine.model.errors import EngineError
 from sim.engine.model.operations import HALTED, Finding
 from sim.engine.run.journal import deadlock
@@ -77,7 +77,7 @@ class Herd:
     (`draw_as`).
     """
 
-    def __init__(self, answers: Answers, most: int, width: int = WIDTH) -> None:
+    def __init__(self, answers: Tries, most: int, width: int = WIDTH) -> None:
         tasks = len(answers.tasks)
         if tasks > WIDEST:
             raise EngineError(f"{answers.scenario.name} has {tasks} tasks; {WIDEST} can be run side by side")

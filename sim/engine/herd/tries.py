@@ -52,11 +52,11 @@ _WAYS = 1 << 25
 _MANY = 1 << 12
 """Values, or results, of which twice as many would be a waste."""
 
-Numbers = tuple[int, ...]
+ValueNumbers = tuple[int, ...]
 
 
 @attrs.frozen
-class Row:
+class LearnedRow:
     """One outcome of an answer, as it was learned: of whom, and what."""
 
     task: int
@@ -64,7 +64,7 @@ class Row:
     outcome: Outcome
 
 
-class Column:
+class GrowingArray:
     """An array that grows; what has not been set is `fill`."""
 
     def __init__(self, dtype: npt.DTypeLike, fill: int = 0) -> None:
@@ -77,7 +77,7 @@ class Column:
         self.of[at] = value
 
 
-class Answers:
+class Tries:
     """The tables of one scenario.
 
     Per operation: `size` and `foot` are its footprint (a cell number per level, cell 0 where there is none), `node`
@@ -108,14 +108,14 @@ class Answers:
         self.findings: list[Finding] = []
         self._finding: dict[Finding, int] = {}
         self._watched: dict[int, int] = {}
-        self._stands = fingerprint.Locals()
+        self._stands = fingerprint.LocalFingerprints()
         self._new_operations()
         self._new_rows()
         self._new_locals()
         self.number_of(_NOTHING)
         self.number_of(HALTED)
         self._operation(0, None)
-        self.asked = Asked(scenario.properties, [self.finding(prop.finding()) for prop in scenario.properties])
+        self.asked = PropertyTries(scenario.properties, [self.finding(prop.finding()) for prop in scenario.properties])
         self.broken = [prop for prop in range(len(scenario.properties)) if not self.look(prop, [])]
         self.start = [self.local(i, self._automata.start(task.name, task.call)) for i, task in enumerate(self.tasks)]
         self.first_state = np.uint64(sum(self._stand) & fingerprint.MASK)
@@ -124,34 +124,34 @@ class Answers:
     def _new_operations(self) -> None:
         self._operations: list[tuple[int, Operation[Any] | None]] = []
         self._op: dict[tuple[int, Operation[Any] | None], int] = {}
-        self._footprint: list[Numbers] = []
-        self.size, self.node = Column(np.int64), Column(np.int64)
-        self.foot: list[Column] = []
+        self._footprint: list[ValueNumbers] = []
+        self.size, self.node = GrowingArray(np.int64), GrowingArray(np.int64)
+        self.foot: list[GrowingArray] = []
         self.child = np.full(1 << 12, ASK, np.int64)
         self._top, self._most = _NOWHERE + 1, _WAYS
-        self._known: dict[tuple[int, Numbers], int] = {}
-        self.count, self.first = Column(np.int64), Column(np.int64)
+        self._known: dict[tuple[int, ValueNumbers], int] = {}
+        self.count, self.first = GrowingArray(np.int64), GrowingArray(np.int64)
         self._answers = 1
         self._results: list[dict[object, int]] = []
         self._rooms: list[int] = []
 
     def _new_rows(self) -> None:
-        self.rows: list[Row] = []
-        self.nth, self.result, self.changes, self.shows = (Column(np.int64) for _ in range(4))
-        self.cell: list[Column] = []
-        self.value: list[Column] = []
-        self.touch: list[dict[Access, Column]] = []
-        self.halts, self.watched = Column(np.bool_), Column(np.int64)
-        self.worth, self.print = Column(np.uint64), Column(np.uint64)
+        self.rows: list[LearnedRow] = []
+        self.nth, self.result, self.changes, self.shows = (GrowingArray(np.int64) for _ in range(4))
+        self.cell: list[GrowingArray] = []
+        self.value: list[GrowingArray] = []
+        self.touch: list[dict[Access, GrowingArray]] = []
+        self.halts, self.watched = GrowingArray(np.bool_), GrowingArray(np.int64)
+        self.worth, self.print = GrowingArray(np.uint64), GrowingArray(np.uint64)
 
     def _new_locals(self) -> None:
         self.locals: list[tuple[int, LocalState]] = []
         self._stand: list[int] = []
         self._local: dict[tuple[int, LocalState], int] = {}
-        self.op, self.base, self.done = Column(np.int64), Column(np.int64), Column(np.bool_)
+        self.op, self.base, self.done = GrowingArray(np.int64), GrowingArray(np.int64), GrowingArray(np.bool_)
         self.after = np.full(1 << 10, ASK, np.int64)
         self._end = self._edges = 0
-        self.to, self.retry, self.moving = Column(np.int64), Column(np.bool_), Column(np.uint64)
+        self.to, self.retry, self.moving = GrowingArray(np.int64), GrowingArray(np.bool_), GrowingArray(np.uint64)
         self._edge: dict[tuple[int, int], int] = {}
 
     def number_of(self, cell: Cell[Any]) -> int:
@@ -196,7 +196,7 @@ class Answers:
         if number is None:
             number = self._local[task, local] = len(self.locals)
             self.locals.append((task, local))
-            self._stand.append(self._stands.of(task, local))
+            self._stand.append(self._stands.fingerprint_of(task, local))
             op = self._operation(task, local.operation)
             self.op[number], self.done[number] = op, op == 0
             self.base[number] = self._edges_of(op)
@@ -215,7 +215,7 @@ class Answers:
             self._rooms.append(4)
             self.size[number] = len(footprint)
             while len(self.foot) < len(footprint):
-                self.foot.append(Column(np.int64))
+                self.foot.append(GrowingArray(np.int64))
             for level, cell in enumerate(footprint):
                 self.foot[level][number] = cell
             self.node[number] = self.block(footprint[0])
@@ -253,7 +253,7 @@ class Answers:
         self.child = grown(self.child, self._top, ASK)
         return at
 
-    def follow(self, op: int, numbers: Numbers) -> None:
+    def follow(self, op: int, numbers: ValueNumbers) -> None:
         """Learn the answer where an operation's footprint holds these values, and lay the way there."""
         answer = self._known.get((op, numbers))
         if answer is None:
@@ -262,7 +262,7 @@ class Answers:
                 self._make_room()
         self._lay(int(self.node.of[op]), self._footprint[op], numbers, answer)
 
-    def _lay(self, node: int, cells: Numbers, numbers: Numbers, leaf: int) -> None:
+    def _lay(self, node: int, cells: ValueNumbers, numbers: ValueNumbers, leaf: int) -> None:
         for level, number in enumerate(numbers[:-1], 1):
             if self.child[node + number] == ASK:
                 block = self.block(cells[level])
@@ -299,7 +299,7 @@ class Answers:
         place = np.arange(had.sum()) - np.repeat(np.cumsum(had) - had, had)
         self.after[np.repeat(self.base.of[: len(ops)], had) + place] = edges.take(np.repeat(base, had) + place)
 
-    def _ask(self, op: int, numbers: Numbers) -> int:
+    def _ask(self, op: int, numbers: ValueNumbers) -> int:
         task, operation = self._operations[op]
         if operation is None:
             return 0
@@ -315,10 +315,10 @@ class Answers:
             operation.check_result(outcome)
             self.result[len(self.rows)] = results.setdefault(key_of(outcome.result), len(results))
             self._is_full |= len(results) > self._rooms[op]
-            self._add(Row(task, operation, outcome), numbers)
+            self._add(LearnedRow(task, operation, outcome), numbers)
         return answer
 
-    def _add(self, row: Row, numbers: Numbers) -> None:
+    def _add(self, row: LearnedRow, numbers: ValueNumbers) -> None:
         at, name, operation = len(self.rows), self.tasks[row.task].name, row.operation
         self.rows.append(row)
         worth, changed, watched = 0, 0, 0
@@ -329,8 +329,8 @@ class Answers:
             of = self._cell[cell]
             worth += self._worth[of][after] - self._worth[of][before]
             while len(self.cell) <= changed:
-                self.cell.append(Column(np.int64))
-                self.value.append(Column(np.int64))
+                self.cell.append(GrowingArray(np.int64))
+                self.value.append(GrowingArray(np.int64))
             self.cell[changed][at], self.value[changed][at] = of, after
             changed, watched = changed + 1, watched | self._watched.get(of, 0)
         self.changes[at], self.watched[at], self.worth[at] = changed, watched, worth & fingerprint.MASK
@@ -346,7 +346,7 @@ class Answers:
         for cell, access in zip(operation.cells, outcome.access, strict=False):
             sets[access] |= 1 << self._cell[cell]
         while len(self.touch) * 64 < len(self.cells):
-            self.touch.append({access: Column(np.uint64) for access in Access})
+            self.touch.append({access: GrowingArray(np.uint64) for access in Access})
         for word, columns in enumerate(self.touch):
             for access, column in columns.items():
                 column[at] = (sets[access] >> 64 * word) & fingerprint.MASK
@@ -389,7 +389,7 @@ class Answers:
             self.watched.of[rows[self.changes.of.take(rows) > j]] |= prop
 
 
-class Asked:
+class PropertyTries:
     """What is known of properties: the ways that were looked along, a trie for each part and what it was told.
 
     A node says which `cell` is looked at next, and its branches begin at `base` in `child`; nobody knows where nobody
@@ -404,7 +404,7 @@ class Asked:
 
     def forget(self) -> None:
         """Begin anew."""
-        self.cell, self.base = Column(np.int64), Column(np.int64)
+        self.cell, self.base = GrowingArray(np.int64), GrowingArray(np.int64)
         self._nodes, self._begins = 1 + max(HOLDS, BROKEN), dict[tuple[int, int, object], int]()
         self.root = np.array([self._node() for _ in self.of], np.int64)
 
@@ -423,7 +423,7 @@ class Asked:
         """Whether somebody has looked on from there."""
         return bool(self.base.of[node] != _NOWHERE)
 
-    def lay(self, answers: Answers, node: int, read: dict[int, int], end: int) -> bool:
+    def lay(self, answers: Tries, node: int, read: dict[int, int], end: int) -> bool:
         """Lay the way from a node by what was read, cells and their values' numbers; whether there was none."""
         *before, (last, held) = read.items()
         for cell, number in before:
@@ -436,7 +436,7 @@ class Asked:
         answers.child[at] = end
         return is_news
 
-    def _branch(self, answers: Answers, node: int, cell: int) -> int:
+    def _branch(self, answers: Tries, node: int, cell: int) -> int:
         """Where a node's branches begin, once it is known which cell it asks for."""
         if not self.is_begun(node):
             self.cell[node], self.base[node] = cell, answers.block(cell)

@@ -32,7 +32,7 @@ import attrs
 
 from sim.engine.model.cells import Cell
 from sim.engine.model.operations import Operation
-from sim.engine.model.source import Code, Place, source_file
+from sim.engine.model.source import CodePiece, NamedPlace, source_file
 from sim.engine.model.values import is_same
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ class _Reached:
 
     def __init__(self) -> None:
         self._digests: set[bytes] = set()
-        self._places: set[Place] = set()
+        self._places: set[NamedPlace] = set()
         self._words: set[str] = set()
-        self._waiting: dict[str, list[Code]] = {}
+        self._waiting: dict[str, list[CodePiece]] = {}
         """Methods of classes that were reached, by name, until that is mentioned."""
-        self._to_go: list[Code] = []
+        self._to_go: list[CodePiece] = []
         """Code that was reached and has not been looked through."""
         self._packages: set[str] = {_OURS}
         """Packages of the model, wherever they are installed."""
@@ -73,7 +73,7 @@ class _Reached:
         self._packages.add(module.partition(".")[0])
         if name == "<lambda>" and module in sys.modules:
             name = source_file(sys.modules[module]).name_at(inner.__code__.co_firstlineno) or name
-        self._follow(Place(module, name))
+        self._follow(NamedPlace(module, name))
         for method in methods:
             self._mention(method)
         return str(inner.__qualname__)
@@ -93,7 +93,7 @@ class _Reached:
         self._words.add(word)
         self._to_go += self._waiting.pop(word, ())
 
-    def _follow(self, place: Place) -> None:
+    def _follow(self, place: NamedPlace) -> None:
         if place in self._places or not self._is_followed(place.module):
             return
         self._places.add(place)
@@ -127,7 +127,7 @@ class _Reached:
         return top in self._packages or not file.startswith(_installed())
 
 
-class _Values:
+class _ValueTexts:
     """The values that a scenario holds, as text.
 
     Objects that are compared by identity are numbered as they come, and written out once.
@@ -190,7 +190,7 @@ def _attributes(value: object) -> list[str]:
 def digest_of(tasks: Iterable[Task], properties: Iterable[Property]) -> str:
     """Eight hexadecimal digits of what these tasks do and these properties ask."""
     reached = _Reached()
-    values = _Values(reached)
+    values = _ValueTexts(reached)
     said = (
         [(task.name, task.call.body, task.call.args, task.daemon) for task in tasks],
         [(asked.name, asked.kind, asked.parts) for asked in properties],

@@ -65,7 +65,7 @@ def _pieces(node: ast.JoinedStr) -> list[ast.expr | str]:
     return [piece for piece in pieces if piece]
 
 
-class Place(NamedTuple):
+class NamedPlace(NamedTuple):
     """A name at the top level of a module."""
 
     module: str
@@ -73,11 +73,11 @@ class Place(NamedTuple):
 
 
 @attrs.frozen
-class Code:
+class CodePiece:
     """A piece of code: a function, a method, a constant, or a class without its methods."""
 
     digest: bytes
-    places: tuple[Place, ...]
+    places: tuple[NamedPlace, ...]
     """The names at module level that it mentions."""
     words: frozenset[str]
     """The attributes and texts that it mentions: the methods that it may call."""
@@ -87,8 +87,8 @@ class Code:
 class Definition:
     """What a name at module level stands for."""
 
-    code: tuple[Code, ...]
-    methods: tuple[tuple[str, Code], ...] = ()
+    code: tuple[CodePiece, ...]
+    methods: tuple[tuple[str, CodePiece], ...] = ()
     """Of a class: the methods that Python does not call by itself, by name."""
 
 
@@ -132,10 +132,10 @@ class SourceFile:
             self._definitions[name] = self._define(name)
         return self._definitions.get(name)
 
-    def imported(self, name: str) -> Place | None:
+    def imported(self, name: str) -> NamedPlace | None:
         """Where a name comes from that this file imports."""
         module, inside = self._imports.get(name, ("", None))
-        return Place(module, inside) if module and inside is not None else None
+        return NamedPlace(module, inside) if module and inside is not None else None
 
     def name_at(self, line: int) -> str | None:
         """A name that the statement on this line binds, for a lambda, which has none of its own."""
@@ -145,7 +145,7 @@ class SourceFile:
         return None
 
     def _define(self, name: str) -> Definition:
-        code, methods = list[Code](), list[tuple[str, Code]]()
+        code, methods = list[CodePiece](), list[tuple[str, CodePiece]]()
         for node in self._statements[name]:
             if not isinstance(node, ast.ClassDef):
                 code.append(self._code(node))
@@ -161,8 +161,8 @@ class SourceFile:
             methods += [(part.name, self._code(part, f"{name}.")) for part in own]
         return Definition(tuple(code), tuple(methods))
 
-    def _code(self, node: ast.stmt, owner: str = "") -> Code:
-        places, words = dict[Place, None](), set[str]()
+    def _code(self, node: ast.stmt, owner: str = "") -> CodePiece:
+        places, words = dict[NamedPlace, None](), set[str]()
         for part in _mentions(node, frozenset()):
             if isinstance(part, ast.Name):
                 places |= dict.fromkeys(self._place(part.id))
@@ -172,16 +172,16 @@ class SourceFile:
             elif isinstance(part, ast.Constant) and isinstance(part.value, str):
                 words.add(part.value)
         digest = sha256((owner + spelled(node)).encode()).digest()
-        return Code(digest, tuple(places), frozenset(words))
+        return CodePiece(digest, tuple(places), frozenset(words))
 
-    def _place(self, name: str) -> Iterator[Place]:
+    def _place(self, name: str) -> Iterator[NamedPlace]:
         if name in self._statements:
-            yield Place(self.name, name)
+            yield NamedPlace(self.name, name)
         found = self.imported(name)
         if found is not None:
             yield found
 
-    def _place_in_module(self, node: ast.Attribute) -> Iterator[Place]:
+    def _place_in_module(self, node: ast.Attribute) -> Iterator[NamedPlace]:
         """Where `module.name` comes from."""
         chain, inner = [node.attr], node.value
         while isinstance(inner, ast.Attribute):
@@ -191,7 +191,7 @@ class SourceFile:
             module, inside = self._imports[inner.id]
             path = [module, *([inside] if inside else []), *reversed(chain)]
             if ".".join(path[:-1]) in sys.modules:
-                yield Place(".".join(path[:-1]), path[-1])
+                yield NamedPlace(".".join(path[:-1]), path[-1])
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:

@@ -36,13 +36,13 @@ def of_value(cell: Cell[object], value: object) -> int:
     return 0 if is_same(value, cell.initial) else of_text(f"{cell.name} = {spell(value)}")
 
 
-class Locals:
+class LocalFingerprints:
     """What local states are worth: a frame's number is folded from its call and what it has seen, once per node."""
 
     def __init__(self) -> None:
         self._nodes: dict[Node, int] = {}
 
-    def of(self, task: int, local: LocalState) -> int:
+    def fingerprint_of(self, task: int, local: LocalState) -> int:
         """What it adds to a state that a task, by its place in the scenario, stands there."""
         number = mixed(task + 1)
         for frame in local.frames:

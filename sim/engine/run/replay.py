@@ -70,10 +70,12 @@ class _Script:
         )
 
 
-Watch = Callable[[Step, LocalState], None]
+StepWatch = Callable[[Step, LocalState], None]
 
 
-def walk(schedule: Schedule, scenario: Scenario, *, loose: bool = False, watch: Watch | None = None) -> Run:
+def follow_schedule(
+    schedule: Schedule, scenario: Scenario, *, loose: bool = False, watch: StepWatch | None = None
+) -> Run:
     """Follow `schedule` over learned automata. `watch` sees each step and the local state it was taken from.
 
     Raises Drift where it does not fit `scenario`.
@@ -107,7 +109,7 @@ def replay(schedule: Schedule, scenario: Scenario, *, loose: bool = False) -> Ru
 
     Raises Drift where it does not fit `scenario`, EngineError if the executors disagree.
     """
-    walked = walk(schedule, scenario, loose=loose)
+    walked = follow_schedule(schedule, scenario, loose=loose)
     lived = trio_executor.run(scenario, _Script(schedule.steps, loose), lasso=schedule.lasso)
     if lived != walked:
         raise EngineError("the executors disagree about this schedule; this is a bug of tdpsim")

@@ -18,7 +18,7 @@ class Scheduler(Protocol):
 
 
 @attrs.frozen
-class Walk:
+class RandomWalk:
     """A random walk: uniform among the tasks that can step, then among the values of a choice."""
 
     seed: int

@@ -6,11 +6,11 @@ from sim.engine.model.errors import refuse_function
 from sim.engine.model.values import is_same
 from sim.engine.states.product import Product
 
-Pick = tuple[str, int]
+StepPick = tuple[str, int]
 """A step: its task, and which of the outcomes."""
 
 
-def check_adds(product: Product, state: int, one: Pick, other: Pick) -> None:
+def check_adds(product: Product, state: int, one: StepPick, other: StepPick) -> None:
     """Refuse two steps out of a state that say that they add, and of which it matters which one is first.
 
     Raises RuleError unless both can be taken in either order, give the same, and lead to the same state.

@@ -22,22 +22,22 @@ import attrs
 
 from sim.engine.model.errors import Deserted
 
-Work = Generator[Any, Any, None]
+PhaseWork = Generator[Any, Any, None]
 
 
 @attrs.define
-class _Hand:
+class _Worker:
     """A forked process."""
 
     pid: int
     pipe: Connection
 
 
-class Crew:
+class ForkedWorkers:
     """`jobs` processes, each with its own share of a piece of work."""
 
-    def __init__(self, jobs: int, work: Callable[[int], Work]) -> None:
-        self._hands: list[_Hand] = []
+    def __init__(self, jobs: int, work: Callable[[int], PhaseWork]) -> None:
+        self._hands: list[_Worker] = []
         try:
             for number in range(1, jobs):
                 self._hands.append(_forked(number, work, [hand.pipe for hand in self._hands]))
@@ -52,7 +52,7 @@ class Crew:
         """The other processes."""
         return tuple(hand.pid for hand in self._hands)
 
-    def say(self, message: object) -> list[Any]:
+    def send(self, message: object) -> list[Any]:
         """Tell everybody what the next phase takes, and give what each says at its end. Raises Deserted."""
         try:
             for hand in self._hands:
@@ -72,7 +72,7 @@ class Crew:
         self._hands.clear()
 
 
-def _forked(number: int, work: Callable[[int], Work], others: list[Connection]) -> _Hand:
+def _forked(number: int, work: Callable[[int], PhaseWork], others: list[Connection]) -> _Worker:
     here, there = Pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # numpy's idle threads; the child does not wait for them
@@ -83,10 +83,10 @@ def _forked(number: int, work: Callable[[int], Work], others: list[Connection]) 
             other.close()
         _serve(there, work(number))
     there.close()
-    return _Hand(pid, here)
+    return _Worker(pid, here)
 
 
-def _serve(pipe: Connection, work: Work) -> NoReturn:
+def _serve(pipe: Connection, work: PhaseWork) -> NoReturn:
     """Do one share, and leave without a trace: nothing of this copy of the process may run on."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -21,13 +21,13 @@ import numpy as np
 from sim.engine.arrays import U64, Index
 from sim.engine.model.errors import Deserted
 from sim.engine.model.operations import HALTED, Finding
-from sim.engine.states.product import WORD, Deed, Product, Widen
-from sim.engine.states.successors import Flag, Outcome, Steps
-from sim.engine.states.tables import Ask, Locals, Moves, News, Table, numbers_of
-from sim.engine.states.visited import Batch, Visited, keep_freed_memory, reserved
+from sim.engine.states.product import WORD, LogEntry, Product, Widen
+from sim.engine.states.successors import ChunkResult, Flag, Successors
+from sim.engine.states.tables import LearnedAnswer, LocalSet, MoveSet, PendingQuery, Table, numbers_of
+from sim.engine.states.visited import Candidates, Visited, keep_freed_memory, reserved
 
 if TYPE_CHECKING:
-    from sim.engine.states.forked import Crew, Work
+    from sim.engine.states.forked import ForkedWorkers, PhaseWork
 
 _CHUNK = 1 << 16
 _EACH = 8
@@ -54,7 +54,7 @@ class _Scratch:
         self.hashed, self.before = reserved(np.uint64), reserved(np.int64)
         self.number, self.new = reserved(np.uint32), reserved(np.bool_)
 
-    def put(self, visited: Visited, batch: Batch, start: int) -> None:
+    def put(self, visited: Visited, batch: Candidates, start: int) -> None:
         visited.write(batch, start)
         self.hashed[start : start + len(batch)] = batch.hashed
         self.before[start : start + len(batch)] = batch.before
@@ -85,17 +85,17 @@ class Frontier:
         product.layout()
         keep_freed_memory()
         self.visited = Visited(product.words, jobs)
-        self.visited.keep(Batch([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64)))
+        self.visited.keep(Candidates([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64)))
         self.transitions = 0
         self.flags: dict[Finding, Flag] = {}
         self.stuck: list[Index] = []
         self.deadlocked: list[Index] = []
         self.tops: list[Index] = []
-        self.moves: dict[str, Moves] = {task.name: {} for task in product.scenario.tasks}
-        self.waits: dict[str, Locals] = {task.name: {} for task in product.scenario.tasks}
+        self.moves: dict[str, MoveSet] = {task.name: {} for task in product.scenario.tasks}
+        self.waits: dict[str, LocalSet] = {task.name: {} for task in product.scenario.tasks}
         self.tables = self._new_tables()
         self._scratch = _Scratch()
-        self._crew: Crew | None = None
+        self._crew: ForkedWorkers | None = None
         self._era = self._told = 0
 
     def _new_tables(self) -> list[Table]:
@@ -158,36 +158,36 @@ class Frontier:
         """The same by a crew, which learns, writes, looks up and settles phase by phase."""
         self._meet()
         if self.visited.grow(self.visited.count + 2 * sum(map(len, chunks))):
-            self._crew_now().say(None)
+            self._crew_now().send(None)
         crew, scratch = self._crew_now(), self._scratch
-        for asks in self._in_turn(chunks, crew.say((chunks, self.visited.count, self._tail(), self._news()))):
+        for asks in self._in_turn(chunks, crew.send((chunks, self.visited.count, self._tail(), self._news()))):
             self._learn(asks)
-        sizes = self._in_turn(chunks, crew.say(self._news()))
+        sizes = self._in_turn(chunks, crew.send(self._news()))
         *starts, size = [0, *accumulate(sizes)]
         if size > self.visited.room:
             return False
         if self.visited.grow(self.visited.count + size):
-            self._crew_now().say(None)
+            self._crew_now().send(None)
             return self._together(chunks)
         scratch.new[:size] = False
-        crew.say(starts)
-        crew.say(size)
+        crew.send(starts)
+        crew.send(size)
         kept = self.visited.count_in(scratch.new[:size], scratch.number)
-        outcomes = crew.say(None)
+        outcomes = crew.send(None)
         self.visited.move(kept, scratch.before[:size])
         for outcome in self._in_turn(chunks, outcomes):
             self._note(outcome)
         return True
 
-    def _crew_now(self) -> Crew:
+    def _crew_now(self) -> ForkedWorkers:
         """The crew, or a new one where the old one would not see what has become of the arrays."""
         if self._crew is None or self._era != self.visited.era:
-            from sim.engine.states.forked import Crew  # noqa: PLC0415 - one process alone starts without multiprocessing
+            from sim.engine.states.forked import ForkedWorkers  # noqa: PLC0415 - one process alone starts without multiprocessing
 
             self.dismiss()
             self._tail()
             self._news()
-            self._crew, self._era = Crew(self._jobs, self._share), self.visited.era
+            self._crew, self._era = ForkedWorkers(self._jobs, self._share), self.visited.era
         return self._crew
 
     def dismiss(self) -> None:
@@ -196,21 +196,21 @@ class Frontier:
             self._crew.dismiss()
             self._crew = None
 
-    def _tail(self) -> list[Deed]:
+    def _tail(self) -> list[LogEntry]:
         """What has been numbered since the last time."""
         told, self._told = self._told, len(self.product.log)
         return self.product.log[told:]
 
-    def _news(self) -> list[list[News]]:
+    def _news(self) -> list[list[LearnedAnswer]]:
         """What has been learned since the last time, by task."""
         news = [list(table.news) for table in self.tables]
         for table in self.tables:
             table.news.clear()
         return news
 
-    def _catch_up(self, tail: list[Deed], news: list[list[News]]) -> None:
+    def _catch_up(self, tail: list[LogEntry], news: list[list[LearnedAnswer]]) -> None:
         """In another process: number and learn what this one has."""
-        self.product.again([*self.product.log, *tail], self._look)
+        self.product.replay_log([*self.product.log, *tail], self._look)
         self._meet()
         for table, more in zip(self.tables, news, strict=True):
             table.catch_up(more)
@@ -223,7 +223,7 @@ class Frontier:
         """What each of a crew has said of its chunks, in the order of chunks."""
         return [said[i % self._jobs][i // self._jobs] for i in range(len(chunks))]
 
-    def _share(self, number: int) -> Work:
+    def _share(self, number: int) -> PhaseWork:
         """One process's share of each batch: every so many-th chunk, and one part of the index.
 
         That part is what None asks to fill.
@@ -257,11 +257,11 @@ class Frontier:
                 for steps, start in zip(every, starts, strict=True)
             ]
 
-    def _learn(self, asks: list[Ask]) -> None:
+    def _learn(self, asks: list[PendingQuery]) -> None:
         for task, asked, state in asks:
             self.tables[task].ask(asked, state)
 
-    def _note(self, outcome: Outcome) -> None:
+    def _note(self, outcome: ChunkResult) -> None:
         self.transitions += outcome.transitions
         self.stuck.append(outcome.stuck)
         self.deadlocked.append(outcome.deadlocked)
@@ -269,7 +269,7 @@ class Frontier:
         for flag in outcome.flags:
             self.flags.setdefault(flag.finding, flag)
 
-    def _learned(self, chunk: range) -> Steps:
+    def _learned(self, chunk: range) -> Successors:
         """All steps out of a chunk, learned where need be."""
         while True:
             layout = self.product.fields_now
@@ -292,11 +292,11 @@ class Frontier:
         for table in self.tables:
             table.widen(self.product.words)
 
-    def _steps(self, chunk: range) -> Steps:
+    def _steps(self, chunk: range) -> Successors:
         return self._steps_from([word[chunk.start : chunk.stop] for word in self.visited.words], chunk.start)
 
-    def _steps_from(self, words: list[U64], low: int) -> Steps:
-        steps = Steps(words, low)
+    def _steps_from(self, words: list[U64], low: int) -> Successors:
+        steps = Successors(words, low)
         halted = self.product.field(HALTED)
         running = numbers_of(halted, steps.words) == 0 if len(halted.values) > 1 else None
         for table in self.tables:
@@ -311,7 +311,7 @@ class Frontier:
         row = steps.finish()
         steps.close()
         task = np.repeat(np.arange(len(self.tables)), [steps.taken[table.task] for table in self.tables])
-        return Edges(steps.batch.from_, task, self.visited.find(steps.batch.words).take(steps.batch.of()), row)
+        return Edges(steps.batch.from_, task, self.visited.find(steps.batch.words).take(steps.batch.places()), row)
 
     def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:
         """Give every field the bits it wants, and every state so far the new form."""

@@ -64,7 +64,7 @@ class Widen(Exception):
 
 
 @attrs.define(eq=False)
-class Tally:
+class NumbersGiven:
     """How many numbers have been given."""
 
     count: int = 0
@@ -76,27 +76,27 @@ class Field:
 
     values: list[Any]
     bits: int
-    tally: Tally = attrs.field(factory=Tally)
+    tally: NumbersGiven = attrs.field(factory=NumbersGiven)
     key_of: Callable[[Any], object] = key_of
     """What a value is looked up by: two values with one key have one number."""
     shift: int = 0
-    number: dict[object, int] = attrs.field(init=False)
+    index: dict[object, int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.number = {self.key_of(value): i for i, value in enumerate(self.values)}
+        self.index = {self.key_of(value): i for i, value in enumerate(self.values)}
 
     @property
     def mask(self) -> int:
         return (1 << self.bits) - 1
 
-    def of(self, state: int) -> Any:
+    def value_in(self, state: int) -> Any:
         return self.values[(state >> self.shift) & self.mask]
 
-    def numbered(self, value: Any) -> int:
+    def interned(self, value: Any) -> int:
         key = self.key_of(value)
-        number = self.number.get(key)
+        number = self.index.get(key)
         if number is None:
-            number = self.number[key] = len(self.values)
+            number = self.index[key] = len(self.values)
             self.tally.count += 1
             self.values.append(value)
         if number > self.mask:
@@ -110,7 +110,7 @@ def _itself(local: LocalState) -> LocalState:
     return local
 
 
-Deed = tuple[str, str, int]
+LogEntry = tuple[str, str, int]
 """What gave numbers: `layout`, a task's `footprint` at a local state, its `answer` in a state, a `look` at a state."""
 
 Answer = tuple[tuple[int, Finding | None], ...]
@@ -124,12 +124,12 @@ class Product:
         self.scenario = scenario
         self._automata = automata or Automata()
         starts = {task.name: self._automata.start(task.name, task.call) for task in scenario.tasks}
-        self._tally = Tally()
+        self._tally = NumbersGiven()
         self._locals = {name: Field([start], 8, self._tally, _itself) for name, start in starts.items()}
         self._cells: dict[Cell[Any], Field] = {}
         self._names: dict[str, Cell[Any]] = {}
         self._top = 0
-        self.log: list[Deed] = []
+        self.log: list[LogEntry] = []
         self.field(HALTED)
         self.layout()
 
@@ -184,7 +184,7 @@ class Product:
             if self._tally.count != before:
                 self.log.append((deed, task, of))
 
-    def again(self, log: Iterable[Deed], look: Callable[[int], object]) -> None:
+    def replay_log(self, log: Iterable[LogEntry], look: Callable[[int], object]) -> None:
         """Do what another one has noted, and so number everything as it did. `look` looks at a state's cells."""
         for deed, task, of in islice(log, len(self.log), None):
             with suppress(Widen):
@@ -204,10 +204,10 @@ class Product:
         return tuple(sorted(self._cells, key=str))
 
     def cell(self, state: int, cell: Cell[V]) -> V:
-        return cast("V", self.field(cell).of(state))
+        return cast("V", self.field(cell).value_in(state))
 
     def local(self, state: int, task: str) -> LocalState:
-        return cast("LocalState", self._locals[task].of(state))
+        return cast("LocalState", self._locals[task].value_in(state))
 
     def halted(self, state: int) -> bool:
         return self.cell(state, HALTED)
@@ -262,4 +262,4 @@ class Product:
 
     @staticmethod
     def _difference(field: Field, state: int, value: object) -> int:
-        return (field.numbered(value) - ((state >> field.shift) & field.mask)) << field.shift
+        return (field.interned(value) - ((state >> field.shift) & field.mask)) << field.shift

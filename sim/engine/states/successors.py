@@ -1,7 +1,7 @@
 """All steps out of a chunk of states, a handful of numpy calls for those who do the same.
 
-What asks something new is put aside, to be learned and then taken up again (`Steps.asks`, `Steps.close`); where its
-steps stand among the others does not depend on that.
+What asks something new is put aside, to be learned and then taken up again (`Successors.asks`, `Successors.close`);
+where its steps stand among the others does not depend on that.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy.typing as npt
 from sim.engine.arrays import U32, U64, Index, Mask
 from sim.engine.model.operations import Finding
 from sim.engine.states.product import WORD
-from sim.engine.states.tables import ASK, Ask, Asked, Table, is_wide, numbers_of
-from sim.engine.states.visited import Batch
+from sim.engine.states.tables import ASK, PendingQuery, Query, Table, is_wide, numbers_of
+from sim.engine.states.visited import Candidates
 
 _NONE: Index = np.empty(0, np.int64)
 _NO_WORDS: U64 = np.empty(0, np.uint64)
@@ -34,7 +34,7 @@ class Flag:
 
 
 @attrs.frozen
-class Outcome:
+class ChunkResult:
     """What came of the steps out of one chunk, but for the states themselves."""
 
     transitions: int
@@ -48,7 +48,7 @@ def _joined(words: list[U64], i: int) -> int:
     return sum(int(word[i]) << WORD * number for number, word in enumerate(words))
 
 
-class _Group:
+class _SameFootprint:
     """States of a chunk in which one task stands before an operation with the same footprint, and its steps there."""
 
     def __init__(self, table: Table, states: Index, local: Index, words: list[U64], number: int) -> None:
@@ -60,7 +60,7 @@ class _Group:
         self.flags: list[tuple[int, int, Finding]] = []
         self.able: Index = _NONE
 
-    def asks(self) -> list[tuple[Asked, int]]:
+    def asks(self) -> list[tuple[Query, int]]:
         """What nobody has asked before, each with a state that asks it."""
         values = [numbers_of(field, self._here) for field in self._fields]
         unknown = np.flatnonzero(self.table.answers(self._local, values, self._fields) == ASK)
@@ -111,17 +111,17 @@ class _Group:
             row, left = row[more] + 1, left[more] - 1
 
 
-class Steps:
+class Successors:
     """All steps out of one chunk of a level."""
 
-    batch: Batch
+    batch: Candidates
 
     def __init__(self, words: list[U64], low: int) -> None:
         self.low, self.words = low, words
         self.alone = np.ones(len(words[0]), np.bool_)
         self.done = np.ones(len(words[0]), np.bool_)
-        self._groups: list[_Group] = []
-        self.unknown: list[_Group] = []
+        self._groups: list[_SameFootprint] = []
+        self.unknown: list[_SameFootprint] = []
         self.taken: Counter[str] = Counter()
         self.flags: list[Flag] = []
 
@@ -139,12 +139,12 @@ class Steps:
         for number in np.flatnonzero(np.diff(ends, prepend=0)):
             if number:
                 states = order[ends[number - 1] : ends[number]]
-                group = _Group(table, states, local.take(states), self.words, int(number))
+                group = _SameFootprint(table, states, local.take(states), self.words, int(number))
                 self._groups.append(group)
                 if not group.take():
                     self.unknown.append(group)
 
-    def asks(self) -> list[Ask]:
+    def asks(self) -> list[PendingQuery]:
         """What nobody has asked before."""
         return [(group.table.place, asked, state) for group in self.unknown for asked, state in group.asks()]
 
@@ -172,11 +172,11 @@ class Steps:
             ]
         self._groups.clear()
         self.unknown.clear()
-        self.batch = Batch([np.concatenate(parts) for parts in after], np.concatenate(before) + self.low)
+        self.batch = Candidates([np.concatenate(parts) for parts in after], np.concatenate(before) + self.low)
 
-    def outcome(self, numbers: U32, *, tops: bool) -> Outcome:
+    def outcome(self, numbers: U32, *, tops: bool) -> ChunkResult:
         """What came of it, once the numbers of the candidates are known."""
-        return Outcome(
+        return ChunkResult(
             len(self.batch.from_),
             np.flatnonzero(self.alone) + self.low,
             np.flatnonzero(self.alone & ~self.done) + self.low,
@@ -186,6 +186,6 @@ class Steps:
 
     def _tops(self, numbers: U32) -> Index:
         top = ~self.alone
-        above = np.flatnonzero(numbers.take(self.batch.of()) > self.batch.from_)
+        above = np.flatnonzero(numbers.take(self.batch.places()) > self.batch.from_)
         top[self.batch.from_.take(above) - self.low] = False
         return np.flatnonzero(top) + self.low

@@ -26,20 +26,20 @@ ASK = -1
 _WIDEST = 16
 _MASK = (1 << WORD) - 1
 
-Asked = int | tuple[int, ...]
+Query = int | tuple[int, ...]
 """A question: its place, or for a wide footprint the local state and the values."""
 
-Row = tuple[tuple[int, ...], Finding | None]
+TableRow = tuple[tuple[int, ...], Finding | None]
 """One outcome of an answer: what to add to each word of a state, and what it shows."""
 
-Ask = tuple[int, Asked, int]
+PendingQuery = tuple[int, Query, int]
 """A question, the number of the task that asks it, and a state in which it does."""
 
-News = tuple[Asked, list[Row]]
+LearnedAnswer = tuple[Query, list[TableRow]]
 """A question that has been answered, and the outcomes."""
 
-Locals = dict[int, None]
-Moves = dict[tuple[int, int], None]
+LocalSet = dict[int, None]
+MoveSet = dict[tuple[int, int], None]
 
 
 def numbers_of(field: Field, words: list[U64]) -> U64:
@@ -66,7 +66,7 @@ class Table:
     outcomes and how many of them there are.
     """
 
-    def __init__(self, product: Product, number: int, moves: Moves, waits: Locals) -> None:
+    def __init__(self, product: Product, number: int, moves: MoveSet, waits: LocalSet) -> None:
         task = product.scenario.tasks[number]
         self.product, self.place, self.task, self.daemon = product, number, task.name, task.daemon
         self.moves, self.waits = moves, waits
@@ -88,7 +88,7 @@ class Table:
         self.showing: dict[Finding, list[int]] = {}
         self.which: list[tuple[int, int]] = []
         self.choices = 0
-        self.news: list[News] = []
+        self.news: list[LearnedAnswer] = []
 
     @property
     def is_behind(self) -> bool:
@@ -132,7 +132,7 @@ class Table:
             bits += field.bits
         return question
 
-    def ask(self, asked: Asked, state: int) -> None:
+    def ask(self, asked: Query, state: int) -> None:
         """Learn the answer to a question, if it is not known, from a state that asks it."""
         known = int(self._answer[asked]) if isinstance(asked, int) else self._wide.get(asked, ASK)
         if known != ASK:
@@ -147,18 +147,18 @@ class Table:
         self.news.append((asked, rows))
         self._enter(asked, rows)
 
-    def catch_up(self, news: list[News]) -> None:
+    def catch_up(self, news: list[LearnedAnswer]) -> None:
         """Take over what another process has learned."""
         for asked, rows in news:
             self._enter(asked, rows)
 
-    def _set(self, asked: Asked, answer: int) -> None:
+    def _set(self, asked: Query, answer: int) -> None:
         if isinstance(asked, int):
             self._answer[asked] = answer
         else:
             self._wide[asked] = answer
 
-    def _enter(self, asked: Asked, rows: list[Row]) -> None:
+    def _enter(self, asked: Query, rows: list[TableRow]) -> None:
         if not rows:
             self._set(asked, 0)
             return

@@ -119,7 +119,7 @@ def _part(hashed: U64, part: int, parts: int) -> Index:
     return np.flatnonzero(owner == part)
 
 
-class Batch:
+class Candidates:
     """Candidates: their words, and the number of the state that each was reached from.
 
     Half of them equal another one that is near. Those that a small table shows to, which a processor's cache holds, are
@@ -146,7 +146,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.before)
 
-    def of(self) -> U32:
+    def places(self) -> U32:
         """For each candidate, which of the remaining ones it is."""
         place = np.empty(len(self._first), np.uint32)
         place[self._kept] = np.arange(len(self._kept))
@@ -213,7 +213,7 @@ class Visited:
             mine[: self.count] = theirs
         self.reindex()
 
-    def keep(self, batch: Batch) -> U32:
+    def keep(self, batch: Candidates) -> U32:
         """Number those candidates that are new, each once, and give each one's number."""
         self.make_room(self.count + len(batch))
         known = self.count
@@ -232,7 +232,7 @@ class Visited:
         self.move(kept, batch.before)
         return number
 
-    def write(self, batch: Batch, start: int) -> None:
+    def write(self, batch: Candidates, start: int) -> None:
         """Put candidates behind the states, `start` behind the first of them."""
         low = self.count + start
         for mine, theirs in zip(self.words, batch.words, strict=True):

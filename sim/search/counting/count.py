@@ -29,11 +29,11 @@ from sim.search.counting.estimate import estimate
 from sim.search.counting.inevitable import inevitable_at
 from sim.search.counting.interleavings import Interleavings
 from sim.search.counting.preemptions import Fewest, fewest, preempted
-from sim.search.counting.reaching import Passing, passings
-from sim.search.counting.traces import Classes
+from sim.search.counting.reaching import Reaching, where_reached
+from sim.search.counting.traces import Traces
 from sim.search.errors import CountError
-from sim.search.exploration import Counting, Counts, Found, Progress, Reach
-from sim.search.exploring.cycles import rounds
+from sim.search.exploration import Counting, Found, Progress, Reach, RunCounts
+from sim.search.exploring.cycles import cycles_of
 
 _NODES = 1 << 15
 """What is gone through, one by one, for the number of classes where there are too many states to count."""
@@ -49,7 +49,7 @@ Tick = Callable[[Progress], None]
 
 def is_retrying(frontier: Frontier) -> bool:
     """Whether any task can come back to where it was."""
-    return any(rounds(moves) for moves in frontier.moves.values())
+    return any(cycles_of(moves) for moves in frontier.moves.values())
 
 
 def bounded(scenario: Scenario, retries: int, most: int, budget: Budget, tick: Tick | None) -> Frontier | None:
@@ -108,13 +108,13 @@ class Count:
         self._begun, self._tick, self._frontier = time.perf_counter(), tick, frontier
         self._ends = inf if budget.seconds is None else self._begun + budget.seconds
         self._is_cut = False
-        self._passings: dict[Finding, Passing] = {}
+        self._passings: dict[Finding, Reaching] = {}
         self._bound: int | None = None
         self._runs: Interleavings | None = None
-        self._classes: Classes | None = None
+        self._classes: Traces | None = None
         with self._in_time():
             check_time()
-            self._passings = passings(frontier)
+            self._passings = where_reached(frontier)
         self._narrow: Callable[[], None] = partial(self._narrowed, counting, budget)
 
     def _narrowed(self, counting: Counting, budget: Budget) -> None:
@@ -129,7 +129,7 @@ class Count:
                 self._runs = Interleavings(graph)
                 self._tell("counting classes")
                 with suppress(CountError):
-                    self._classes = Classes(self._runs)
+                    self._classes = Traces(self._runs)
 
     @contextmanager
     def _in_time(self) -> Iterator[None]:
@@ -141,7 +141,7 @@ class Count:
             self._is_cut = True
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> RunCounts:
         """How much there was."""
         self._narrow()
         runs, total, classes, guess = self._runs, None, None, None
@@ -150,7 +150,7 @@ class Count:
             total = None if runs is None else runs.total
             guess = estimate(self._frontier.product.scenario, self._bound) if runs is None else None
             classes = self._total_classes()
-        counts = Counts(
+        counts = RunCounts(
             retries=self._bound,
             states=None if runs is None else len(runs.dag),
             interleavings=total,
@@ -165,9 +165,9 @@ class Count:
     def _total_classes(self) -> int | None:
         if self._classes is not None:
             return self._classes.total
-        return persistent_sets.classes(self._frontier.product.scenario, self._bound or 0, _NODES)
+        return persistent_sets.count_traces(self._frontier.product.scenario, self._bound or 0, _NODES)
 
-    def of(self, found: list[tuple[Found, list[int]]], automata: Automata) -> list[Found]:
+    def with_reach(self, found: list[tuple[Found, list[int]]], automata: Automata) -> list[Found]:
         """Findings with what there is to say of them; each comes with the states of its witness, by number."""
         passed, least, said = self._passings, dict[Finding, Fewest](), list[Found]()
         with self._in_time():
@@ -209,7 +209,7 @@ class Count:
         passing = self._runs.findings.get(one.finding)
         if passing is None:
             return attrs.evolve(reach, interleavings=0, classes=0, odds=Fraction(0))
-        along = self._runs.along(one.picks)
+        along = self._runs.nodes_along(one.picks)
         goal = self._runs.goal(passing)
         odds = self._runs.odds(goal, [0] if along is None else along[:-1] or [0])
         return attrs.evolve(

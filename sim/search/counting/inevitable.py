@@ -13,12 +13,12 @@ from sim.engine.arrays import Index, Mask
 from sim.engine.states.frontier import Frontier
 from sim.search.counting.dag import has_way_round
 from sim.search.counting.deadline import check_time
-from sim.search.counting.reaching import Passing
+from sim.search.counting.reaching import Reaching
 
 _CHUNK = 1 << 16
 
 
-def inevitable_at(frontier: Frontier, passing: Passing, way: list[int]) -> int:
+def inevitable_at(frontier: Frontier, passing: Reaching, way: list[int]) -> int:
     """After how many steps of `way`, its states by number, every way to go on passes a finding that its end passes."""
     gathered = np.zeros(frontier.visited.count, np.bool_)
     at = len(way) - 1
@@ -27,7 +27,7 @@ def inevitable_at(frontier: Frontier, passing: Passing, way: list[int]) -> int:
     return at
 
 
-def _is_avoided(frontier: Frontier, passing: Passing, state: int, gathered: Mask) -> bool:
+def _is_avoided(frontier: Frontier, passing: Reaching, state: int, gathered: Mask) -> bool:
     """Whether some way from a state never passes a finding; adds all that is come to without it to `gathered`."""
     sources, targets = list[Index](), list[Index]()
     new = np.array([] if gathered[state] or passing.states[state] else [state], np.int64)

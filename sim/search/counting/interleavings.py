@@ -23,8 +23,8 @@ from sim.engine.run.scheduler import Picks
 from sim.engine.states.frontier import Frontier
 from sim.search.counting.dag import Dag
 from sim.search.counting.deadline import check_time
-from sim.search.counting.reaching import Passing, passings
-from sim.search.counting.residues import Goal, Numbers, Walk, nth_way, ways
+from sim.search.counting.reaching import Reaching, where_reached
+from sim.search.counting.residues import Goal, WalkOdds, WholeNumbers, nth_way, ways
 
 _CHUNK = 1 << 16
 
@@ -58,7 +58,7 @@ class Interleavings:
         return np.bincount(edges.before, minlength=count), edges.after.astype(np.uint32)[order], task, row
 
     @cached_property
-    def count(self) -> Numbers:
+    def count(self) -> WholeNumbers:
         """Per node, how many maximal runs go on from there."""
         return ways(self.dag, self.dag.ends)
 
@@ -84,32 +84,32 @@ class Interleavings:
         return np.searchsorted(edges, self.dag.first), edges
 
     @cached_property
-    def walk(self) -> Walk:
+    def walk_odds(self) -> WalkOdds:
         """A random walk: uniform among the tasks that can step, then among the values of a choice."""
         first, _ = self.offers
         tasks = np.repeat(first[1:] - first[:-1], self.dag.first[1:] - self.dag.first[:-1])
-        return Walk(self.dag, tasks * self._choices.take(self.kind))
+        return WalkOdds(self.dag, tasks * self._choices.take(self.kind))
 
     def odds(self, goal: Goal, nodes: list[int]) -> list[Fraction]:
         """At each of some nodes, the probability that a random walk comes to a goal."""
-        return self.walk.odds(goal, nodes)
+        return self.walk_odds.odds(goal, nodes)
 
     @cached_property
-    def findings(self) -> dict[Finding, Passing]:
+    def findings(self) -> dict[Finding, Reaching]:
         """What any run passes, and where."""
-        return passings(self.frontier)
+        return where_reached(self.frontier)
 
-    def goal(self, passing: Passing) -> Goal:
+    def goal(self, passing: Reaching) -> Goal:
         """Where a finding is passed first, on any way."""
         return Goal(self.dag, self.nodes(passing), self.edges(passing))
 
-    def edges(self, passing: Passing) -> Mask:
+    def edges(self, passing: Reaching) -> Mask:
         """The edges by which a finding is passed."""
         rows: Mask = np.concatenate([passing.rows(table) for table in self.frontier.tables])
         passed: Mask = rows.take(self.kind)
         return passed
 
-    def nodes(self, passing: Passing) -> Mask:
+    def nodes(self, passing: Reaching) -> Mask:
         """The nodes in which a finding is passed."""
         return passing.states.take(self.dag.order)
 
@@ -117,7 +117,7 @@ class Interleavings:
         kind = self.kind[edge]
         return self.frontier.tables[int(self.task[kind])].task, int(self.outcome[kind])
 
-    def along(self, picks: Picks) -> list[int] | None:
+    def nodes_along(self, picks: Picks) -> list[int] | None:
         """The nodes that a run passes; None if it retries more than is counted."""
         at = [0]
         for pick in picks.picks:

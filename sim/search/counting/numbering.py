@@ -108,7 +108,7 @@ class Numbering:
                 number += on[height + 1][layer.target[step]]
         return int(number)
 
-    def of(self, run: Run) -> tuple[int, bool]:
+    def number_of(self, run: Run) -> tuple[int, bool]:
         """The number of a run, and whether it ends there: else it is that of the first one that begins so."""
         picks = picks_of(self._frontier.product, run)
         number = self.number(picks)

@@ -38,14 +38,14 @@ def explored(
     return frontier, Interleavings(graph), bound
 
 
-def chances(run: Run, finding: Finding, counting: Counting) -> tuple[Fraction, ...]:
+def odds_along(run: Run, finding: Finding, counting: Counting) -> tuple[Fraction, ...]:
     """The probability before each step that a random walk from there passes a finding, within the bound on retries.
 
     Raises CountError where there are too many states, where the run retries more often than is counted, and where no
     run that is counted comes by the finding.
     """
     _, runs, _ = explored(run.scenario, counting)
-    along, passing = runs.along(picks_of(runs.product, run)), runs.findings.get(finding)
+    along, passing = runs.nodes_along(picks_of(runs.product, run)), runs.findings.get(finding)
     if along is None:
         raise CountError("this run retries more often than is counted, and so has no odds")
     if passing is None:

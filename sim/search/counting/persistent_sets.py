@@ -31,37 +31,37 @@ from sim.engine.states.adds import check_adds
 from sim.engine.states.product import Product, Widen
 from sim.search.counting.deadline import check_time
 
-Node = tuple[int, frozenset[tuple[int, int]]]
+SleepNode = tuple[int, frozenset[tuple[int, int]]]
 """A state, and the steps that sleep: a task and the outcome."""
 
 
 @attrs.frozen
-class Touch:
+class AccessBits:
     """Cells by bit: those that are looked at, those that are added to and no more, those that are written."""
 
     read: int = 0
     add: int = 0
     write: int = 0
 
-    def __or__(self, other: Touch) -> Touch:
-        return Touch(self.read | other.read, self.add | other.add, self.write | other.write)
+    def __or__(self, other: AccessBits) -> AccessBits:
+        return AccessBits(self.read | other.read, self.add | other.add, self.write | other.write)
 
-    def depends_on(self, other: Touch) -> bool:
+    def depends_on(self, other: AccessBits) -> bool:
         mine, theirs = self.add | self.write, other.add | other.write
         return bool(mine & other.read or theirs & self.read or self.write & theirs or mine & other.write)
 
 
-NOTHING = Touch()
+NOTHING = AccessBits()
 
 
 @attrs.frozen
-class Step:
+class ReducedStep:
     """A step out of a state: its task, the outcome, where it leads, and what it touches."""
 
     task: int
     outcome: int
     after: int
-    touch: Touch
+    touch: AccessBits
 
 
 class TooLong(Exception):
@@ -77,9 +77,9 @@ class Reduction:
         self._bits: dict[Cell[Any], int] = {}
         self._bit(HALTED)
         self._following: list[dict[int, dict[int, None]]] = [{} for _ in self._tasks]
-        self._own: list[dict[int, Touch]] = [{} for _ in self._tasks]
-        self._ever: list[dict[int, Touch]] = [{} for _ in self._tasks]
-        self._known: dict[tuple[int, int, int], list[tuple[int, int, Touch]]] = {}
+        self._own: list[dict[int, AccessBits]] = [{} for _ in self._tasks]
+        self._ever: list[dict[int, AccessBits]] = [{} for _ in self._tasks]
+        self._known: dict[tuple[int, int, int], list[tuple[int, int, AccessBits]]] = {}
         self.learned = 0
 
     def _bit(self, cell: Cell[Any]) -> int:
@@ -94,7 +94,7 @@ class Reduction:
         field = self.product.local_field(self._tasks[task])
         return state >> field.shift & field.mask
 
-    def steps(self, task: int, state: int) -> list[Step]:
+    def steps(self, task: int, state: int) -> list[ReducedStep]:
         """The steps of a task out of a state, learned where need be."""
         local = self._local(task, state)
         name = self._tasks[task]
@@ -104,7 +104,7 @@ class Reduction:
             self.learned += 1
         steps = []
         for outcome, ((delta, _), touch) in enumerate(zip(answer, self._touches(task, state), strict=True)):
-            steps.append(Step(task, outcome, state + delta, touch))
+            steps.append(ReducedStep(task, outcome, state + delta, touch))
             own = self._own[task][local] | touch
             following = self._following[task].setdefault(local, {})
             there = self._local(task, state + delta)
@@ -113,13 +113,13 @@ class Reduction:
                 self.learned += 1
         return steps
 
-    def _looks_at(self, task: int, local: int) -> Touch:
+    def _looks_at(self, task: int, local: int) -> AccessBits:
         operation = self.product.local_field(self._tasks[task]).values[local].operation
         if operation is None:
             return NOTHING
-        return Touch(read=sum(self._bit(cell) for cell in operation.cells) | self._bit(HALTED))
+        return AccessBits(read=sum(self._bit(cell) for cell in operation.cells) | self._bit(HALTED))
 
-    def _touches(self, task: int, state: int) -> list[Touch]:
+    def _touches(self, task: int, state: int) -> list[AccessBits]:
         product, name = self.product, self._tasks[task]
         operation = product.local(state, name).operation
         touches = []
@@ -128,7 +128,7 @@ class Reduction:
             for cell, access in zip(operation.cells if operation else (), outcome.access, strict=False):
                 bits[access] |= self._bit(cell)
             bits[Access.READ] |= self._bit(HALTED)
-            touches.append(Touch(bits[Access.READ], bits[Access.ADD], bits[Access.WRITE]))
+            touches.append(AccessBits(bits[Access.READ], bits[Access.ADD], bits[Access.WRITE]))
         return touches
 
     def check_adds(self, state: int, one: tuple[int, int], other: tuple[int, int]) -> None:
@@ -152,12 +152,12 @@ class Reduction:
                     if touch != ever[local]:
                         ever[local], changed = touch, True
 
-    def persistent(self, state: int) -> list[Step]:
+    def persistent(self, state: int) -> list[ReducedStep]:
         """The steps of a persistent set with few of them."""
         every = [self.steps(task, state) for task in range(len(self._tasks))]
         now = [self._now(task, state, steps) for task, steps in enumerate(every)]
         ever = [self._ever[task].get(self._local(task, state), now[task]) for task in range(len(self._tasks))]
-        best: list[Step] | None = None
+        best: list[ReducedStep] | None = None
         for seed, steps in enumerate(every):
             if steps:
                 chosen = [step for task in self._closure(seed, now, ever) for step in every[task]]
@@ -167,7 +167,7 @@ class Reduction:
                     break
         return best or []
 
-    def _now(self, task: int, state: int, steps: list[Step]) -> Touch:
+    def _now(self, task: int, state: int, steps: list[ReducedStep]) -> AccessBits:
         """What the next step of a task depends on. One that must wait looks at what it waits for."""
         touch = NOTHING if steps else self._own[task][self._local(task, state)]
         for step in steps:
@@ -175,7 +175,7 @@ class Reduction:
         return touch
 
     @staticmethod
-    def _closure(seed: int, now: list[Touch], ever: list[Touch]) -> list[int]:
+    def _closure(seed: int, now: list[AccessBits], ever: list[AccessBits]) -> list[int]:
         """The tasks that must be taken along with one: whoever may ever do what a next step of these depends on."""
         inside, todo = {seed: None}, [seed]
         while todo:
@@ -187,7 +187,7 @@ class Reduction:
         return sorted(inside)
 
 
-def classes(scenario: Scenario, retries: int, most: int) -> int | None:
+def count_traces(scenario: Scenario, retries: int, most: int) -> int | None:
     """How many classes of interleavings there are; None if more than `most` nodes would have to be gone through."""
     reduction = Reduction(scenario, retries)
     while True:
@@ -216,17 +216,17 @@ def _go_through(reduction: Reduction, most: int) -> None:
             raise TooLong
 
 
-def _check_adds(reduction: Reduction, state: int, before: dict[tuple[int, int], Touch], step: Step) -> None:
+def _check_adds(reduction: Reduction, state: int, before: dict[tuple[int, int], AccessBits], step: ReducedStep) -> None:
     """Check that additions which count as independent do commute."""
     for (task, outcome), touch in before.items():
         if task != step.task and touch.add & step.touch.add and not touch.depends_on(step.touch):
             reduction.check_adds(state, (task, outcome), (step.task, step.outcome))
 
 
-def _following(reduction: Reduction, node: Node) -> Iterator[Node]:
+def _following(reduction: Reduction, node: SleepNode) -> Iterator[SleepNode]:
     """Where to go on from a node: at each state only with a persistent set, and of that with what does not sleep."""
     state, sleeping = node
-    before = dict[tuple[int, int], Touch]()
+    before = dict[tuple[int, int], AccessBits]()
     for task, outcome in sorted(sleeping):
         before[task, outcome] = next(s.touch for s in reduction.steps(task, state) if s.outcome == outcome)
     for step in reduction.persistent(state):
@@ -240,9 +240,9 @@ def _following(reduction: Reduction, node: Node) -> Iterator[Node]:
 
 def _counted(reduction: Reduction, most: int) -> int:
     """The number of ways from the first node to a state in which nobody can step."""
-    first: Node = (reduction.start(), frozenset())
-    ways: dict[Node, int] = {}
-    after: dict[Node, list[Node]] = {}
+    first: SleepNode = (reduction.start(), frozenset())
+    ways: dict[SleepNode, int] = {}
+    after: dict[SleepNode, list[SleepNode]] = {}
     todo = [first]
     while todo:
         check_time()

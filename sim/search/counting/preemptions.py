@@ -25,7 +25,7 @@ from sim.engine.run.world import Offer
 from sim.engine.states.frontier import Frontier
 from sim.search.counting.dag import edges_of
 from sim.search.counting.deadline import check_time
-from sim.search.counting.reaching import Passing
+from sim.search.counting.reaching import Reaching
 
 _CHUNK = 1 << 16
 
@@ -39,7 +39,7 @@ class Fewest:
 
 
 @attrs.frozen
-class _Steps:
+class _StepsTaken:
     """Steps that have been taken: by the position of the step before (-1: none), the task, its row, the state after."""
 
     before: Index
@@ -47,28 +47,28 @@ class _Steps:
     row: Index
     state: Index
 
-    def where(self, these: Index | Mask) -> _Steps:
-        return _Steps(self.before[these], self.task[these], self.row[these], self.state[these])
+    def where(self, these: Index | Mask) -> _StepsTaken:
+        return _StepsTaken(self.before[these], self.task[these], self.row[these], self.state[these])
 
 
-def _joined(parts: list[_Steps]) -> _Steps:
+def _joined(parts: list[_StepsTaken]) -> _StepsTaken:
     columns = zip(*(attrs.astuple(part, recurse=False) for part in parts), strict=True)
-    return _Steps(*(np.concatenate(column) for column in columns))
+    return _StepsTaken(*(np.concatenate(column) for column in columns))
 
 
-class _Search:
+class _FewestSearch:
     """Every pair of a state and the task that stepped last, in the order of the preemptions that lead there."""
 
     def __init__(self, frontier: Frontier) -> None:
         self._frontier, self._tasks = frontier, len(frontier.tables)
         self._seen = np.zeros((self._tasks + 1, frontier.visited.count), np.bool_)
-        self._taken: list[_Steps] = []
+        self._taken: list[_StepsTaken] = []
         self._starts: list[int] = []
         self._size = 0
 
-    def steps(self) -> Iterator[tuple[int, _Steps]]:
+    def steps(self) -> Iterator[tuple[int, _StepsTaken]]:
         """All steps in the order of preemptions and length so far, and the preemptions."""
-        start = _Steps(np.array([-1]), np.array([self._tasks]), np.array([0]), np.array([0]))
+        start = _StepsTaken(np.array([-1]), np.array([self._tasks]), np.array([0]), np.array([0]))
         later = {0: {0: [start]}}
         for preemptions in count():
             here = later.pop(preemptions, {})
@@ -90,7 +90,7 @@ class _Search:
                     if costs.any():
                         then.setdefault(length + 1, []).append(following.where(costs))
 
-    def _new(self, steps: _Steps) -> _Steps:
+    def _new(self, steps: _StepsTaken) -> _StepsTaken:
         """Those that lead to a pair that was not there before; of several, the first one."""
         pair = steps.task * len(self._seen[0]) + steps.state
         first = np.sort(np.unique(pair, return_index=True)[1])
@@ -98,7 +98,7 @@ class _Search:
         self._seen.reshape(-1)[pair.take(first)] = True
         return steps.where(first)
 
-    def _following(self, steps: _Steps, at: int) -> Iterator[tuple[_Steps, Mask]]:
+    def _following(self, steps: _StepsTaken, at: int) -> Iterator[tuple[_StepsTaken, Mask]]:
         """All next steps, and which of them is a preemption."""
         for low in range(0, len(steps.state), _CHUNK):
             check_time()
@@ -113,10 +113,12 @@ class _Search:
             edge = order.take(edges_of(first, which))
             last = chunk.task.take(source)
             costs = (edges.task.take(edge) != last) & able[last, which.take(source)]
-            following = _Steps(source + low + at, edges.task.take(edge), edges.row.take(edge), edges.after.take(edge))
+            following = _StepsTaken(
+                source + low + at, edges.task.take(edge), edges.row.take(edge), edges.after.take(edge)
+            )
             yield following, costs
 
-    def picks(self, steps: _Steps, i: int) -> Picks:
+    def picks(self, steps: _StepsTaken, i: int) -> Picks:
         """The run that ends with one of some steps."""
         picks = list[tuple[str, int]]()
         while steps.before[i] >= 0:
@@ -129,7 +131,7 @@ class _Search:
 
 
 @attrs.define
-class _Watch:
+class _CountingScheduler:
     """Takes a run, and counts who was passed over."""
 
     picks: Picks
@@ -145,14 +147,14 @@ class _Watch:
 
 def preempted(scenario: Scenario, picks: Picks, automata: Automata) -> int:
     """How many preemptions a run has."""
-    watch = _Watch(picks)
+    watch = _CountingScheduler(picks)
     run(attrs.evolve(scenario, properties=()), watch, automata=automata)
     return watch.count
 
 
-def fewest(frontier: Frontier, wanted: dict[Finding, Passing]) -> dict[Finding, Fewest]:
+def fewest(frontier: Frontier, wanted: dict[Finding, Reaching]) -> dict[Finding, Fewest]:
     """Per finding that some run passes, a run that does with the fewest preemptions."""
-    search, found = _Search(frontier), dict[Finding, Fewest]()
+    search, found = _FewestSearch(frontier), dict[Finding, Fewest]()
     for preemptions, steps in search.steps():
         for finding in [finding for finding in wanted if finding not in found]:
             passes = wanted[finding].states.take(steps.state)

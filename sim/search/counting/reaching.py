@@ -13,7 +13,7 @@ from sim.engine.run.journal import deadlock
 from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import WORD
 from sim.engine.states.tables import Table, numbers_of
-from sim.engine.states.visited import Batch, Visited
+from sim.engine.states.visited import Candidates, Visited
 from sim.search.counting.deadline import check_time
 from sim.search.exploring.properties import Watched
 
@@ -21,7 +21,7 @@ _CHUNK = 1 << 16
 
 
 @attrs.frozen
-class Passing:
+class Reaching:
     """Where one finding is passed: in these states, by number, and by steps whose row in their task's table says so."""
 
     finding: Finding
@@ -34,12 +34,12 @@ class Passing:
         return rows
 
 
-def passings(frontier: Frontier) -> dict[Finding, Passing]:
+def where_reached(frontier: Frontier) -> dict[Finding, Reaching]:
     """What steps show, what properties say, and who is stuck in the end: all that any run passes, and where."""
     found = {finding: np.zeros(frontier.visited.count, np.bool_) for finding in frontier.flags}
     for finding, states in (*_broken(frontier), *_deadlocks(frontier)):
         found[finding] = found[finding] | states if finding in found else states
-    return {finding: Passing(finding, states) for finding, states in found.items()}
+    return {finding: Reaching(finding, states) for finding, states in found.items()}
 
 
 def _broken(frontier: Frontier) -> Iterable[tuple[Finding, Mask]]:
@@ -55,8 +55,8 @@ def _broken(frontier: Frontier) -> Iterable[tuple[Finding, Mask]]:
         for low in range(0, visited.count, _CHUNK):
             check_time()
             here = np.arange(low, min(low + _CHUNK, visited.count))
-            batch = Batch([word.take(here) & bits for word, bits in zip(visited.words, masks, strict=True)], here)
-            number[here] = valuations.keep(batch).take(batch.of())
+            batch = Candidates([word.take(here) & bits for word, bits in zip(visited.words, masks, strict=True)], here)
+            number[here] = valuations.keep(batch).take(batch.places())
         broken = []
         for state in valuations.before[: valuations.count].tolist():
             check_time()

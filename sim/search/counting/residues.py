@@ -70,7 +70,7 @@ def wide(bound: int, degree: int) -> list[int]:
     return found
 
 
-class Numbers:
+class WholeNumbers:
     """A whole number per node, by what it leaves modulo some moduli whose product exceeds it."""
 
     def __init__(self, moduli: list[int], left: list[U64]) -> None:
@@ -84,11 +84,11 @@ class Numbers:
         return sum(unit * of for unit, of in zip(self._units, left, strict=True)) % self._all
 
 
-def ways(dag: Dag, ends: Mask, keep: Mask | None = None) -> Numbers:
+def ways(dag: Dag, ends: Mask, keep: Mask | None = None) -> WholeNumbers:
     """Per node, how many ways lead from there to one of `ends`, by edges that `keep` keeps."""
     degree = int((dag.first[1:] - dag.first[:-1]).max())
     moduli = wide(_bound(dag, ends, keep), degree)
-    return Numbers(moduli, [dag.total(ends.astype(np.uint64), keep, modulus) for modulus in moduli])
+    return WholeNumbers(moduli, [dag.total(ends.astype(np.uint64), keep, modulus) for modulus in moduli])
 
 
 class Goal:
@@ -119,14 +119,14 @@ class Goal:
         np.add.at(base, self._sources, edges)
         return base
 
-    def ways(self, ways: Numbers, at: int) -> int:
+    def ways(self, ways: WholeNumbers, at: int) -> int:
         """How many of some ways come to the goal; `ways` has how many go on from each node."""
         left = []
         for modulus, column in zip(ways.moduli, ways.left, strict=True):
             base = self.base(column, column.take(self._dag.target.take(self.edges)))
             left.append(self.part.total(base % np.uint64(modulus) if modulus < _WORD else base, None, modulus))
         number = self.number(at)
-        return 0 if number is None else Numbers(ways.moduli, left).at(number)
+        return 0 if number is None else WholeNumbers(ways.moduli, left).at(number)
 
 
 def _bound(dag: Dag, ends: Mask, keep: Mask | None) -> int:
@@ -144,7 +144,7 @@ def _power(number: int, prime: int) -> int:
     return 1 + _power(number // prime, prime) if number and number % prime == 0 else 0
 
 
-class Walk:
+class WalkOdds:
     """A walk that takes each edge with probability 1 / `parts[edge]`, and what it comes by, as exact fractions."""
 
     def __init__(self, dag: Dag, parts: npt.NDArray[np.int64]) -> None:
@@ -185,14 +185,14 @@ class Walk:
         return np.array([0, *(pow(part, -1, prime) for part in range(1, most + 1))], np.uint64)
 
 
-class Residues(Numbers):
+class Residues(WholeNumbers):
     """The same for fractions whose common denominator is known."""
 
     def fraction(self, node: int, common: int) -> Fraction:
         return Fraction(self.at(node) * common % self._all, common)
 
 
-def nth_way(dag: Dag, ways: Numbers, number: int) -> list[int]:
+def nth_way(dag: Dag, ways: WholeNumbers, number: int) -> list[int]:
     """The edges of the `number`-th of all ways from node 0, in the order of edges. Raises IndexError past the last."""
     if number >= ways.at(0):
         raise IndexError(f"there are {ways.at(0)}, from 0 on")

@@ -14,7 +14,7 @@ from sim.engine.run.scheduler import Picks
 from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import Product
 from sim.search.counting.interleavings import Interleavings
-from sim.search.counting.traces import Classes
+from sim.search.counting.traces import Traces
 from sim.search.errors import CountError
 
 INTERLEAVINGS, CLASSES = "uniform", "uniform-classes"
@@ -34,7 +34,7 @@ def interleavings(scenario: Scenario, retries: int, most: int | None = None) -> 
     return Interleavings(frontier)
 
 
-def sampled(of: Interleavings | Classes, seed: int) -> Picks:
+def sampled(of: Interleavings | Traces, seed: int) -> Picks:
     """The run that a seed draws."""
     return of.run(below_big(of.total, seed, 0, Stream.UNIFORM_RUN))
 
@@ -42,4 +42,4 @@ def sampled(of: Interleavings | Classes, seed: int) -> Picks:
 def sample(scenario: Scenario, strategy: str, seed: int, retries: int = 2) -> Picks:
     """The interleaving, or a run of the class, that a seed draws."""
     runs = interleavings(scenario, retries)
-    return sampled(runs if strategy == INTERLEAVINGS else Classes(runs), seed)
+    return sampled(runs if strategy == INTERLEAVINGS else Traces(runs), seed)

@@ -25,18 +25,18 @@ from sim.engine.model.commuting import Touch, both_add, dependent
 from sim.engine.run.scheduler import Picks
 from sim.engine.states.adds import check_adds
 from sim.engine.states.product import WORD
-from sim.engine.states.visited import Batch, Visited
+from sim.engine.states.visited import Candidates, Visited
 from sim.search.counting.dag import Dag, edges_of
 from sim.search.counting.deadline import check_time
 from sim.search.counting.interleavings import Interleavings
-from sim.search.counting.reaching import Passing
-from sim.search.counting.residues import Numbers, nth_way, ways
+from sim.search.counting.reaching import Reaching
+from sim.search.counting.residues import WholeNumbers, nth_way, ways
 from sim.search.errors import CountError
 
 _CHUNK = 1 << 16
 
 
-class Classes:
+class Traces:
     """The graph of states and sleep sets; node 0 is the first state with nobody asleep.
 
     `edge` is which edge of the graph of interleavings each edge is. Raises CountError.
@@ -54,7 +54,7 @@ class Classes:
         self._ends = graph.ends.take(self._state)
 
     @cached_property
-    def count(self) -> Numbers:
+    def count(self) -> WholeNumbers:
         """Per node, how many classes go on from there."""
         return ways(self.dag, self._ends)
 
@@ -62,7 +62,7 @@ class Classes:
     def total(self) -> int:
         return self.count.at(0)
 
-    def reaching(self, passing: Passing) -> int | None:
+    def reaching(self, passing: Reaching) -> int | None:
         """How many classes pass a finding; None if not all runs of a class agree on that."""
         nodes = self._runs.nodes(passing)
         if (nodes & ~self._runs.dag.ends).any():
@@ -136,7 +136,7 @@ class Classes:
     def _walk(self) -> tuple[Visited, Index, U32, Index]:
         """Every state with every sleep set it is come to with; edges by node, where they lead, and what they are."""
         nodes, graph = Visited(2), self._runs.dag
-        nodes.keep(Batch([np.zeros(1, np.uint64), np.zeros(1, np.uint64)], np.zeros(1, np.int64)))
+        nodes.keep(Candidates([np.zeros(1, np.uint64), np.zeros(1, np.uint64)], np.zeros(1, np.int64)))
         parts = [(np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.int64))]
         at = 0
         while at < nodes.count:
@@ -149,8 +149,8 @@ class Classes:
             taken = np.flatnonzero(here & self._bit.take(edge) == 0)
             edge, source, here = edge.take(taken), source.take(taken), here.take(taken)
             here = (here | self._before.take(edge)) & self._awake.take(edge)
-            batch = Batch([graph.target.take(edge).astype(np.uint64), here], source + at)
-            parts.append((np.bincount(source, minlength=len(state)), nodes.keep(batch).take(batch.of()), edge))
+            batch = Candidates([graph.target.take(edge).astype(np.uint64), here], source + at)
+            parts.append((np.bincount(source, minlength=len(state)), nodes.keep(batch).take(batch.places()), edge))
             at = upto
         counts, target, edge = (np.concatenate(column) for column in zip(*parts, strict=True))
         return nodes, np.concatenate([[0], np.cumsum(counts)]), target, edge

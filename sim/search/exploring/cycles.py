@@ -72,7 +72,7 @@ class Graph:
         return components(after)
 
 
-def rounds(moves: Iterable[Taken]) -> list[list[int]]:
+def cycles_of(moves: Iterable[Taken]) -> list[list[int]]:
     """The ways round of a task's automaton, given the pairs of local states that it has been seen to step between."""
     after: dict[int, list[int]] = {}
     for source, target in moves:
@@ -125,7 +125,7 @@ def components(after: dict[int, list[int]]) -> list[list[int]]:
     return sorted(found)
 
 
-class Parts:
+class Components:
     """A graph's strongly connected components that have an edge, and what going round in each of them is like.
 
     `is_closed`: no step leads out of it. `is_fair`: each task steps in it, or cannot step somewhere in it.
@@ -151,7 +151,7 @@ class Parts:
             self.is_fair &= served[:size]
 
 
-class Round:
+class CycleWalk:
     """Walks within one component of a graph."""
 
     def __init__(self, graph: Graph, component: list[int]) -> None:

@@ -19,18 +19,18 @@ from sim.search.exploring.properties import Watched
 _MOST = 1 << 13
 
 
-def search(product: Product, *, acyclic: bool, tick: Callable[[Progress], None] | None) -> Few | None:
+def dict_search(product: Product, *, acyclic: bool, tick: Callable[[Progress], None] | None) -> DictSearch | None:
     """Explore all there is, if that is little; where that must be `acyclic`, only if it surely is. Else None."""
     started = time.perf_counter()
     while True:
-        few = Few(product, started)
+        few = DictSearch(product, started)
         try:
-            return few if few.go(acyclic, tick) else None
+            return few if few.explore(acyclic, tick) else None
         except Widen:
             continue
 
 
-class Few:
+class DictSearch:
     """An exploration: a state is where it says, as a number of `sim.engine.states.product`."""
 
     unexpanded = 0
@@ -63,7 +63,7 @@ class Few:
             way.append(self._before[way[-1]])
         return way[::-1]
 
-    def go(self, acyclic: bool, tick: Callable[[Progress], None] | None) -> bool:
+    def explore(self, acyclic: bool, tick: Callable[[Progress], None] | None) -> bool:
         level = {self._first: None}
         self._look(level)
         while level and self.states <= _MOST:

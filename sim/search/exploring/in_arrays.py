@@ -13,7 +13,7 @@ from sim.engine.model.operations import Finding
 from sim.engine.run.journal import deadlock
 from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import WORD, Product
-from sim.engine.states.visited import Batch, Visited
+from sim.engine.states.visited import Candidates, Visited
 from sim.search.budget import Budget
 from sim.search.exploration import Progress, Where
 from sim.search.exploring.properties import Watched
@@ -24,13 +24,13 @@ if TYPE_CHECKING:  # what a short exploration does without, it does not wait for
 _WORD_MASK = (1 << WORD) - 1
 
 
-class _News:
+class _NewValuations:
     """Which states show properties something new: one per distinct valuation of what they read."""
 
     def __init__(self, visited: Visited) -> None:
         self._visited, self._seen, self._masks = visited, Visited(1), [0]
 
-    def of(self, level: range, mask: int) -> list[int]:
+    def first_shown(self, level: range, mask: int) -> list[int]:
         """Of a level's states, by number, one for each valuation of the bits of `mask` that was not there before."""
         visited = self._visited
         masks = [mask >> WORD * i & _WORD_MASK for i in range(len(visited.words))]
@@ -44,11 +44,11 @@ class _News:
         numbers = np.flatnonzero(changed) + level.start
         known = self._seen.count
         read = [word.take(numbers) & np.uint64(bits) for word, bits in zip(visited.words, masks, strict=True)]
-        self._seen.keep(Batch(read, numbers))
+        self._seen.keep(Candidates(read, numbers))
         return [int(number) for number in self._seen.before[known : self._seen.count]]
 
 
-class Many:
+class ArraySearch:
     """The exploration of one scenario, and what it has found: per finding, a state, and the step that shows it."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Many:
         self.frontier = Frontier(product, self._pause, jobs, want_tops=liveness)
         self.findings: dict[Finding, Where] = {}
         self.depth = -1
-        self._watched, self._news = Watched(product), _News(self.frontier.visited)
+        self._watched, self._news = Watched(product), _NewValuations(self.frontier.visited)
         if checkpoint is not None and (contents := checkpoint.load()) is not None:
             self._go_on(checkpoint, contents)
 
@@ -118,7 +118,7 @@ class Many:
     def _go_on(self, checkpoint: Checkpoint, contents: dict[str, Any]) -> None:
         """Take up an exploration where it was written down."""
         log = ((deed, task, int(of)) for deed, task, of in contents["log"])
-        self.frontier.product.again(log, self._watched.broken)
+        self.frontier.product.replay_log(log, self._watched.broken)
         checkpoint.restore(self.frontier, contents)
         self._watched.watch(contents["watched"])
         self.depth = contents["depth"]
@@ -127,7 +127,7 @@ class Many:
             picks = tuple((task, outcome) for task, outcome in then)
             self.findings[Finding(kind, where, tuple(causes))] = number, picks
 
-    def go(self) -> None:
+    def explore(self) -> None:
         frontier, seen = self.frontier, self.frontier.level.stop if self.frontier.at else 0
         for level in frontier.levels():
             self._collect(level)
@@ -161,7 +161,7 @@ class Many:
         visited, watched = self.frontier.visited, self._watched
         while True:
             mask = watched.mask
-            for number in [0] if level.start == 0 else self._news.of(level, mask):
+            for number in [0] if level.start == 0 else self._news.first_shown(level, mask):
                 for finding in watched.broken(visited.state(number)):
                     self.findings.setdefault(finding, (number, ()))
             if watched.mask == mask:

@@ -28,7 +28,7 @@ from sim.engine.model.operations import Operation
 from sim.engine.model.scenario import Task
 from sim.engine.states.frontier import Frontier
 from sim.engine.states.tables import numbers_of
-from sim.search.exploring.cycles import Graph, Parts, Round, rounds
+from sim.search.exploring.cycles import Components, CycleWalk, Graph, cycles_of
 
 _CHUNK = 1 << 16
 _MOST = 1 << 22
@@ -140,7 +140,7 @@ class _WaysOn:
 
 
 def _first(
-    frontier: Frontier, graph: Graph, wanted: Callable[[Parts], Mask], is_open: Callable[[int, int], bool]
+    frontier: Frontier, graph: Graph, wanted: Callable[[Components], Mask], is_open: Callable[[int, int], bool]
 ) -> list[Endless]:
     """One way round for each set of tasks that get nowhere on it, of those for whom `is_open` where it begins."""
     found: dict[tuple[str, ...], Endless] = {}
@@ -149,14 +149,14 @@ def _first(
     every = range(len(graph.tasks))
     for who in ([task] for task in every) if progress.any() else [every]:
         part = graph.without(progress & (graph.task == who[0])).trimmed() if progress.any() else graph
-        parts = Parts(part)
+        parts = Components(part)
         for i in np.flatnonzero(wanted(parts)).tolist():
             component = parts.components[i]
             start = int(graph.numbers[component[0]])
             waiting = tuple(task for task in who if _is_waiting(frontier, start, task) and is_open(start, task))
             if waiting and waiting not in tried:
                 tried[waiting] = None
-                loop = [(by, int(graph.numbers[to])) for by, to in Round(part, component).loop()]
+                loop = [(by, int(graph.numbers[to])) for by, to in CycleWalk(part, component).loop()]
                 endless = _endless(frontier, graph, start, loop, is_open)
                 found.setdefault(endless.tasks, endless)
     return sorted(found.values(), key=lambda endless: endless.start)
@@ -257,7 +257,7 @@ def _may_go_round(frontier: Frontier) -> Index:
     for task in tasks:
         here = np.array([local.operation is None for local in frontier.product.local_field(task.name).values])
         here[list(frontier.waits[task.name])] = True
-        for component in rounds(frontier.moves[task.name]):
+        for component in cycles_of(frontier.moves[task.name]):
             here[component] = True
         returns.append(here)
     found = [np.empty(0, np.int64)]

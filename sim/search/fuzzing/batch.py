@@ -18,7 +18,7 @@ from sim.engine.run.scheduler import Picks
 from sim.search.fuzzing.novelty import Firsts
 from sim.search.fuzzing.sketch import Gatherer, Sketch
 from sim.search.fuzzing.strategies import StrategyError, strategy_named
-from sim.search.fuzzing.strategies.shared import Ground
+from sim.search.fuzzing.strategies.shared import Shared
 
 __all__ = ["MOST", "Batch", "Runner", "Sighting", "StrategyError"]
 
@@ -55,7 +55,7 @@ class Batch:
     lesson: bytes = b""
 
 
-class _Tally:
+class _BatchTally:
     """What the runs of a batch come to."""
 
     def __init__(self, slots: int) -> None:
@@ -136,7 +136,7 @@ class Runner:
 
     def __init__(self, scenario: Scenario, strategy: str, most: int = MOST) -> None:
         self.scenario, self.strategy, self.most = scenario, strategy, most
-        self._ground = Ground(scenario, most)
+        self._ground = Shared(scenario, most)
         self._strategy = strategy_named(strategy, self._ground)
 
     @property
@@ -150,7 +150,7 @@ class Runner:
 
     def batch(self, first: int, stop: int, guidance: bytes = b"") -> Batch:
         """Run the seeds from `first` up to `stop`."""
-        tally = _Tally(WIDTH)
+        tally = _BatchTally(WIDTH)
         herd = Herd(self._ground.answers, self.most, min(WIDTH, stop - first))
         herd.runs(_seeds(first, stop), self._strategy.chooser(guidance), tally)
         lesson = b"" if self.epoch is None else Firsts(*tally.sketch.firsts()).to_bytes()

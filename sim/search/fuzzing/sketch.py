@@ -38,7 +38,7 @@ class Sketch:
     more: U64 = attrs.field(factory=lambda: np.zeros(0, np.uint64))
 
     @classmethod
-    def of(cls, fingerprints: U64, zeros: int = 0) -> Sketch:
+    def from_fingerprints(cls, fingerprints: U64, zeros: int = 0) -> Sketch:
         """From all fingerprints with so many zeros, each as often as seeds have passed it."""
         kept, times = np.unique(fingerprints, return_counts=True)
         return cls(zeros, kept[times == 1], kept[times > 1]).fitted()

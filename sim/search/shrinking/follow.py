@@ -41,7 +41,7 @@ class Size:
 
 
 @attrs.frozen
-class Way:
+class FoundRun:
     """A run that shows the finding at its last step and not before, and how many values each step could have taken."""
 
     picks: tuple[Pick, ...]
@@ -128,15 +128,15 @@ class Follower:
             return None
         return deadlock(product.scenario, {task: product.local(state, task).operation for task in self.names})
 
-    def follow(self, order: Iterable[str], values: Values) -> Way | None:
+    def leniently(self, order: Iterable[str], values: Values) -> FoundRun | None:
         """The run that lets tasks step in this order, up to the finding; None if that does not show."""
         tasks = tuple(order)
-        return self.settled(lambda: self._follow(tasks, values))
+        return self.settled(lambda: self._leniently(tasks, values))
 
-    def along(self, picks: Iterable[Pick]) -> Way | None:
+    def exactly(self, picks: Iterable[Pick]) -> FoundRun | None:
         """The run that takes these choices and no others, up to the finding; None if that does not show."""
         these = tuple(picks)
-        return self.settled(lambda: self._follow([task for task, _ in these], self._values(these)))
+        return self.settled(lambda: self._leniently([task for task, _ in these], self._values(these)))
 
     def size(self, picks: tuple[Pick, ...]) -> Size:
         """How much all of these choices are, on past the finding too."""
@@ -147,7 +147,7 @@ class Follower:
         for task, value in picks:
             preemptions += bool(last) and task != last and bool(self.product.answer(last, state))
             state, last = state + self.product.answer(task, state)[value][0], task
-        return Way(picks, (), preemptions).size
+        return FoundRun(picks, (), preemptions).size
 
     def _values(self, picks: tuple[Pick, ...]) -> Values:
         state, chosen = 0, dict[str, list[int]]()
@@ -158,12 +158,12 @@ class Follower:
             state += answer[value][0]
         return chosen
 
-    def _follow(self, order: Sequence[str], values: Values) -> Way | None:
+    def _leniently(self, order: Sequence[str], values: Values) -> FoundRun | None:
         answer_of, state, last, preemptions = self.product.answer, 0, "", 0
         picks, options = list[Pick](), list[int]()
         wanted = {task: iter(chosen) for task, chosen in values.items()}
         if self.shows(state):
-            return Way((), (), 0)
+            return FoundRun((), (), 0)
         for task in order:
             self.taken += 1
             answer = answer_of(task, state)
@@ -176,14 +176,14 @@ class Follower:
             picks.append((task, value))
             options.append(len(answer))
             if (finding is not None and finding == self.finding) or self.shows(state):
-                return Way(tuple(picks), tuple(options), preemptions)
+                return FoundRun(tuple(picks), tuple(options), preemptions)
         return None
 
-    def standing(self, way: Way) -> list[int]:
+    def standing(self, way: FoundRun) -> list[int]:
         """The number of the local state from which each step of a run was taken."""
         return self.settled(lambda: list(self._standing(way)))
 
-    def _standing(self, way: Way) -> Iterator[int]:
+    def _standing(self, way: FoundRun) -> Iterator[int]:
         state = 0
         for task, value in way.picks:
             self.taken += 1

@@ -16,7 +16,7 @@ from math import comb
 
 import attrs
 
-from sim.search.shrinking.follow import Follower, Pick, Size, Way
+from sim.search.shrinking.follow import Follower, FoundRun, Pick, Size
 
 _MOST_SETS = 1 << 12
 
@@ -27,7 +27,7 @@ _Pair = tuple[int, str]
 class Proof:
     """A run that is smaller, if one was met, and whether everything that could be has been gone through."""
 
-    way: Way | None
+    way: FoundRun | None
     whole: bool
 
 
@@ -46,25 +46,25 @@ def smaller(
     for i, tasks in enumerate(sets):
         if i == len(fewer) and best is not None:
             break
-        search = _Search(follower, tasks, size.steps if len(tasks) == size.tasks else None, over)
-        found = follower.settled(partial(search.go, most // (len(sets) - i)))
+        search = _ShortestSearch(follower, tasks, size.steps if len(tasks) == size.tasks else None, over)
+        found = follower.settled(partial(search.find_shorter, most // (len(sets) - i)))
         most, whole = most - search.pairs, whole and search.whole
         if found is not None and found.size < size:
             size, best = found.size, found
     return Proof(best, whole)
 
 
-class _Search:
+class _ShortestSearch:
     """Everything that some tasks alone can do, level by level, in at most so many `steps`."""
 
     def __init__(self, follower: Follower, tasks: tuple[str, ...], steps: int | None, over: Callable[[], bool]) -> None:
         self._follower, self._tasks, self._steps, self._over = follower, tasks, steps, over
         self.pairs, self.whole = 0, True
 
-    def go(self, most: int) -> Way | None:
+    def find_shorter(self, most: int) -> FoundRun | None:
         """A shortest run to the finding, of those one with the fewest preemptions."""
         if self._follower.shows(0):
-            return Way((), (), 0)
+            return FoundRun((), (), 0)
         self._came: dict[_Pair, tuple[_Pair, Pick]] = {}
         self._seen = {0}
         level, depth = {(0, ""): 0}, 0
@@ -102,9 +102,9 @@ class _Search:
                         self._came[after, task] = (state, last), (task, value)
         return following, shown
 
-    def _way(self, pair: _Pair, last: Pick) -> Way | None:
+    def _way(self, pair: _Pair, last: Pick) -> FoundRun | None:
         picks = [last]
         while pair != (0, ""):
             pair, pick = self._came[pair]
             picks.append(pick)
-        return self._follower.along(picks[::-1])
+        return self._follower.exactly(picks[::-1])

@@ -51,7 +51,7 @@ from sim.engine.run.schedule import FoundBy, Schedule, record
 from sim.engine.run.scheduler import Picks
 from sim.engine.run.world import ENDLESS
 from sim.search.budget import UNBOUNDED, Budget
-from sim.search.shrinking.follow import Follower, Size, Values, Way
+from sim.search.shrinking.follow import Follower, FoundRun, Size, Values
 from sim.search.shrinking.shortest import Proof, smaller
 
 MOST = 1 << 24
@@ -108,12 +108,12 @@ def shrink(
     if finding.kind in ENDLESS:
         raise ShrinkError(f"a {finding.kind} is a stem and a loop, which is not shrunk: there is no step to end at")
     follower = Follower(scenario, finding)
-    first = follower.along(picks.picks)
+    first = follower.exactly(picks.picks)
     if first is None:
         raise ShrinkError(f"the run does not show {finding}")
     shrinker = _Shrinker(follower, first, most, budget, tick)
     try:
-        certainty = shrinker.go(room)
+        certainty = shrinker.make_smaller(room)
     except _Enough:
         certainty = Certainty.CUT
     before = follower.size(picks.picks)
@@ -135,13 +135,13 @@ class _Shrinker:
     """The best run so far, and the passes that propose smaller ones."""
 
     def __init__(
-        self, follower: Follower, first: Way, most: int, budget: Budget, tick: Callable[[Size], None] | None
+        self, follower: Follower, first: FoundRun, most: int, budget: Budget, tick: Callable[[Size], None] | None
     ) -> None:
         self.best = first
         self._follower, self._most, self._budget, self._tick = follower, most, budget, tick
         self._started = time.perf_counter()
 
-    def go(self, room: int) -> Certainty:
+    def make_smaller(self, room: int) -> Certainty:
         """Pass after pass until none has anything smaller, then whatever its tasks can do, then all tasks."""
         while True:
             self._passes()
@@ -177,7 +177,7 @@ class _Shrinker:
         if self._follower.taken > self._most or self._over():
             raise _Enough
 
-    def _take(self, way: Way) -> None:
+    def _take(self, way: FoundRun) -> None:
         self.best = way
         if self._tick is not None:
             self._tick(way.size)
@@ -185,7 +185,7 @@ class _Shrinker:
     def _propose(self, order: tuple[str, ...], values: Values | None = None) -> bool:
         """Take what comes of these choices, if that is smaller."""
         self._check()
-        way = self._follower.follow(order, self.best.values if values is None else values)
+        way = self._follower.leniently(order, self.best.values if values is None else values)
         if way is None or way.size >= self.best.size:
             return False
         self._take(way)

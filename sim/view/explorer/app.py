@@ -18,14 +18,14 @@ from textual.widgets import Footer, OptionList, Static
 from sim.search.exploration import Counting
 from sim.view.explorer import panels
 from sim.view.explorer.choices import choices
-from sim.view.explorer.choices_panel import Choices
+from sim.view.explorer.choices_panel import ChoicesPanel
 from sim.view.explorer.dialogs import Help, Save, Saving
 from sim.view.explorer.keys import BINDINGS, BREAKPOINTS, CSS
-from sim.view.explorer.lanes_panel import Lanes
-from sim.view.explorer.line import LONGEST_WALK, Explorer
+from sim.view.explorer.lanes_panel import LanesPanel
+from sim.view.explorer.line import LONGEST_WALK, Line
 from sim.view.explorer.moves import Move
-from sim.view.explorer.odds_panel import Prospects
-from sim.view.explorer.odds_thread import Answer, Inevitable
+from sim.view.explorer.odds_panel import OddsPanel
+from sim.view.explorer.odds_thread import Inevitable, OddsAnswer
 from sim.view.results.report import finding_line, inevitable
 
 
@@ -40,10 +40,10 @@ class Setting:
     seed: int = 0
 
 
-class Told(Message):
+class OddsTold(Message):
     """What the thread that counts has said."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: OddsAnswer) -> None:
         super().__init__()
         self.answer = answer
 
@@ -56,7 +56,7 @@ class ExplorerApp(App[None]):
     CSS = CSS
     BINDINGS = BINDINGS
 
-    def __init__(self, explorer: Explorer, setting: Setting) -> None:
+    def __init__(self, explorer: Line, setting: Setting) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
         self.error_console = Console(file=io.StringIO())  # a traceback is not for the screen: see `error`
@@ -64,7 +64,7 @@ class ExplorerApp(App[None]):
         self.signal: signal.Signals | None = None
         self.saved: list[str] = []
         self._sought: Move | None = None
-        self._prospects = Prospects(explorer, setting.counting, self._tell)
+        self._prospects = OddsPanel(explorer, setting.counting, self._tell)
 
     @property
     def error(self) -> Exception | None:
@@ -76,11 +76,11 @@ class ExplorerApp(App[None]):
         with Container(id="main"):
             with Vertical(id="left"):
                 yield head
-                yield Lanes(self.explorer, head)
+                yield LanesPanel(self.explorer, head)
             with Vertical(id="right"):
                 yield Static(id="here", markup=False)
                 with Container(id="below"):
-                    yield Choices(self.explorer, self._prospects)
+                    yield ChoicesPanel(self.explorer, self._prospects)
                     with VerticalScroll(id="state", can_focus=False):
                         yield Static(id="what", markup=False)
         yield Static(id="said", markup=False)
@@ -104,8 +104,8 @@ class ExplorerApp(App[None]):
         self.signal = number
         self.exit()
 
-    def _tell(self, answer: Answer) -> None:
-        self.post_message(Told(answer))
+    def _tell(self, answer: OddsAnswer) -> None:
+        self.post_message(OddsTold(answer))
 
     @property
     def _main(self) -> Screen[object]:
@@ -122,16 +122,16 @@ class ExplorerApp(App[None]):
         self.say("")
         self._main.query_one("#title", Static).update(panels.headline(self.explorer, self._setting.name))
         self._main.query_one("#here", Static).update(panels.here(self.explorer))
-        self._main.query_one(Lanes).show()
+        self._main.query_one(LanesPanel).show()
         self._prospects.look()
-        self._main.query_one(Choices).show()
+        self._main.query_one(ChoicesPanel).show()
         self._show_state()
 
     def _show_state(self) -> None:
         parts = (panels.properties(self.explorer), self._prospects.text(), panels.cells(self.explorer))
         self._main.query_one("#what", Static).update(Text("\n").join(part for part in parts if part))
 
-    def on_told(self, told: Told) -> None:
+    def on_told(self, told: OddsTold) -> None:
         answer = told.answer
         if isinstance(answer, Exception):
             raise answer
@@ -139,10 +139,10 @@ class ExplorerApp(App[None]):
         if isinstance(answer, Inevitable):
             self._return_to(answer)
             return
-        self._main.query_one(Choices).show_odds()
+        self._main.query_one(ChoicesPanel).show_odds()
         self._show_state()
 
-    def on_lanes_chosen(self, chosen: Lanes.Chosen) -> None:
+    def on_lanes_chosen(self, chosen: LanesPanel.Chosen) -> None:
         self.explorer.goto(chosen.at)
         self.show()
 
@@ -174,10 +174,10 @@ class ExplorerApp(App[None]):
         self.show()
 
     def action_highlight(self, step: int) -> None:
-        self._main.query_one(Choices).move(step)
+        self._main.query_one(ChoicesPanel).move(step)
 
     def action_take_highlighted(self) -> None:
-        highlighted = self._main.query_one(Choices).highlighted
+        highlighted = self._main.query_one(ChoicesPanel).highlighted
         if highlighted is not None:
             self.action_take(highlighted + 1)
 
@@ -197,7 +197,7 @@ class ExplorerApp(App[None]):
         self.show()
 
     def action_walk(self) -> None:
-        steps = self.explorer.walk(self._seed)
+        steps = self.explorer.walk_randomly(self._seed)
         self.show()
         more = "; it may go on for ever" if steps == LONGEST_WALK else ""
         self.say(f"a random walk of {steps} steps, seed {self._seed}{more}")

@@ -7,8 +7,8 @@ import attrs
 from sim.analysis.moments import theirs
 from sim.engine.model.cells import Cell
 from sim.engine.run.world import Step
-from sim.view.explorer.line import Explorer
-from sim.view.explorer.moves import Pick
+from sim.view.explorer.line import Line
+from sim.view.explorer.moves import MovePick
 
 
 @attrs.frozen
@@ -24,7 +24,7 @@ class Changing:
 class Choice:
     """One thing that can happen next: what its task would see and show, in which functions, and what would change."""
 
-    pick: Pick
+    pick: MovePick
     calls: tuple[str, ...]
     step: Step
     changes: tuple[Changing, ...]
@@ -48,7 +48,7 @@ class Waiting:
     cells: tuple[Awaited, ...]
 
 
-def choices(explorer: Explorer) -> tuple[Choice, ...]:
+def choices(explorer: Line) -> tuple[Choice, ...]:
     """All that can happen next, task by task, each value of a choice by itself."""
     found = []
     for offer in explorer.offers:
@@ -64,7 +64,7 @@ def choices(explorer: Explorer) -> tuple[Choice, ...]:
     return tuple(found)
 
 
-def waiting(explorer: Explorer) -> tuple[Waiting, ...]:
+def waiting(explorer: Line) -> tuple[Waiting, ...]:
     """Who has not finished and cannot step; nobody waits once BUG() has stopped all."""
     able = [offer.task for offer in explorer.offers]
 

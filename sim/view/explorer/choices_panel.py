@@ -8,14 +8,14 @@ from textual.widgets.option_list import Option
 
 from sim.view.explorer import panels
 from sim.view.explorer.choices import Choice, choices, waiting
-from sim.view.explorer.line import Explorer
-from sim.view.explorer.odds_panel import Prospects
+from sim.view.explorer.line import Line
+from sim.view.explorer.odds_panel import OddsPanel
 
 
-class Choices(OptionList, can_focus=False):
+class ChoicesPanel(OptionList, can_focus=False):
     """The choices at the moment that an explorer is at, with their odds as far as those are known."""
 
-    def __init__(self, explorer: Explorer, prospects: Prospects) -> None:
+    def __init__(self, explorer: Line, prospects: OddsPanel) -> None:
         super().__init__(markup=False)
         self._explorer, self._prospects = explorer, prospects
         self._found: tuple[Choice, ...] = ()
@@ -54,7 +54,7 @@ class Choices(OptionList, can_focus=False):
     def _prompt(self, number: int) -> Text:
         one, marked = self._found[number], number == self.highlighted
         follows = number == self._following()
-        return panels.choice(number + 1, one, self._prospects.of(one.pick), follows=follows, marked=marked)
+        return panels.choice(number + 1, one, self._prospects.odds_behind(one.pick), follows=follows, marked=marked)
 
     def _following(self) -> int | None:
         """Which choice is the line's next step."""

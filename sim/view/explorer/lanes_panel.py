@@ -9,14 +9,14 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Static
 
-from sim.view.explorer.line import Explorer
+from sim.view.explorer.line import Line
 from sim.view.explorer.rows import Rows
 
 _MARGIN = 2
 """Rows that are kept in sight beyond the step."""
 
 
-class Lanes(ScrollView, can_focus=False):
+class LanesPanel(ScrollView, can_focus=False):
     """A line of steps, with the last one taken in sight."""
 
     class Chosen(Message):
@@ -26,7 +26,7 @@ class Lanes(ScrollView, can_focus=False):
             super().__init__()
             self.at = at
 
-    def __init__(self, explorer: Explorer, head: Static) -> None:
+    def __init__(self, explorer: Line, head: Static) -> None:
         super().__init__()
         self._explorer, self._head = explorer, head
         self._rows = Rows(explorer, 80)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim.analysis.moments import moment
-from sim.analysis.noticing import Change, Noticing
+from sim.analysis.noticing import CellTouch, Noticing
 from sim.engine.model.cells import Cell
 from sim.engine.model.errors import EngineError
 from sim.engine.model.operations import Finding, Operation, Outcome
@@ -22,15 +22,15 @@ from sim.engine.model.scenario import Scenario
 from sim.engine.run import automata_executor
 from sim.engine.run.automata import Automata
 from sim.engine.run.journal import deadlock
-from sim.engine.run.scheduler import Picks, Walk
+from sim.engine.run.scheduler import Picks, RandomWalk
 from sim.engine.run.world import Offer, Run, Step, World, violations
-from sim.view.explorer.moves import Move, Pick, same_calls
+from sim.view.explorer.moves import Move, MovePick, same_calls
 
 LONGEST_WALK = 10_000
 """Steps after which a walk is cut: it may go round for ever."""
 
 
-class Explorer:
+class Line:
     """A scenario at one moment of a line of steps, at first that of `recorded`."""
 
     def __init__(self, scenario: Scenario, recorded: Run | None = None) -> None:
@@ -87,7 +87,7 @@ class Explorer:
         move = self.next
         if move is None:
             return False
-        self._noticing.again(self.at, move.moment.step, move.touched)
+        self._noticing.note_again(self.at, move.moment.step, move.touched)
         self._arrive(move)
         return True
 
@@ -98,7 +98,7 @@ class Explorer:
         while self.at < at and self.forward():
             pass
 
-    def take(self, pick: Pick) -> None:
+    def take(self, pick: MovePick) -> None:
         """Take a step. Another than the line's next one drops the rest; one that was recorded there brings it back."""
         following = self.next
         if following is not None and following.pick == pick:
@@ -118,9 +118,9 @@ class Explorer:
         self.line[self.shared :] = self.recorded[self.shared :]
         self.shared = len(self.recorded)
 
-    def walk(self, seed: int) -> int:
+    def walk_randomly(self, seed: int) -> int:
         """Go on by a random walk, for as long as anybody can step; how many steps that were."""
-        begun, walk = self.at, Walk(seed)
+        begun, walk = self.at, RandomWalk(seed)
         while (offers := self.offers) and self.at - begun < LONGEST_WALK:
             task, outcome = walk.pick(self.at, offers)
             self.take((offers[task].task, outcome))
@@ -143,7 +143,7 @@ class Explorer:
             if (operation := local.operation) is not None and (outcomes := self.world.outcomes(task, operation))
         )
 
-    def last_change(self, cell: Cell[Any]) -> Change | None:
+    def last_change(self, cell: Cell[Any]) -> CellTouch | None:
         """The step that last changed a cell."""
         return self._noticing.last_change(cell)
 
@@ -170,26 +170,26 @@ class Explorer:
         """After how many steps the next finding shows, or the next step noticed another task's; -1: the one before."""
         at = self.at + step
         while 0 <= at <= len(self.line):
-            if (at and self.line[at - 1].moment.noticed) if conflict else self.shows(at):
+            if (at and self.line[at - 1].moment.caused_by) if conflict else self.shows(at):
                 return at
             at += step
         return None
 
-    def _pick_of(self, step: Step) -> Pick:
+    def _pick_of(self, step: Step) -> MovePick:
         offer = next(offer for offer in self.offers if offer.task == step.task)
         return step.task, next(i for i, one in enumerate(offer.outcomes) if one.result == step.result)
 
-    def _coming(self, pick: Pick) -> tuple[Operation[Any], Outcome]:
+    def _coming(self, pick: MovePick) -> tuple[Operation[Any], Outcome]:
         task, number = pick
         offer = next((offer for offer in self.offers if offer.task == task), None)
         if offer is None or number >= len(offer.outcomes):
             raise EngineError(f"{task} cannot step here")
         return offer.operation, offer.outcomes[number]
 
-    def _append(self, pick: Pick, operation: Operation[Any], outcome: Outcome) -> None:
+    def _append(self, pick: MovePick, operation: Operation[Any], outcome: Outcome) -> None:
         task, _ = pick
         before, was_broken, found = self.standing[task], self.broken, self.found
-        taken = self._noticing.take(self.at, task, operation, outcome)
+        taken = self._noticing.note_step(self.at, task, operation, outcome)
         said, previous = moment(before, *taken), self._last[task]
         self.standing[task] = after = self._automata.step(task, before, outcome.result)
         broken = violations(self.scenario.properties, self.world)

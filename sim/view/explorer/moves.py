@@ -9,7 +9,7 @@ from sim.analysis.noticing import Touched
 from sim.engine.model.operations import Finding
 from sim.engine.run.automata import LocalState
 
-Pick = tuple[str, int]
+MovePick = tuple[str, int]
 """A choice: the task, and which of its outcomes."""
 
 
@@ -22,7 +22,7 @@ class Move:
     number of the task's last step before it, -1 if there is none.
     """
 
-    pick: Pick
+    pick: MovePick
     moment: Moment
     before: LocalState
     after: LocalState

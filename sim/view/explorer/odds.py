@@ -18,10 +18,10 @@ from sim.engine.model.operations import Finding
 from sim.engine.model.scenario import Scenario
 from sim.search.counting.inevitable import inevitable_at
 from sim.search.counting.odds import explored
-from sim.search.counting.reaching import Passing, passings
+from sim.search.counting.reaching import Reaching, where_reached
 from sim.search.counting.residues import Goal
 from sim.search.exploration import Counting
-from sim.view.explorer.moves import Move, Pick
+from sim.view.explorer.moves import Move, MovePick
 
 
 @attrs.frozen
@@ -30,7 +30,7 @@ class Behind:
 
     node: int
     here: tuple[Fraction, ...]
-    choices: dict[Pick, tuple[Fraction, ...]]
+    choices: dict[MovePick, tuple[Fraction, ...]]
 
 
 class Odds:
@@ -44,7 +44,7 @@ class Odds:
         self.findings = tuple(self._runs.findings)
         self._goals: dict[Finding, tuple[Goal, Mask]] = {}
 
-    def after(self, node: int, pick: Pick) -> int | None:
+    def after(self, node: int, pick: MovePick) -> int | None:
         """The node that a choice leads to; None where it retries more often than is counted."""
         edge = next((edge for edge in self._runs.dag.edges(node) if self._runs.pick(edge) == pick), None)
         return None if edge is None else int(self._runs.dag.target[edge])
@@ -69,7 +69,7 @@ class Odds:
             self._goals[finding] = self._runs.goal(passing), self._runs.edges(passing)
         return self._goals[finding]
 
-    def inevitable_at(self, picks: Sequence[Pick], finding: Finding) -> int:
+    def inevitable_at(self, picks: Sequence[MovePick], finding: Finding) -> int:
         """After how many of these steps, the last of which shows a finding, every way to go on passes it."""
         product, visited, state = self._frontier.product, self._frontier.visited, 0
         way = [0]
@@ -79,9 +79,9 @@ class Odds:
         return inevitable_at(self._frontier, self._passings[finding], way)
 
     @cached_property
-    def _passings(self) -> dict[Finding, Passing]:
+    def _passings(self) -> dict[Finding, Reaching]:
         """Where findings are passed in the graph without bound, whose runs may retry for ever."""
-        return passings(self._frontier)
+        return where_reached(self._frontier)
 
 
 class Along:

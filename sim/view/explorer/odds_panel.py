@@ -10,18 +10,18 @@ from rich.text import Text
 from sim.engine.model.operations import Finding
 from sim.search.exploration import Counting
 from sim.view.explorer import panels
-from sim.view.explorer.line import Explorer
-from sim.view.explorer.moves import Pick
+from sim.view.explorer.line import Line
+from sim.view.explorer.moves import MovePick
 from sim.view.explorer.odds import Along, Behind, Odds
-from sim.view.explorer.odds_thread import Ahead, Answer, At, Inevitable, Nothing, Since
+from sim.view.explorer.odds_thread import Inevitable, InevitableSince, NoOdds, OddsAnswer, OddsAt, OddsThread
 
 
-class Prospects:
+class OddsPanel:
     """Asks a thread for what it shows, and takes what it is told; without `counting` there is nothing to be told."""
 
-    def __init__(self, explorer: Explorer, counting: Counting | None, tell: Callable[[Answer], object]) -> None:
+    def __init__(self, explorer: Line, counting: Counting | None, tell: Callable[[OddsAnswer], object]) -> None:
         self._explorer = explorer
-        self._ahead = None if counting is None else Ahead(explorer.scenario, counting, tell)
+        self._ahead = None if counting is None else OddsThread(explorer.scenario, counting, tell)
         self._odds: Odds | None = None
         self._along: Along | None = None
         self._behind: Behind | None = None
@@ -40,14 +40,14 @@ class Prospects:
         """Ask for the odds at this moment."""
         self._behind, node = None, self._node
         if node is not None and self._ahead is not None:
-            self._ahead.ask(At(node))
+            self._ahead.ask(OddsAt(node))
 
-    def hear(self, answer: Odds | Behind | Nothing | Inevitable) -> None:
+    def hear(self, answer: Odds | Behind | NoOdds | Inevitable) -> None:
         """Take what the thread has said. What it was asked while it was elsewhere is asked again."""
         match answer:
             case Odds():
                 self._odds, self._along = answer, Along(answer)
-            case Nothing(why):
+            case NoOdds(why):
                 self.nothing = why
             case Behind() if answer.node == self._node:
                 self._behind = answer
@@ -57,9 +57,9 @@ class Prospects:
     def ask_since(self, at: int, finding: Finding) -> None:
         """Ask from where on the finding was inevitable that shows after so many steps."""
         if self._ahead is not None:
-            self._ahead.ask(Since(tuple(move.pick for move in self._explorer.line[:at]), finding))
+            self._ahead.ask(InevitableSince(tuple(move.pick for move in self._explorer.line[:at]), finding))
 
-    def of(self, pick: Pick) -> tuple[Fraction, ...]:
+    def odds_behind(self, pick: MovePick) -> tuple[Fraction, ...]:
         """The odds behind a choice; none where they are not known."""
         return () if self._behind is None else self._behind.choices.get(pick, ())
 

@@ -18,22 +18,22 @@ from sim.engine.model.operations import Finding
 from sim.engine.model.scenario import Scenario
 from sim.search.errors import CountError
 from sim.search.exploration import Counting
-from sim.view.explorer.moves import Pick
+from sim.view.explorer.moves import MovePick
 from sim.view.explorer.odds import Behind, Odds
 
 
 @attrs.frozen
-class At:
+class OddsAt:
     """Asks for the odds at a node."""
 
     node: int
 
 
 @attrs.frozen
-class Since:
+class InevitableSince:
     """Asks from which of these steps on a finding was inevitable, which the last of them shows."""
 
-    picks: tuple[Pick, ...]
+    picks: tuple[MovePick, ...]
     finding: Finding
 
 
@@ -47,26 +47,26 @@ class Inevitable:
 
 
 @attrs.frozen
-class Nothing:
+class NoOdds:
     """There are no numbers, and why."""
 
     why: str
 
 
-Answer = Odds | Behind | Inevitable | Nothing | Exception
+OddsAnswer = Odds | Behind | Inevitable | NoOdds | Exception
 """What the thread says: that it has counted, then what it was asked; an exception is a bug of ours."""
 
 
-class Ahead(Thread):
+class OddsThread(Thread):
     """Explores and counts a scenario, tells so, and then answers what it is asked."""
 
-    def __init__(self, scenario: Scenario, counting: Counting, tell: Callable[[Answer], object]) -> None:
+    def __init__(self, scenario: Scenario, counting: Counting, tell: Callable[[OddsAnswer], object]) -> None:
         super().__init__(name="odds", daemon=True)
         self._scenario, self._counting, self._tell = scenario, counting, tell
-        self._questions: SimpleQueue[At | Since | None] = SimpleQueue()
+        self._questions: SimpleQueue[OddsAt | InevitableSince | None] = SimpleQueue()
         self._over = Event()
 
-    def ask(self, question: At | Since) -> None:
+    def ask(self, question: OddsAt | InevitableSince) -> None:
         self._questions.put(question)
 
     def ask_no_more(self) -> None:
@@ -85,27 +85,27 @@ class Ahead(Thread):
             while (question := self._newest()) is not None:
                 self._say(_answer(odds, question))
         except (CountError, EngineError) as error:
-            self._say(Nothing(str(error)))
+            self._say(NoOdds(str(error)))
         except MemoryError:
-            self._say(Nothing("too many states for this machine's memory"))
+            self._say(NoOdds("too many states for this machine's memory"))
         except Exception as error:  # noqa: BLE001 - raised again where it can be said in one line
             self._say(error)
 
-    def _say(self, answer: Answer) -> None:
+    def _say(self, answer: OddsAnswer) -> None:
         if not self._over.is_set():
             self._tell(answer)
 
-    def _newest(self) -> At | Since | None:
+    def _newest(self) -> OddsAt | InevitableSince | None:
         question = self._questions.get()
-        while isinstance(question, At) and not self._questions.empty():
+        while isinstance(question, OddsAt) and not self._questions.empty():
             question = self._questions.get()
         return question
 
 
-def _answer(odds: Odds, question: At | Since) -> Answer:
+def _answer(odds: Odds, question: OddsAt | InevitableSince) -> OddsAnswer:
     match question:
-        case At():
+        case OddsAt():
             return odds.behind(question.node)
-        case Since():
+        case InevitableSince():
             at = odds.inevitable_at(question.picks, question.finding)
             return Inevitable(question.finding, at, len(question.picks))

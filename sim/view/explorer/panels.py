@@ -16,7 +16,7 @@ from sim.kvm.mmu_lock import RwState
 from sim.kvm.spte import Spte
 from sim.tdx.sept import SeptEntry
 from sim.view.explorer.choices import Choice, Waiting
-from sim.view.explorer.line import Explorer
+from sim.view.explorer.line import Line
 from sim.view.explorer.moves import Move
 from sim.view.numbers import probability
 from sim.view.results.report import finding_line
@@ -34,7 +34,7 @@ def letters() -> Iterator[str]:
             yield letter + str(turn or "")
 
 
-def headline(explorer: Explorer, name: str) -> Text:
+def headline(explorer: Line, name: str) -> Text:
     """How far along, and on which line."""
     text = Text().append(f"step {explorer.at} of {len(explorer.line)}", "bold")
     if explorer.recorded:
@@ -44,7 +44,7 @@ def headline(explorer: Explorer, name: str) -> Text:
     return text.append(f"  {name}")
 
 
-def here(explorer: Explorer) -> Text:
+def here(explorer: Line) -> Text:
     """The step that was taken, what it changed and noticed, and what is found by it."""
     text, move = Text(), explorer.last
     if move is None:
@@ -60,16 +60,16 @@ def here(explorer: Explorer) -> Text:
     return text
 
 
-def _about(explorer: Explorer, move: Move) -> Iterator[Text]:
+def _about(explorer: Line, move: Move) -> Iterator[Text]:
     for one in move.touched:
         if one.now != one.was:
             yield Text(f"{one.cell.name}: {spell(one.was)} => {spell(one.now)}", _CHANGED)
-    for number in move.moment.noticed:
+    for number in move.moment.caused_by:
         other = explorer.line[number].moment.step
         yield Text(f"because of step {number + 1}, {other.task} {step_said(other)}")
 
 
-def cells(explorer: Explorer) -> Text:
+def cells(explorer: Line) -> Text:
     """What cells hold that matter or have changed since the start; those that the last step changed stand out."""
     touched = () if explorer.last is None else explorer.last.touched
     changed = {one.cell.name: one.was for one in touched if one.now != one.was}
@@ -99,7 +99,7 @@ def _rank(pair: tuple[Cell[object], object]) -> tuple[int, str]:
     return next((i for i, kind in enumerate(_MATTERING) if isinstance(cell.initial, kind)), len(_MATTERING)), cell.name
 
 
-def properties(explorer: Explorer) -> Text:
+def properties(explorer: Line) -> Text:
     """Which properties hold and which do not, and what was found so far."""
     text = Text()
     for one in explorer.scenario.properties:

@@ -11,7 +11,7 @@ from bisect import bisect_right
 
 from rich.text import Text
 
-from sim.view.explorer.line import Explorer
+from sim.view.explorer.line import Line
 from sim.view.explorer.moves import Move
 from sim.view.words import fitted, step_said, step_style
 
@@ -23,7 +23,7 @@ _ROOM = 30
 class Rows:
     """The rows of an explorer's line, `width` columns wide."""
 
-    def __init__(self, explorer: Explorer, width: int) -> None:
+    def __init__(self, explorer: Line, width: int) -> None:
         stepping = explorer.line[-1].tasks if explorer.line else ()
         self._explorer = explorer
         self._tasks = [task.name for task in explorer.scenario.tasks if task.name in stepping]
@@ -90,8 +90,8 @@ class Rows:
         here = explorer.last
         if number == explorer.at - 1:
             return ">"
-        if here is not None and number in here.moment.noticed:
+        if here is not None and number in here.moment.caused_by:
             return "<"
-        if explorer.line[number].moment.noticed:
+        if explorer.line[number].moment.caused_by:
             return "~"
         return "+" if explorer.recorded and number >= explorer.shared else " "

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sim.campaign.progress import HOUR, Again, Found, News, Progress, new_states
-from sim.campaign.records import Contents, Trouble, Witness
+from sim.campaign.progress import HOUR, CampaignEvent, CampaignProgress, ReplayedEvent, WitnessEvent, new_states
+from sim.campaign.records import StoreContents, TroubleEvent, Witness
 from sim.campaign.seeds import END, Span
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import PATCH
@@ -51,7 +51,7 @@ def expected_line(expected: float | None) -> str:
     return f"the next seed shows a new state with a probability of at most about {expected:.2g}"
 
 
-def progress_line(now: Progress) -> str:
+def progress_line(now: CampaignProgress) -> str:
     """Off a terminal, once a minute."""
     totals, findings = now.contents.totals, sum(1 for _ in now.contents.groups())
     new = f"{number(now.new_states)} new in the last hour, the last {duration(now.last_new)} ago"
@@ -66,30 +66,30 @@ def progress_line(now: Progress) -> str:
     return "; ".join([*parts, *([now.ending] if now.ending else [])])
 
 
-def _of_all(now: Progress) -> str:
+def _of_all(now: CampaignProgress) -> str:
     if now.left is None:
         return ""
     return f" of {number(now.contents.totals.seeds + len(now.contents.troubles) + now.left)}"
 
 
-def states(contents: Contents) -> str:
+def states(contents: StoreContents) -> str:
     about = "about " if contents.sketch.zeros else ""
     return about + number(contents.sketch.states)
 
 
-def news_line(news: News) -> str:
+def news_line(news: CampaignEvent) -> str:
     """One thing that happened."""
     match news:
-        case Found():
+        case WitnessEvent():
             return _found_line(news)
-        case Again():
+        case ReplayedEvent():
             return f"known: {_here(news.path)}: {news.what}"
-        case Trouble():
+        case TroubleEvent():
             return trouble_line(news)
     return news.text
 
 
-def _found_line(found: Found) -> str:
+def _found_line(found: WitnessEvent) -> str:
     witness = found.witness
     what = "shrunk" if witness.shrunk else "found"
     said = f"{what}: {finding_line(witness.finding)}; seed {witness.seed:#x}, {witness.steps} steps"
@@ -98,7 +98,7 @@ def _found_line(found: Found) -> str:
     return f"{said}, replayed: tdpsim replay {_here(found.path)}"
 
 
-def trouble_line(trouble: Trouble) -> str:
+def trouble_line(trouble: TroubleEvent) -> str:
     return f"seed {trouble.seed:#x} ({trouble.seed}) could not be run: {trouble.what}"
 
 
@@ -108,7 +108,7 @@ def _here(path: Path | str | None) -> str:
     return str(path) if here.startswith(os.pardir) else here
 
 
-def report(contents: Contents, store: Path) -> Iterator[str]:
+def report(contents: StoreContents, store: Path) -> Iterator[str]:
     """What a campaign has come to, and how to go on with it. Files of witnesses are named from here."""
     identity, totals = contents.identity, contents.totals
     groups = list(contents.groups())
@@ -151,7 +151,7 @@ def _witness_lines(witness: Witness | None, store: Path) -> Iterator[str]:
         yield f"its file is not there; tdpsim status {_here(store)} --record DIR writes it"
 
 
-def _coverage_lines(contents: Contents) -> Iterator[str]:
+def _coverage_lines(contents: StoreContents) -> Iterator[str]:
     totals = contents.totals
     expected = contents.sketch.lone / totals.seeds if totals.seeds else None
     yield f"{states(contents)} states seen; {expected_line(expected)}"
@@ -164,7 +164,7 @@ def _coverage_lines(contents: Contents) -> Iterator[str]:
     yield f"{number(totals.batches)} batch{'' if totals.batches == 1 else 'es'}{each}"
 
 
-def _going_on(contents: Contents, store: Path) -> Iterator[str]:
+def _going_on(contents: StoreContents, store: Path) -> Iterator[str]:
     left = next(contents.left(), None)
     shard = f", shard {contents.shard}" if contents.shard.of > 1 else ""
     if left is None:
@@ -174,7 +174,7 @@ def _going_on(contents: Contents, store: Path) -> Iterator[str]:
     yield f"  {f'each of {_here(store)}/*.db by itself' if store.is_dir() else go_on(contents, store)}"
 
 
-def go_on(contents: Contents, store: Path) -> str:
+def go_on(contents: StoreContents, store: Path) -> str:
     """The command that goes on with a store."""
     identity = contents.identity
     recipe = recipe_named(identity["scenario"])

@@ -6,22 +6,22 @@ import json
 import sys
 from typing import Any
 
-from sim.campaign.progress import Again, Found, News, Progress
-from sim.campaign.records import Contents, Group, Trouble, Witness
+from sim.campaign.progress import CampaignEvent, CampaignProgress, ReplayedEvent, WitnessEvent
+from sim.campaign.records import FindingGroup, StoreContents, TroubleEvent, Witness
 from sim.search.fuzzing.batch import Sighting
 from sim.view.results.json_values import of_finding
 
-Json = dict[str, Any]
+JsonEvent = dict[str, Any]
 
 
-def say(event: Json) -> None:
+def print_event(event: JsonEvent) -> None:
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
 
 
-def of_news(news: News) -> Json:
+def of_news(news: CampaignEvent) -> JsonEvent:
     match news:
-        case Found():
+        case WitnessEvent():
             return {
                 "event": "finding",
                 **of_finding(news.witness.finding),
@@ -32,14 +32,14 @@ def of_news(news: News) -> Json:
                 "path": None if news.path is None else str(news.path),
                 "trouble": news.trouble or None,
             }
-        case Again():
+        case ReplayedEvent():
             return {"event": "known", "path": str(news.path), "outcome": news.what}
-        case Trouble():
+        case TroubleEvent():
             return {"event": "trouble", "seed": news.seed, "what": news.what}
     return {"event": "note", "text": news.text}
 
 
-def of_progress(now: Progress) -> Json:
+def of_progress(now: CampaignProgress) -> JsonEvent:
     return {
         "event": "progress",
         **_amount(now.contents),
@@ -53,7 +53,7 @@ def of_progress(now: Progress) -> Json:
     }
 
 
-def of_end(end: Progress) -> Json:
+def of_end(end: CampaignProgress) -> JsonEvent:
     return {
         "event": "end",
         **of_contents(end.contents),
@@ -64,7 +64,7 @@ def of_end(end: Progress) -> Json:
     }
 
 
-def of_contents(contents: Contents) -> Json:
+def of_contents(contents: StoreContents) -> JsonEvent:
     """All that is said of a store."""
     return {
         "scenario": contents.identity["scenario"],
@@ -78,7 +78,7 @@ def of_contents(contents: Contents) -> Json:
     }
 
 
-def _amount(contents: Contents) -> Json:
+def _amount(contents: StoreContents) -> JsonEvent:
     totals = contents.totals
     return {
         "seeds": totals.seeds,
@@ -89,7 +89,7 @@ def _amount(contents: Contents) -> Json:
     }
 
 
-def _group(group: Group, sightings: tuple[Sighting, ...], witness: Witness | None) -> Json:
+def _group(group: FindingGroup, sightings: tuple[Sighting, ...], witness: Witness | None) -> JsonEvent:
     kind, where = group
     return {
         "kind": kind,

@@ -12,7 +12,7 @@ from sim.catalog.schedules import shipped, witness
 from sim.engine.model.operations import Finding
 from sim.engine.run.schedule import Schedule, write
 from sim.engine.run.world import Blocked, Run
-from sim.search.exploration import Counts, Exploration, Found, Reach
+from sim.search.exploration import Exploration, Found, Reach, RunCounts
 from sim.search.shrinking.follow import Size
 from sim.search.shrinking.shrink import Shrunk
 from sim.view.results.report import not_covered
@@ -20,7 +20,7 @@ from sim.view.results.report import not_covered
 if TYPE_CHECKING:
     from sim.surveys.census import Change
     from sim.surveys.contention import Meeting
-    from sim.surveys.table import Cell  # which explores: a run that is only replayed needs no numpy
+    from sim.surveys.table import TableCell  # which explores: a run that is only replayed needs no numpy
 
 Json = dict[str, Any]
 
@@ -68,7 +68,7 @@ def _fraction(odds: Fraction | None) -> str | None:
     return None if odds is None else f"{odds.numerator}/{odds.denominator}"
 
 
-def of_counts(counts: Counts | None) -> Json:
+def of_counts(counts: RunCounts | None) -> Json:
     if counts is None:
         return {"retries": None, "interleavings": None, "classes": None, "estimate": None}
     estimate = counts.estimate
@@ -112,7 +112,7 @@ def unexpanded(exploration: Exploration) -> list[str]:
     return [f"a budget ended: of {exploration.states} states, {left} were not gone on from"] if left else []
 
 
-def of_cell(cell: Cell, made: tuple[Change, ...]) -> Json:
+def of_cell(cell: TableCell, made: tuple[Change, ...]) -> Json:
     known = shipped()
     return {
         "row": cell.row.number,

@@ -12,7 +12,7 @@ from sim.engine.run.world import LIVELOCK, Run
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import PATCH
 from sim.scenarios.recipe import KERNEL
-from sim.search.exploration import Counts, Exploration, Found
+from sim.search.exploration import Exploration, Found, RunCounts
 from sim.search.shrinking.follow import Size
 from sim.search.shrinking.shrink import Certainty, Shrunk
 from sim.view.numbers import number, probability
@@ -108,7 +108,7 @@ def amount_lines(exploration: Exploration) -> list[str]:
     return lines
 
 
-def reach_lines(found: Found, counts: Counts | None) -> list[str]:
+def reach_lines(found: Found, counts: RunCounts | None) -> list[str]:
     """How likely a finding is, from where on it was inevitable, how few preemptions it takes, how many runs pass it."""
     reach = found.reach
     if reach is None:

@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sim.campaign.progress import Found, News, Progress
-from sim.campaign.records import Contents
+from sim.campaign.progress import CampaignEvent, CampaignProgress, WitnessEvent
+from sim.campaign.records import StoreContents
 from sim.view.numbers import number
 from sim.view.results.campaign import duration, expected_line, headline, news_line, span, states
 
@@ -32,15 +32,15 @@ class Screen:
     def __exit__(self, *error: object) -> None:
         self._live.__exit__(None, None, None)
 
-    def tell(self, news: News) -> None:
-        style = _FINDING if isinstance(news, Found) and not news.witness.shrunk else ""
+    def tell(self, news: CampaignEvent) -> None:
+        style = _FINDING if isinstance(news, WitnessEvent) and not news.witness.shrunk else ""
         self._live.console.print(Text(news_line(news), style), soft_wrap=True)
 
-    def show(self, now: Progress) -> None:
+    def show(self, now: CampaignProgress) -> None:
         self._live.update(drawn(now), refresh=True)
 
 
-def drawn(now: Progress) -> Group:
+def drawn(now: CampaignProgress) -> Group:
     """One screen, at most."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style=_NAME, no_wrap=True)
@@ -50,7 +50,7 @@ def drawn(now: Progress) -> Group:
     return Group(Text(), Text(headline(now.contents.identity), "bold"), table)
 
 
-def _rows(now: Progress) -> Iterator[tuple[str, Text | str]]:
+def _rows(now: CampaignProgress) -> Iterator[tuple[str, Text | str]]:
     contents = now.contents
     yield "seeds", f"{number(contents.totals.seeds)}{_wanted(now)}"
     yield "rate", f"{now.seeds_per_second:,.0f} schedules/s, {now.steps_per_second:,.0f} steps/s"
@@ -63,14 +63,14 @@ def _rows(now: Progress) -> Iterator[tuple[str, Text | str]]:
         yield "troubles", Text(f"{troubles} seed{'' if troubles == 1 else 's'} could not be run", _FINDING)
 
 
-def _wanted(now: Progress) -> str:
+def _wanted(now: CampaignProgress) -> str:
     if now.left is None:
         return f", from {span(now.contents.wanted)}"
     done = now.contents.totals.seeds + len(now.contents.troubles)
     return f" of {number(done + now.left)} ({done / max(1, done + now.left):.1%})"
 
 
-def _time(now: Progress) -> str:
+def _time(now: CampaignProgress) -> str:
     said = duration(now.seconds)
     if now.ends_in is not None:
         said += f", {duration(now.ends_in)} to go"
@@ -80,7 +80,7 @@ def _time(now: Progress) -> str:
     return f"{said}; {batches}{f'; {now.ending}, finishing' if now.ending else ''}"
 
 
-def _findings(contents: Contents, shrinking: int) -> Text:
+def _findings(contents: StoreContents, shrinking: int) -> Text:
     groups = list(contents.groups())
     if not groups:
         return Text("none")

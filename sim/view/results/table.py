@@ -11,7 +11,7 @@ from sim.engine.model.operations import Finding
 from sim.scenarios.switches import FLIPS, Flip
 from sim.scenarios.transitions import NOT_COVERED, ROWS
 from sim.surveys.census import Change, census
-from sim.surveys.table import Cell, Question, is_hit
+from sim.surveys.table import TableCell, TableQuery, is_hit
 from sim.view.numbers import number, power
 
 COLUMNS = ("#", "old", "new", "sh", "valid", "mirror", "hit", "notes", "states", "runs", "classes")
@@ -21,9 +21,9 @@ _LONG = 10**8
 YES = {True: "Y", False: "N"}
 
 
-def blocks(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
+def blocks(cells: Iterable[TableCell]) -> Iterator[tuple[str, list[TableCell]]]:
     """The cells by kernel and module, with a headline: a new table begins where the rows begin again."""
-    mine: list[Cell] = []
+    mine: list[TableCell] = []
     for cell in cells:
         if mine and ROWS.index(cell.row) <= ROWS.index(mine[-1].row):
             yield _headline(mine), mine
@@ -33,7 +33,7 @@ def blocks(cells: Iterable[Cell]) -> Iterator[tuple[str, list[Cell]]]:
         yield _headline(mine), mine
 
 
-def _headline(cells: Sequence[Cell]) -> str:
+def _headline(cells: Sequence[TableCell]) -> str:
     """The mail's word for the kernel where it is that of every row, and the kernels."""
     orders, kernels = ({getattr(cell, name): None for cell in cells} for name in ("order", "kernel"))
     several = "kernels" if len(kernels) > 1 else "kernel"
@@ -41,7 +41,7 @@ def _headline(cells: Sequence[Cell]) -> str:
     return f"{word}{several} {', '.join(kernels)}, module {cells[0].module}"
 
 
-def table(cells: Sequence[Cell], notes: Notes, *, ascii_only: bool) -> Table:
+def table(cells: Sequence[TableCell], notes: Notes, *, ascii_only: bool) -> Table:
     """One line a cell."""
     grid = Table(box=box.ASCII2 if ascii_only else box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     for name in COLUMNS:
@@ -53,7 +53,7 @@ def table(cells: Sequence[Cell], notes: Notes, *, ascii_only: bool) -> Table:
     return grid
 
 
-def line(cell: Cell, notes: Notes) -> tuple[str, ...]:
+def line(cell: TableCell, notes: Notes) -> tuple[str, ...]:
     """A cell's words, in the order of COLUMNS."""
     return (
         str(cell.row.number),
@@ -62,7 +62,7 @@ def line(cell: Cell, notes: Notes) -> tuple[str, ...]:
         YES[cell.valid],
         YES[is_on_mirror(cell)],
         YES[bool(cell.hits)],
-        notes.of(cell),
+        notes.letters_for(cell),
         f"{cell.states:,}",
         _short(cell.interleavings),
         _short(cell.classes),
@@ -75,12 +75,12 @@ def _short(count: int | None) -> str:
     return number(count) if count < _LONG else power(count)
 
 
-def made_by(cell: Cell) -> tuple[Change, ...]:
+def made_by(cell: TableCell) -> tuple[Change, ...]:
     """Who makes a cell's transition, on either root."""
     return tuple(change for change in census(cell.order) if change.is_of(cell.row))
 
 
-def is_on_mirror(cell: Cell) -> bool:
+def is_on_mirror(cell: TableCell) -> bool:
     """Whether any caller makes it on a mirror root."""
     return any(change.root == "mirror" for change in made_by(cell))
 
@@ -91,7 +91,7 @@ class Notes:
     def __init__(self) -> None:
         self._letters: dict[str, str] = {}
 
-    def of(self, cell: Cell) -> str:
+    def letters_for(self, cell: TableCell) -> str:
         """The letters of a cell."""
         said = [*([why(cell)] if cell.hits else []), *also(cell.findings)]
         return " ".join(self._letters.setdefault(text, _letter(len(self._letters))) for text in said)
@@ -105,7 +105,7 @@ def _letter(count: int) -> str:
     return (_letter(count // 26 - 1) if count >= 26 else "") + chr(ord("a") + count % 26)
 
 
-def why(cell: Cell) -> str:
+def why(cell: TableCell) -> str:
     """What a hit is brought about by, and whether that suffices alone."""
     alone = [cause for cause in cell.causes if cause in cell.confirmed]
     rest = [cause for cause in cell.causes if cause not in cell.confirmed]
@@ -126,7 +126,7 @@ def also(findings: Iterable[Finding]) -> list[str]:
     return [f"{kind} in {', '.join(places)}" for kind, places in kinds.items()]
 
 
-def changes(cell: Cell, other: Cell) -> list[str]:
+def changes(cell: TableCell, other: TableCell) -> list[str]:
     """How a cell's answers change in another one's."""
     said = []
     if cell.valid != other.valid:
@@ -141,15 +141,15 @@ def changes(cell: Cell, other: Cell) -> list[str]:
     return [*said, *(f"no more {text}" for text in also(gone)), *(f"now {text}" for text in also(come))]
 
 
-def place(cell: Cell) -> str:
+def place(cell: TableCell) -> str:
     """A cell by its row."""
     mode = "shared" if cell.row.shared else "exclusive"
     return f"row {cell.row.number} ({' to '.join(cell.row.words)}, {mode})"
 
 
-def sentences(cells: Sequence[Cell]) -> Iterator[str]:
+def sentences(cells: Sequence[TableCell]) -> Iterator[str]:
     """Where another module or the other kernel changes an answer."""
-    first: dict[tuple[str, str], list[Cell]] = {}
+    first: dict[tuple[str, str], list[TableCell]] = {}
     for cell in cells:
         first.setdefault((cell.row.name, cell.order), []).append(cell)
     for (_, order), mine in first.items():
@@ -171,12 +171,12 @@ def sentences(cells: Sequence[Cell]) -> Iterator[str]:
             yield f"{place(cell)}, {cell.module}: {changes(known[0], cell)[0]}, from before to after"
 
 
-def flip_lines(flip: Flip, base: dict[str, Cell], flipped: Sequence[Cell]) -> Iterator[str]:
+def flip_lines(flip: Flip, base: dict[str, TableCell], flipped: Sequence[TableCell]) -> Iterator[str]:
     """What an assumption decides."""
     yield f"{flip.name}: {flip.doc} (here: {flip.reading})"
     said: dict[str, list[str]] = {}
     for cell in flipped:
-        known = base[Question(cell.row, cell.row.kernel_named(cell.order), cell.module).key]
+        known = base[TableQuery(cell.row, cell.row.kernel_named(cell.order), cell.module).key]
         for change in changes(known, cell):
             said.setdefault(f"{place(cell)}, {cell.order}: {change}", []).append(cell.module)
     for text, modules in said.items():

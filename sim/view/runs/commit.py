@@ -11,7 +11,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from sim.analysis.moments import Moment, hangs_on
+from sim.analysis.moments import Moment, causes_of
 from sim.engine.model.operations import Finding
 from sim.engine.run.schedule import Schedule
 from sim.engine.run.world import Run
@@ -35,7 +35,7 @@ def commit(name: str, schedule: Schedule, run: Run, seen: tuple[Moment, ...]) ->
     last, finding = len(seen) - 1, run.findings[-1] if run.findings else None
     if fired and run.lasso is None and fired[-1][1] == finding:
         last = fired[-1][0]
-    kept = hangs_on(seen, last)
+    kept = causes_of(seen, last)
     tasks = [task.name for task in run.scenario.tasks if any(seen[number].step.task == task.name for number in kept)]
     width = (WIDTH - _MARGIN) // max(1, len(tasks))
     lettered = width >= _NARROWEST

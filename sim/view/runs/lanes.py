@@ -38,7 +38,7 @@ ASCII = Marks("|", "#", ":", ".", "<-", "-")
 
 
 @attrs.frozen
-class Line:
+class LaneLine:
     """A line of a lane: a step by its number, with what is said of it, or something between two steps."""
 
     task: str
@@ -115,7 +115,7 @@ class Lanes:
     def _wanted(self, name: str, seen: tuple[Moment, ...]) -> int:
         """What a lane takes if nothing in it is to be wrapped."""
         texts = (
-            max(len(said(moment.step, moment.noticed, self._marks)) + 4, *(len(call) + 3 for call in moment.calls), 0)
+            max(len(said(moment.step, moment.caused_by, self._marks)) + 4, *(len(call) + 3 for call in moment.calls), 0)
             for moment in seen
             if moment.step.task == name
         )
@@ -137,7 +137,7 @@ class Lanes:
         rules = {name: ("=" * len(name), "") for name in self._names}
         yield self._drawn("", rules, 0, {column.cell: "=" * len(column.cell) for column in self._columns})
 
-    def line(self, line: Line, before: str = "") -> Iterator[Text]:
+    def line(self, line: LaneLine, before: str = "") -> Iterator[Text]:
         """A line, wrapped where it must be; `before` stands before its first part."""
         room = self._widths[line.task] - self._bars[line.task].width - 1
         if line.number is None:

@@ -31,7 +31,7 @@ _STYLE = (
 
 
 @attrs.frozen
-class _Row:
+class _SvgRow:
     """A line of a lane: a function that is entered, or a step."""
 
     task: str
@@ -40,7 +40,7 @@ class _Row:
     number: int
 
 
-def _rows(seen: tuple[Moment, ...]) -> Iterator[_Row]:
+def _rows(seen: tuple[Moment, ...]) -> Iterator[_SvgRow]:
     moved = free(seen)
     within: dict[str, tuple[str, ...]] = {}
     for number, moment in enumerate(seen):
@@ -51,10 +51,10 @@ def _rows(seen: tuple[Moment, ...]) -> Iterator[_Row]:
             same += 1
         within[task] = moment.calls
         if same < len(moment.calls):
-            yield _Row(task, f"{moment.calls[-1]}()", "i", number)
+            yield _SvgRow(task, f"{moment.calls[-1]}()", "i", number)
         saw = "" if moment.step.result is None else f" -> {moment.step.saw}"
         turned_away = moment.step.finding is not None or moment.step.saw.startswith("busy")
-        yield _Row(task, f"  {moment.step.point}{saw}", "b" if turned_away else "f" if moved[number] else "", number)
+        yield _SvgRow(task, f"  {moment.step.point}{saw}", "b" if turned_away else "f" if moved[number] else "", number)
 
 
 class _Layout:
@@ -146,7 +146,7 @@ def _texts(layout: _Layout) -> Iterator[str]:
 def _edges(layout: _Layout, seen: tuple[Moment, ...]) -> Iterator[str]:
     """From a step to each that hangs on it."""
     for number, moment in enumerate(seen):
-        for source in moment.noticed:
+        for source in moment.caused_by:
             (x1, y1), (x2, y2) = layout.side(source, moment.step.task), layout.side(number, seen[source].step.task)
             yield f'<path class="e" d="M{x1:.0f} {y1}L{x2:.0f} {y2}"/>'
 

@@ -19,7 +19,7 @@ from sim.engine.run.world import Run
 from sim.view.numbers import probability
 from sim.view.results.report import going_round_lines
 from sim.view.runs.formats import Drawing
-from sim.view.runs.lanes import ASCII, FUNCTION, HEAD, Lanes, Line, Marks, said, style_of
+from sim.view.runs.lanes import ASCII, FUNCTION, HEAD, LaneLine, Lanes, Marks, said, style_of
 from sim.view.words import TURNED_AWAY, wrapped
 
 __all__ = ["ASCII", "Cut", "Marks", "timeline"]
@@ -71,11 +71,11 @@ def timeline(
 ) -> list[Text]:
     """The lines, at most `width` columns where lanes fit side by side; with the `odds` before each step, if given."""
     shown = [(number, moment) for number, moment in enumerate(seen, 1) if cut.has(number, moment)]
-    page = _Page(run, seen, shown, width, marks or Marks(), odds)
+    page = _TimelinePage(run, seen, shown, width, marks or Marks(), odds)
     lines = [*_styled(f"{schedule.scenario}  {schedule.model}", width, HEAD), Text(), *page.head()]
     folded = repeats([_same(moment) for _, moment in shown]) if fold else ()
     for number, moment, repeat in _unfolded(shown, folded):
-        lines += page.step(number, moment) if repeat is None else page.again(repeat, number, moment)
+        lines += page.step(number, moment) if repeat is None else page.draw_repeat(repeat, number, moment)
     lines += [Text(), *page.legend()]
     outcome = [f"==> {finding.kind} in {finding.where}" for finding in run.findings] or ["==> clean"]
     for text in (*outcome, *going_round_lines(run)):
@@ -110,7 +110,7 @@ def _entered(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
     return now[same:]
 
 
-class _Page:
+class _TimelinePage:
     """Line by line what is drawn, in lanes or, where they do not fit, one below the other."""
 
     def __init__(
@@ -145,15 +145,15 @@ class _Page:
             self._inevitable = None
             yield self._rule("inevitable from here on")
         step = moment.step
-        text = said(step, moment.noticed, self._marks)
+        text = said(step, moment.caused_by, self._marks)
         style = style_of(step, is_free=self._free[number - 1])
         if not self._lanes.fits:
             yield from self._listed(number, moment, text, style)
             return
         for name in _entered(self._stacks.get(step.task, ()), moment.calls):
-            yield from self._lanes.line(Line(step.task, f"{name}()", FUNCTION, at=number - 1))
+            yield from self._lanes.line(LaneLine(step.task, f"{name}()", FUNCTION, at=number - 1))
         self._stacks[step.task] = moment.calls
-        yield from self._lanes.line(Line(step.task, text, style, number), self._before(number))
+        yield from self._lanes.line(LaneLine(step.task, text, style, number), self._before(number))
 
     def _listed(self, number: int, moment: Moment, text: str, style: str) -> Iterator[Text]:
         where = f"{moment.calls[-1]}: " if moment.calls else ""
@@ -161,7 +161,7 @@ class _Page:
         for i, line in enumerate(wrapped(where + text, self._width - len(head))):
             yield Text(f"{' ' * len(head) if i else head}{line}", style)
 
-    def again(self, repeat: Repeat, last: int, moment: Moment) -> Iterator[Text]:
+    def draw_repeat(self, repeat: Repeat, last: int, moment: Moment) -> Iterator[Text]:
         """That what was said last goes on so many times, up to a step."""
         first = self._shown[repeat.first][0]
         upto = self._shown[repeat.first + repeat.period - 1][0]
@@ -169,7 +169,7 @@ class _Page:
         text = f"x{repeat.times}: {which}, again and again up to {last}"
         tasks = {shown.step.task for _, shown in self._shown[repeat.first : repeat.stop]}
         if len(tasks) == 1 and self._lanes.fits:
-            yield from self._lanes.line(Line(moment.step.task, text, HEAD, at=last))
+            yield from self._lanes.line(LaneLine(moment.step.task, text, HEAD, at=last))
         else:
             yield self._rule(text)
 
@@ -182,7 +182,7 @@ class _Page:
         marks, parts = self._marks, list[str]()
         if any(self._free[number - 1] for number, _ in self._shown):
             parts.append(f"{marks.free} commutes with all that others do")
-        if any(moment.noticed for _, moment in self._shown):
+        if any(moment.caused_by for _, moment in self._shown):
             parts.append(f"{marks.hangs_on}N hangs on step N")
         if parts:
             yield from _styled("; ".join(parts), self._width, FUNCTION)

@@ -21,8 +21,8 @@ from sim.search.counting import persistent_sets
 from sim.search.counting.inevitable import inevitable_at
 from sim.search.counting.interleavings import Interleavings
 from sim.search.counting.preemptions import fewest, preempted
-from sim.search.counting.reaching import passings
-from sim.search.counting.traces import Classes
+from sim.search.counting.reaching import where_reached
+from sim.search.counting.traces import Traces
 from sim.search.exploration import Counting
 from sim.search.explore import explore
 from tests.engine.mini import Memory, Naive, programs, scenario
@@ -82,7 +82,7 @@ def hold_numbers(program: Programs, retries: int, every: list[brute.Way]) -> set
     }
     for merge in (True, False):
         runs = Interleavings(explored(program, retries, merge=merge))
-        classes = Classes(runs)
+        classes = Traces(runs)
         assert runs.total == len(every)
         assert classes.total == len(traces)
         passed = {finding.where: passing for finding, passing in runs.findings.items()}
@@ -93,14 +93,14 @@ def hold_numbers(program: Programs, retries: int, every: list[brute.Way]) -> set
             if classes.reaching(passed[where]) is not None:
                 assert classes.reaching(passed[where]) == len({way.trace for way in those})
             assert where == brute.BOTH or classes.reaching(passed[where]) is not None
-    assert persistent_sets.classes(scenario(program), retries, 1 << 20) == len(traces)
+    assert persistent_sets.count_traces(scenario(program), retries, 1 << 20) == len(traces)
     return set(reaching)
 
 
 def hold_findings(program: Programs) -> list[tuple[int, int, int]]:
     """Compare preemptions and inevitability, without a bound; per finding the preemptions, where, and of how many."""
     frontier, naive = explored(program, None), Naive(program)
-    passed = passings(frontier)
+    passed = where_reached(frontier)
     found = fewest(frontier, passed)
     assert found.keys() == passed.keys()
     said = []
@@ -149,7 +149,7 @@ def test_each_number_is_another_run_and_each_class_another_class(program: Progra
     if every is None:
         return
     naive, runs = Naive(program, 1), Interleavings(explored(program, 1))
-    classes = Classes(runs)
+    classes = Traces(runs)
     expected = Counter(way.configs for way in every)
     assert Counter(tuple(brute.followed(naive, runs.run(n).picks)) for n in range(runs.total)) == expected
     picked = [classes.run(n).picks for n in range(classes.total)]

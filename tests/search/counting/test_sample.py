@@ -15,12 +15,12 @@ from sim.engine.run.automata import Automata
 from sim.engine.run.automata_executor import run
 from sim.engine.run.dice import below_big
 from sim.engine.run.draws import Stream
-from sim.engine.run.scheduler import Picks, Walk
+from sim.engine.run.scheduler import Picks, RandomWalk
 from sim.scenarios.library import recipe_named
 from sim.search.counting.interleavings import Interleavings
 from sim.search.counting.numbering import Numbering
 from sim.search.counting.sample import CLASSES, INTERLEAVINGS, interleavings, sample, sampled
-from sim.search.counting.traces import Classes
+from sim.search.counting.traces import Traces
 from sim.search.errors import CountError
 from tests.engine.mini import Config, Naive, programs, scenario
 from tests.engine.test_laws import ABBA, SPIN, Programs, laws
@@ -42,7 +42,7 @@ def spread(counts: Counter[int], total: int, of: int) -> float:
 def test_samples_are_uniform(program: Scenario) -> None:
     """By a chi-square test at fixed seeds, over interleavings and over classes; a random walk fails the same test."""
     runs = interleavings(program, 2)
-    for of in (runs, Classes(runs)):
+    for of in (runs, Traces(runs)):
         number = {of.run(n): n for n in range(of.total)}
         assert len(number) == of.total
         draws = 40 * of.total
@@ -100,7 +100,7 @@ def test_walks_at_a_time_are_the_walks_one_by_one(program: Programs) -> None:
     runs = interleavings(this, 2)
     automata = Automata(retries=2)
     for seed, picks in enumerate(walked(runs, 20)):
-        alone = run(this, Walk(seed), automata=automata)
+        alone = run(this, RandomWalk(seed), automata=automata)
         assert run(this, picks, automata=automata).steps == alone.steps
 
 

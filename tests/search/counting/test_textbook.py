@@ -10,13 +10,13 @@ import pytest
 from sim.engine.model.scenario import Scenario
 from sim.search.counting import persistent_sets
 from sim.search.counting.sample import interleavings
-from sim.search.counting.traces import Classes
+from sim.search.counting.traces import Traces
 from tests.search.counting import textbook
 
 
 def counted(scenario: Scenario) -> tuple[int, int]:
     runs = interleavings(scenario, 2)
-    return runs.total, Classes(runs).total
+    return runs.total, Traces(runs).total
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def counted(scenario: Scenario) -> tuple[int, int]:
 )
 def test_known_answers(scenario: Scenario, runs: int, classes: int) -> None:
     assert counted(scenario) == (runs, classes)
-    assert persistent_sets.classes(scenario, 2, 1 << 20) == classes
+    assert persistent_sets.count_traces(scenario, 2, 1 << 20) == classes
 
 
 @pytest.mark.parametrize(
@@ -78,17 +78,17 @@ def test_known_answers(scenario: Scenario, runs: int, classes: int) -> None:
 )
 def test_known_classes_of_what_has_too_many_states(scenario: Scenario, classes: int) -> None:
     """A dozen tasks that hardly meet have more states than there is memory."""
-    assert persistent_sets.classes(scenario, 2, 1 << 20) == classes
+    assert persistent_sets.count_traces(scenario, 2, 1 << 20) == classes
 
 
 def test_what_would_take_too_many_nodes_is_not_counted() -> None:
-    assert persistent_sets.classes(textbook.philosophers(6), 2, 50) is None
+    assert persistent_sets.count_traces(textbook.philosophers(6), 2, 50) is None
 
 
 @pytest.mark.parametrize("n", range(2, 7))
 def test_all_philosophers_but_one_class_of_them_eat(n: int) -> None:
     runs = interleavings(textbook.philosophers(n), 2)
-    classes = Classes(runs)
+    classes = Traces(runs)
     ((finding, passing),) = runs.findings.items()
     assert finding.kind == "deadlock"
     assert (classes.total, classes.reaching(passing)) == (2**n - 1, 1)

@@ -1,5 +1,5 @@
 """Thousands of random walks at a time, over a graph of interleavings:
-those that `sim.engine.run.scheduler.Walk` takes.
+those that `sim.engine.run.scheduler.RandomWalk` takes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sim.engine.arrays import U64, Index, Mask
 from sim.engine.herd.dice_many import below, seeded
 from sim.engine.run.draws import Stream
 from sim.search.counting.interleavings import Interleavings
-from sim.search.counting.reaching import Passing
+from sim.search.counting.reaching import Reaching
 
 
 def walks(runs: Interleavings, seeds: U64) -> Iterator[tuple[Index, Index]]:
@@ -37,7 +37,7 @@ def walks(runs: Interleavings, seeds: U64) -> Iterator[tuple[Index, Index]]:
         node, step = runs.dag.target.take(edge).astype(np.int64), step + 1
 
 
-def hits(runs: Interleavings, passing: Passing, seeds: U64) -> Mask:
+def hits(runs: Interleavings, passing: Reaching, seeds: U64) -> Mask:
     """Which walks pass a finding."""
     nodes, edges = runs.nodes(passing), runs.edges(passing)
     hit = np.full(len(seeds), nodes[0])

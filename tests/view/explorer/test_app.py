@@ -17,7 +17,7 @@ from textual.widgets import Input
 
 from sim.analysis.noticing import Noticing
 from sim.catalog.schedules import shipped
-from sim.engine.run.replay import walk
+from sim.engine.run.replay import follow_schedule
 from sim.engine.run.schedule import parse
 from sim.engine.run.world import Run
 from sim.scenarios.library import recipe_named
@@ -25,11 +25,11 @@ from sim.search.exploration import Counting
 from sim.view.explorer import panels
 from sim.view.explorer.app import ExplorerApp, Setting
 from sim.view.explorer.choices import choices
-from sim.view.explorer.choices_panel import Choices
+from sim.view.explorer.choices_panel import ChoicesPanel
 from sim.view.explorer.dialogs import HELP, Help, NotSaved
 from sim.view.explorer.keys import BINDINGS
-from sim.view.explorer.lanes_panel import Lanes
-from sim.view.explorer.line import LONGEST_WALK, Explorer
+from sim.view.explorer.lanes_panel import LanesPanel
+from sim.view.explorer.line import LONGEST_WALK, Line
 from sim.view.explorer.odds import Odds
 from sim.view.explorer.rows import Rows
 from tests.engine.mini import Block, scenario
@@ -47,13 +47,13 @@ def unsaved(_name: str, _run: Run) -> str:
     raise NotSaved("the disk is full")
 
 
-def recorded(name: str = ROW_2) -> Explorer:
+def recorded(name: str = ROW_2) -> Line:
     schedule = parse(SCHEDULES[name].read_bytes())
     asked = recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
-    return Explorer(asked, walk(schedule, asked))
+    return Line(asked, follow_schedule(schedule, asked))
 
 
-def drive(explorer: Explorer, script: Script, *, size: tuple[int, int] = (120, 40), **setting: Any) -> ExplorerApp:
+def drive(explorer: Line, script: Script, *, size: tuple[int, int] = (120, 40), **setting: Any) -> ExplorerApp:
     app = ExplorerApp(explorer, Setting(**{"name": "a name", "file": "a.toml", "save": unsaved, **setting}))
 
     async def run() -> None:
@@ -124,7 +124,9 @@ def test_a_branch_is_taken_left_and_gone_back_to() -> None:
         assert re.findall(r" (\d+)>v", screen(app)) == [str(follows + 1)]
         await pilot.press("tab")
         assert (
-            re.findall(r" (\d+)>v", screen(app)) == [str(app.query_one(Choices).highlighted + 1)] != [str(follows + 1)]
+            re.findall(r" (\d+)>v", screen(app))
+            == [str(app.query_one(ChoicesPanel).highlighted + 1)]
+            != [str(follows + 1)]
         )
         await pilot.press("shift+tab", "tab", "enter")
         assert (explorer.at, len(explorer.line), explorer.shared) == (14, 14, 13)
@@ -211,7 +213,7 @@ def test_what_can_be_seen_at_a_step() -> None:
 
 
 def test_a_deadlock_says_who_waits_for_what() -> None:
-    explorer = Explorer(scenario(ABBA))
+    explorer = Line(scenario(ABBA))
 
     async def script(pilot: Pilot[None]) -> None:
         await pilot.press("1", "2")
@@ -236,7 +238,7 @@ def test_nothing_is_found_where_nothing_is() -> None:
         await pilot.press("i")
         assert "nothing is found on the line" in screen(pilot.app)
 
-    drive(Explorer(scenario(ABBA)), script)
+    drive(Line(scenario(ABBA)), script)
 
 
 def test_a_loop_says_that_it_can_go_on() -> None:
@@ -250,7 +252,7 @@ def test_the_mouse_goes_to_a_step_takes_a_choice_and_scrolls() -> None:
     explorer = recorded(LIVELOCK)
 
     async def script(pilot: Pilot[None]) -> None:
-        lanes = pilot.app.query_one(Lanes)
+        lanes = pilot.app.query_one(LanesPanel)
         lines = screen(pilot.app).split("\n")
         y = next(i for i, line in enumerate(lines) if line.startswith("  5 "))
         assert (await pilot.click(offset=(10, y)), explorer.at) == (True, 5)
@@ -258,13 +260,13 @@ def test_the_mouse_goes_to_a_step_takes_a_choice_and_scrolls() -> None:
         await pilot.pause()
         assert lanes.scroll_offset.y > 0
         assert explorer.at == 5
-        assert await pilot.click(Choices, offset=(5, 1))
+        assert await pilot.click(ChoicesPanel, offset=(5, 1))
         assert (explorer.at, explorer.line[5].pick) == (6, choices_at(explorer, 5)[0])
 
     drive(explorer, script, size=(120, 24))
 
 
-def choices_at(explorer: Explorer, at: int) -> list[tuple[str, int]]:
+def choices_at(explorer: Line, at: int) -> list[tuple[str, int]]:
     explorer.goto(at)
     found = [one.pick for one in choices(explorer)]
     explorer.goto(at + 1)
@@ -359,8 +361,8 @@ def test_quitting_is_quitting(key: str) -> None:
 
 
 def test_ten_thousand_steps_cost_no_more_than_what_can_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    explorer = Explorer(scenario(SPIN))
-    assert explorer.walk(0) == LONGEST_WALK
+    explorer = Line(scenario(SPIN))
+    assert explorer.walk_randomly(0) == LONGEST_WALK
     worked = {"draw": 0, "again": 0, "back": 0, "take": 0}
 
     def counted(cls: type[Any], name: str) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sim.catalog.schedules import shipped
-from sim.engine.run.replay import walk
+from sim.engine.run.replay import follow_schedule
 from sim.engine.run.schedule import parse
 from sim.scenarios.library import recipe_named
 from sim.view.explorer import panels
-from sim.view.explorer.line import Explorer
+from sim.view.explorer.line import Line
 from sim.view.explorer.rows import Rows
 from sim.view.words import step_said
 
@@ -18,10 +18,10 @@ ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-ste
 FROZEN = "np-to-leaf-shared.7.2+1.5.01.without-restore.divergence.mirror-is-sept.toml"
 
 
-def recorded(name: str, at: int = 0) -> Explorer:
+def recorded(name: str, at: int = 0) -> Line:
     schedule = parse(SCHEDULES[name].read_bytes())
     asked = recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
-    explorer = Explorer(asked, walk(schedule, asked))
+    explorer = Line(asked, follow_schedule(schedule, asked))
     explorer.goto(at)
     return explorer
 
@@ -75,7 +75,7 @@ def test_cells_that_matter_are_there_and_those_that_changed_stand_out() -> None:
     assert "*" not in panels.cells(explorer).plain
 
 
-def changes(explorer: Explorer, at: int) -> list[tuple[str, str]]:
+def changes(explorer: Line, at: int) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in explorer.line[at - 1].moment.changed]
 
 

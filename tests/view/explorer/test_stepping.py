@@ -12,11 +12,11 @@ from sim.analysis.moments import moments
 from sim.catalog.schedules import shipped
 from sim.engine.model.errors import EngineError
 from sim.engine.model.scenario import Scenario
-from sim.engine.run.replay import replay, walk
+from sim.engine.run.replay import follow_schedule, replay
 from sim.engine.run.schedule import FoundBy, parse, record
 from sim.scenarios.library import recipe_named
 from sim.view.explorer.choices import Awaited, choices, waiting
-from sim.view.explorer.line import LONGEST_WALK, Explorer
+from sim.view.explorer.line import LONGEST_WALK, Line
 from tests.engine.mini import Block, Naive, programs, scenario
 
 laws = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -27,7 +27,7 @@ SPIN: tuple[Block, ...] = ((("repeat", 1, (("load", 0),)),), (("store", 0, 1), (
 SCHEDULES = shipped()
 
 
-def snapshot(explorer: Explorer) -> tuple[Any, ...]:
+def snapshot(explorer: Line) -> tuple[Any, ...]:
     """All that the explorer knows of the moment that it is at."""
     values = {cell.name: value for cell, value in explorer.world.values.items() if value != cell.initial}
     known = {key: value for key, value in explorer._noticing._known.items() if value != key[1].initial}
@@ -36,7 +36,7 @@ def snapshot(explorer: Explorer) -> tuple[Any, ...]:
     return explorer.at, values, dict(explorer.standing), known, changes, rest
 
 
-def wandered(explorer: Explorer, way: list[int]) -> Explorer:
+def wandered(explorer: Line, way: list[int]) -> Line:
     """Take choices, and go back and forth, as the numbers say."""
     for number in way:
         kind, rest = divmod(number, 250)
@@ -50,10 +50,10 @@ def wandered(explorer: Explorer, way: list[int]) -> Explorer:
     return explorer
 
 
-def recorded(name: str) -> tuple[Scenario, Explorer]:
+def recorded(name: str) -> tuple[Scenario, Line]:
     schedule = parse(SCHEDULES[name].read_bytes())
     asked = recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
-    return asked, Explorer(asked, walk(schedule, asked))
+    return asked, Line(asked, follow_schedule(schedule, asked))
 
 
 @laws
@@ -61,7 +61,7 @@ def recorded(name: str) -> tuple[Scenario, Explorer]:
 @example(ABBA, [0, 1, 500, 0, 1])
 @example(SPIN, [0, 0, 1, 500, 1, 0])
 def test_forward_and_back_is_the_identity(program: tuple[Block, ...], way: list[int]) -> None:
-    explorer = wandered(Explorer(scenario(program)), way)
+    explorer = wandered(Line(scenario(program)), way)
     explorer.goto(0)
     on = [snapshot(explorer)]
     while explorer.forward():
@@ -75,9 +75,9 @@ def test_forward_and_back_is_the_identity(program: tuple[Block, ...], way: list[
 @laws
 @given(programs, ways, st.integers(0, 30))
 def test_goto_is_so_many_steps_from_the_start(program: tuple[Block, ...], way: list[int], at: int) -> None:
-    explorer = wandered(Explorer(scenario(program)), way)
+    explorer = wandered(Line(scenario(program)), way)
     explorer.goto(at)
-    fresh = Explorer(explorer.scenario)
+    fresh = Line(explorer.scenario)
     for move in explorer.line[:at]:
         fresh.take(move.pick)
     assert fresh.at == explorer.at == min(at, len(explorer.line))
@@ -93,7 +93,7 @@ def test_goto_is_so_many_steps_from_the_start(program: tuple[Block, ...], way: l
 @example(ABBA, [0, 1, 500, 0, 1])
 @example(SPIN, [0, 0, 1, 500, 1, 0])
 def test_a_branch_replays_under_both_executors(program: tuple[Block, ...], way: list[int]) -> None:
-    explorer = wandered(Explorer(scenario(program)), way)
+    explorer = wandered(Line(scenario(program)), way)
     run = explorer.run()
     schedule = record(run, "mini", FoundBy("tui"))
     assert replay(schedule, explorer.scenario) == run
@@ -108,7 +108,7 @@ def test_a_branch_replays_under_both_executors(program: tuple[Block, ...], way: 
 @given(programs, st.lists(st.integers(0, 1000), max_size=12))
 def test_the_choices_are_the_steps_of_the_naive_enumerator(program: tuple[Block, ...], way: list[int]) -> None:
     naive = Naive(program)
-    explorer, config = Explorer(scenario(program)), naive.first
+    explorer, config = Line(scenario(program)), naive.first
     for number in [*way, 0]:
         coming, steps = choices(explorer), list(naive.steps(config))
         assert [(one.step.task, one.step.point, one.step.saw) for one in coming] == [label for label, _ in steps]
@@ -129,7 +129,7 @@ def test_branches_of_what_is_recorded_replay_under_both_executors(name: str) -> 
     assert whole.outcomes == parse(SCHEDULES[name].read_bytes()).expect
     for seed in range(3):
         explorer.goto(len(explorer.recorded) * (seed + 1) // 4)
-        explorer.walk(seed)
+        explorer.walk_randomly(seed)
         run = explorer.run()
         assert replay(record(run, "m", FoundBy("tui")), asked) == run
         explorer.restore()
@@ -158,7 +158,7 @@ def test_taking_what_follows_anyway_drops_nothing() -> None:
 
 
 def test_who_waits_is_said_with_what_it_waits_for_and_since_when() -> None:
-    explorer = Explorer(scenario(ABBA))
+    explorer = Line(scenario(ABBA))
     for task in ("p", "q"):
         explorer.take((task, 0))
     (p, q) = waiting(explorer)
@@ -183,5 +183,5 @@ def test_findings_and_conflicts_are_sought_both_ways() -> None:
 
 
 def test_a_walk_that_may_go_on_for_ever_is_cut() -> None:
-    explorer = Explorer(scenario(((("repeat", 1, (("load", 0),)),),)))
-    assert explorer.walk(0) == len(explorer.line) == LONGEST_WALK
+    explorer = Line(scenario(((("repeat", 1, (("load", 0),)),),)))
+    assert explorer.walk_randomly(0) == len(explorer.line) == LONGEST_WALK

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sim.engine.model.scenario import Scenario
     from sim.engine.run.scheduler import Picks
     from sim.search.fuzzing.novelty import Firsts
-    from sim.search.fuzzing.strategies.shared import Ground
+    from sim.search.fuzzing.strategies.shared import Shared
 
 
 class StrategyError(Exception):
@@ -184,7 +184,7 @@ def entry_for_run(name: str) -> Entry:
     return entry
 
 
-def strategy_named(name: str, ground: Ground) -> Strategy:
+def strategy_named(name: str, ground: Shared) -> Strategy:
     """Raises StrategyError for one that does not exist, CountError for one that the scenario is too large for."""
     entry = entry_for_fuzz(name)
     numbers = (int(number) for number in re.findall(r":(\d+)$", name))

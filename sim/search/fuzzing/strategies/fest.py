@@ -24,8 +24,8 @@ from sim.engine.herd import dice_many
 from sim.engine.herd.herd import Herd
 from sim.engine.run.draws import Stream
 from sim.search.fuzzing.novelty import EPOCH, Firsts
-from sim.search.fuzzing.strategies.shared import Ground
-from sim.search.fuzzing.strategies.walk import Walk
+from sim.search.fuzzing.strategies.shared import Shared
+from sim.search.fuzzing.strategies.walk import WalkStrategy
 
 _TAPES, _LONGEST, _MUTATIONS = 512, 12, 8
 """Tapes that are kept, mutations of a tape, and steps of a mutation, at most."""
@@ -67,7 +67,7 @@ def steps_of(seeds: U64, length: int) -> npt.NDArray[np.int64]:
     return np.where(np.arange(_MUTATIONS)[:, None] < many, at, -1)
 
 
-class _Player(Walk):
+class _Player(WalkStrategy):
     """Walks by tapes: each draw is that of the tape's seed whose turn it is at a step."""
 
     def __init__(self, length: int, tapes: Tapes) -> None:
@@ -107,16 +107,16 @@ class _Player(Walk):
         return super().choose(herd, slots)
 
 
-class Fest:
+class CoverageGuided:
     """Goes by the tapes that were kept."""
 
     epoch = EPOCH
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Shared) -> None:
         self._ground = ground
-        self._player: tuple[bytes, Walk] | None = None
+        self._player: tuple[bytes, WalkStrategy] | None = None
 
-    def chooser(self, guidance: bytes) -> Walk:
+    def chooser(self, guidance: bytes) -> WalkStrategy:
         """What plays the tapes that have been kept."""
         if self._player is None or self._player[0] != guidance:
             self._player = guidance, _Player(self._ground.profile.length, _read(guidance)[1])

@@ -17,14 +17,14 @@ import numpy as np
 from sim.engine.arrays import Index, Mask
 from sim.engine.herd.herd import Herd
 from sim.engine.run.draws import Stream
-from sim.search.fuzzing.strategies.shared import Ground
-from sim.search.fuzzing.strategies.walk import Walk
+from sim.search.fuzzing.strategies.shared import Shared
+from sim.search.fuzzing.strategies.walk import WalkStrategy
 
 
-class Pct(Walk):
+class Pct(WalkStrategy):
     """`depth` is the d of the paper; 1 never changes a priority."""
 
-    def __init__(self, ground: Ground, depth: int) -> None:
+    def __init__(self, ground: Shared, depth: int) -> None:
         self._depth, self._length = depth, ground.profile.length
         self._tasks = len(ground.scenario.tasks)
         self._priority = np.zeros((self._tasks, 0), np.int64)

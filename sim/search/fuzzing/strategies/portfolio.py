@@ -21,8 +21,8 @@ from sim.engine.herd.herd import Chooser, Herd
 from sim.engine.run.draws import Stream
 from sim.search.fuzzing.novelty import EPOCH, Firsts
 from sim.search.fuzzing.strategies import STRATEGIES, strategy_named
-from sim.search.fuzzing.strategies.fest import Fest
-from sim.search.fuzzing.strategies.shared import Ground
+from sim.search.fuzzing.strategies.fest import CoverageGuided
+from sim.search.fuzzing.strategies.shared import Shared
 
 _WHOLE = 1000
 
@@ -38,8 +38,8 @@ class Portfolio:
 
     epoch = EPOCH
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground, self._fest = ground, Fest(ground)
+    def __init__(self, ground: Shared) -> None:
+        self._ground, self._fest = ground, CoverageGuided(ground)
 
     @cached_property
     def _fixed(self) -> dict[str, Chooser]:
@@ -48,12 +48,12 @@ class Portfolio:
 
     def chooser(self, guidance: bytes) -> Chooser:
         """All members, each in the slots of its seeds."""
-        said = _Said.of(guidance)
-        return _Together([self._fixed.get(name) or self._fest.chooser(said.fest) for name in SHARES], said)
+        said = _Guidance.from_guidance(guidance)
+        return _MemberChooser([self._fixed.get(name) or self._fest.chooser(said.fest) for name in SHARES], said)
 
     def learned(self, guidance: bytes, firsts: list[Firsts]) -> bytes:
         """With shares by what each member has brought."""
-        said, members = _Said.of(guidance), list(SHARES)
+        said, members = _Guidance.from_guidance(guidance), list(SHARES)
         _, new = Firsts.from_bytes(bytes.fromhex(said.known)).and_then(firsts)
         brought = np.bincount(said.member(new.seeds), minlength=len(members)).tolist()
         worth = [_WHOLE * new_ // share for new_, share in zip(brought, said.shares, strict=True)]
@@ -70,7 +70,7 @@ class Portfolio:
 
 
 @attrs.frozen
-class _Said:
+class _Guidance:
     """What a portfolio goes by."""
 
     shares: list[int]
@@ -78,7 +78,7 @@ class _Said:
     fest: bytes
 
     @classmethod
-    def of(cls, guidance: bytes) -> _Said:
+    def from_guidance(cls, guidance: bytes) -> _Guidance:
         if not guidance:
             return cls(list(SHARES.values()), "", b"")
         said = json.loads(guidance)
@@ -90,10 +90,10 @@ class _Said:
         return np.searchsorted(np.cumsum(self.shares), drawn.astype(np.int64), side="right")
 
 
-class _Together:
+class _MemberChooser:
     """Runs of several members side by side: each slot is that of the member whose seed runs there."""
 
-    def __init__(self, members: list[Chooser], said: _Said) -> None:
+    def __init__(self, members: list[Chooser], said: _Guidance) -> None:
         self._members, self._said = members, said
         self._whose = np.zeros(0, np.int64)
 

@@ -15,18 +15,18 @@ import numpy as np
 
 from sim.engine.arrays import Index, Mask
 from sim.engine.herd.herd import Herd
-from sim.engine.herd.tries import Answers
+from sim.engine.herd.tries import Tries
 from sim.engine.model.operations import Access
 from sim.engine.run.draws import Stream
 from sim.search.fuzzing.strategies.pct import demote, highest
-from sim.search.fuzzing.strategies.shared import Ground
-from sim.search.fuzzing.strategies.walk import Walk
+from sim.search.fuzzing.strategies.shared import Shared
+from sim.search.fuzzing.strategies.walk import WalkStrategy
 
 
-class Pos(Walk):
+class Pos(WalkStrategy):
     """Nothing is to be set."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Shared) -> None:
         self._tasks = len(ground.scenario.tasks)
         self._priority = np.zeros((self._tasks, 0), np.int64)
 
@@ -49,7 +49,7 @@ class Pos(Walk):
         demote(herd, slots, self._priority, task, retry)
 
 
-def racing_with(answers: Answers, one: Index, other: Index) -> Mask:
+def racing_with(answers: Tries, one: Index, other: Index) -> Mask:
     """Which rows of two lists touch a common cell, and neither both look nor both add."""
     racing = np.zeros(len(one), np.bool_)
     for columns in answers.touch:

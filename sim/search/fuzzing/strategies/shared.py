@@ -15,12 +15,12 @@ import numpy as np
 
 from sim.engine.arrays import Index
 from sim.engine.herd.herd import Herd
-from sim.engine.herd.tries import Answers
+from sim.engine.herd.tries import Tries
 from sim.engine.model.commuting import COMMUTE
 from sim.engine.model.operations import Access
 from sim.engine.model.scenario import Scenario
 from sim.engine.run.world import World
-from sim.search.fuzzing.strategies.walk import Walk
+from sim.search.fuzzing.strategies.walk import WalkStrategy
 
 SAMPLE = 256
 _SEEDS = np.arange(SAMPLE, dtype=np.uint64) + np.uint64((1 << 64) - SAMPLE)
@@ -49,7 +49,7 @@ class Profile:
     parent: tuple[int, ...]
 
 
-class _Counting:
+class _ProfileWatcher:
     """Counts what walks do."""
 
     def __init__(self, tasks: int, starts: int) -> None:
@@ -80,20 +80,20 @@ class _Counting:
         pass
 
 
-class Ground:
+class Shared:
     """A scenario as strategies see it. Runs are cut after `most` steps."""
 
     def __init__(self, scenario: Scenario, most: int) -> None:
         self.scenario, self.most = scenario, most
-        self.answers = Answers(scenario)
+        self.answers = Tries(scenario)
 
     @cached_property
     def profile(self) -> Profile:
         """What walks are like."""
         tasks = len(self.scenario.tasks)
         starts = self._starting
-        counting = _Counting(tasks, starts)
-        Herd(self.answers, self.most, SAMPLE).runs(_SEEDS, Walk(), counting)
+        counting = _ProfileWatcher(tasks, starts)
+        Herd(self.answers, self.most, SAMPLE).runs(_SEEDS, WalkStrategy(), counting)
         touched: defaultdict[str, list[int]] = defaultdict(lambda: [0] * tasks)
         how: defaultdict[str, dict[tuple[int, Access], None]] = defaultdict(dict)
         for number in np.flatnonzero(counting.rows).tolist():

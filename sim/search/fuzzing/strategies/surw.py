@@ -24,16 +24,16 @@ import numpy as np
 from sim.engine.arrays import Index, Mask
 from sim.engine.herd.herd import Herd
 from sim.engine.run.draws import Stream
-from sim.search.fuzzing.strategies.shared import Ground
-from sim.search.fuzzing.strategies.walk import Walk
+from sim.search.fuzzing.strategies.shared import Shared
+from sim.search.fuzzing.strategies.walk import WalkStrategy
 
 _NOBODY = -1
 
 
-class Surw(Walk):
+class Surw(WalkStrategy):
     """Where tasks contend for nothing it is a walk."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Shared) -> None:
         self._ground, self._tasks = ground, len(ground.scenario.tasks)
         profile = ground.profile
         self._names = [cell.name for cell in profile.cells]

@@ -13,8 +13,8 @@ from sim.engine.herd.herd import Herd
 from sim.engine.model.scenario import Scenario
 from sim.engine.run.scheduler import Picks
 from sim.search.counting.sample import CLASSES, INTERLEAVINGS, interleavings, sample, sampled
-from sim.search.fuzzing.strategies.shared import Ground
-from sim.search.fuzzing.strategies.walk import Walk
+from sim.search.fuzzing.strategies.shared import Shared
+from sim.search.fuzzing.strategies.walk import WalkStrategy
 
 STATES = 1 << 20
 """States that the graph may have."""
@@ -22,10 +22,10 @@ STATES = 1 << 20
 _RETRIES = 2
 
 
-class Uniform(Walk):
+class Uniform(WalkStrategy):
     """Raises CountError where the graph is too large."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Shared) -> None:
         self._runs = interleavings(ground.scenario, _RETRIES, STATES)
         self._place = {task.name: i for i, task in enumerate(ground.scenario.tasks)}
         self._task = np.zeros((0, 1), np.int64)

@@ -1,6 +1,6 @@
 """The random walk: uniform among the tasks that can step, then among the values of a choice.
 
-The run of a seed is that of `sim.engine.run.scheduler.Walk`.
+The run of a seed is that of `sim.engine.run.scheduler.RandomWalk`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from sim.engine.herd.herd import Herd
 from sim.engine.run.draws import Stream
 
 if TYPE_CHECKING:
-    from sim.search.fuzzing.strategies.shared import Ground  # which walks itself
+    from sim.search.fuzzing.strategies.shared import Shared  # which walks itself
 
 
-class Walk:
+class WalkStrategy:
     """Knows nothing but the dice. What the others do not decide, they leave to it."""
 
     def begin(self, herd: Herd, slots: Index) -> None:
@@ -34,6 +34,6 @@ class Walk:
         """Nothing is learned."""
 
 
-def walk(_ground: Ground) -> Walk:
+def walk(_ground: Shared) -> WalkStrategy:
     """It needs to know nothing of the scenario."""
-    return Walk()
+    return WalkStrategy()
