@@ -1,10 +1,19 @@
-"""Somebody has mailed a schedule: finds it in the mail, replays it under both executors, and draws what it hangs on."""
+"""Somebody has mailed a schedule: finds it in the mail, replays it under both executors,
+and draws what it hangs on.
+"""
 
 from sim import commit, moments, parse_schedule, recipe_named, replay, shipped_schedules
 
-NAME = "nonleaf-to-np-shared.7.2+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle_changed_spte.seamcall.toml"
+NAME = (
+    "nonleaf-to-np-shared.7.2+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle_changed_spte."
+    "seamcall.toml"
+)
 text = shipped_schedules()[NAME].read_text(encoding="utf-8")
-mail = "On Tue, somebody wrote:\n" + "".join(f"> {line}\n" for line in text.splitlines()) + "\nDoes it still happen?\n"
+mail = (
+    "On Tue, somebody wrote:\n"
+    + "".join(f"> {line}\n" for line in text.splitlines())
+    + "\nDoes it still happen?\n"
+)
 
 schedule = parse_schedule(mail.encode())
 scenario = recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)

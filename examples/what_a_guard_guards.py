@@ -1,4 +1,5 @@
-"""Takes one guard after the other out of tdp_mmu_set_spte_atomic(), to see what each of them is there for.
+"""Takes one guard after the other out of tdp_mmu_set_spte_atomic(),
+to see what each of them is there for.
 
 Row 3: a page table is linked with mmu_lock held for read.
 """

@@ -1,9 +1,23 @@
 """A model of your own, in thirty lines: a flag that is read and then set is not a lock.
 
-Cells are what tasks share; a routine is an `async def` that awaits operations on them; a property reads cells.
+Cells are what tasks share; a routine is an `async def` that awaits operations on them; a property
+reads cells.
 """
 
-from sim import BOOL, Again, Cell, Done, Property, Scenario, Task, explore, load, repeat, routine, store
+from sim import (
+    BOOL,
+    Again,
+    Cell,
+    Done,
+    Property,
+    Scenario,
+    Task,
+    explore,
+    load,
+    repeat,
+    routine,
+    store,
+)
 
 TAKEN = Cell("taken", initial=False, domain=BOOL)
 INSIDE = {name: Cell(f"{name}.inside", initial=False, domain=BOOL) for name in ("p", "q")}
@@ -25,7 +39,9 @@ async def work(inside):
     await store(TAKEN, False)
 
 
-alone = Property.whole("one-at-a-time", "divergence", lambda look: not all(look(cell) for cell in INSIDE.values()))
+alone = Property.whole(
+    "one-at-a-time", "divergence", lambda look: not all(look(cell) for cell in INSIDE.values())
+)
 tasks = tuple(Task(name, work(cell)) for name, cell in INSIDE.items())
 
 exploration = explore(Scenario("flag", tasks, (alone,)))

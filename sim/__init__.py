@@ -1,7 +1,8 @@
 """tdpsim: every interleaving of the TDP MMU and the TDX module, by machine.
 
-This is the front door: the words for a model of one's own, and what can be asked of it. What is not in `__all__` may
-move without notice. Nothing is loaded before it is used, so `import sim` takes no time.
+This is the front door: the words for a model of one's own, and what can be asked of it. What is not
+in `__all__` may move without notice. Nothing is loaded before it is used, so `import sim` takes no
+time.
 """
 
 from importlib import import_module

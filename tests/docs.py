@@ -1,4 +1,5 @@
-"""`python -m tests.docs`: docs/transitions.md, from deriving everything, and where it differs from the mail.
+"""`python -m tests.docs`: docs/transitions.md, from deriving everything,
+and where it differs from the mail.
 
 `make docs` calls it. What is derived is kept between calls, as `tdpsim table` keeps it.
 """
@@ -41,12 +42,15 @@ _SHOWN_BESIDE = {
     "hugepages",
 }
 OTHERS = tuple(name for name in reversed(KERNELS) if name not in _SHOWN_BESIDE)
-"""Kernels that have a table of their own: neither the mail's, nor what an assumption about a row comes to."""
+"""Kernels that have a table of their own: neither the mail's,
+nor what an assumption about a row comes to."""
 WIDTH = 120
 
 
 def questions_asked() -> list[TableQuery]:
-    """Every cell of the page: both orders and every module, and each flip on the modules that are shown."""
+    """Every cell of the page: both orders and every module,
+    and each flip on the modules that are shown.
+    """
     flips = (question for question in questions(("after",), SHOWN, FLIPS) if question.flip)
     return [*questions(ORDERS, MODULES), *questions(OTHERS, SHOWN[:1]), *flips]
 
@@ -106,7 +110,9 @@ def derived() -> dict[str, TableCell]:
 def block(known: Sequence[TableCell], notes: Notes) -> str:
     """One table, as `tdpsim table` prints it."""
     text = StringIO()
-    Console(file=text, width=WIDTH, no_color=True, highlight=False).print(table(known, notes, ascii_only=False))
+    Console(file=text, width=WIDTH, no_color=True, highlight=False).print(
+        table(known, notes, ascii_only=False)
+    )
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
@@ -115,13 +121,23 @@ def tables(known: dict[str, TableCell]) -> Iterator[str]:
     notes = Notes()
     for order in ("after", "before", *OTHERS):
         for module in SHOWN if order in ORDERS else SHOWN[:1]:
-            mine = [c for c in known.values() if (c.order, c.module, c.flipped) == (order, module, "")]
+            mine = [
+                c for c in known.values() if (c.order, c.module, c.flipped) == (order, module, "")
+            ]
             kernels = ", ".join(dict.fromkeys(cell.kernel for cell in mine))
             several = "kernels" if "," in kernels else "kernel"
-            yield f"## {order} ({several} {kernels}), module {module}\n\n```\n{block(mine, notes)}\n```\n"
+            yield (
+                f"## {order} ({several} {kernels}), module "
+                f"{module}\n\n```\n{block(mine, notes)}\n```\n"
+            )
     yield f"2.0.08 answers as 1.5.01; 2.0.14 and 1.5.34 as 1.5.28.{''.join(more_causes(known))}"
-    yield "With patch 07/17 alone, row 11 differs in silence: the mirror says NP, and nobody has told the S-EPT.\n\n```"
-    yield from ("\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="   ")) for line in notes.lines())
+    yield (
+        "With patch 07/17 alone, row 11 differs in silence: the mirror says NP, and nobody has "
+        "told the S-EPT.\n\n```"
+    )
+    yield from (
+        "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="   ")) for line in notes.lines()
+    )
     yield "```\n"
 
 
@@ -139,12 +155,16 @@ def differences(known: dict[str, TableCell]) -> Iterator[str]:
                 argued = mail.ARGUED[name, cell.row.number, cell.row.shared]
                 yield item(f"{place(cell)}: {name} is {YES[answer]} here. {argued}")
                 yield from (
-                    f"  `schedules/{cell.row.name}/{told.name}`" for told in cell.told if told.finding in cell.hits
+                    f"  `schedules/{cell.row.name}/{told.name}`"
+                    for told in cell.told
+                    if told.finding in cell.hits
                 )
 
 
 def item(text: str, indent: str = "") -> str:
-    lines = textwrap.wrap(text, WIDTH, initial_indent=f"{indent}* ", subsequent_indent=f"{indent}  ")
+    lines = textwrap.wrap(
+        text, WIDTH, initial_indent=f"{indent}* ", subsequent_indent=f"{indent}  "
+    )
     return "\n".join(lines)
 
 
@@ -181,31 +201,44 @@ def hazard(known: dict[str, TableCell]) -> Iterator[str]:
         if (cell.flipped, cell.module) == ("kernel=in-turn", "1.5.01"):
             for told in cell.told:
                 if told.finding.kind == "use-after-free":
-                    yield f"* {place(cell)}, {told.steps} steps:\n  `schedules/{cell.row.name}/{told.name}`"
+                    yield (
+                        f"* {place(cell)}, {told.steps} steps:\n  "
+                        f"`schedules/{cell.row.name}/{told.name}`"
+                    )
 
 
 def beside(known: dict[str, TableCell]) -> Iterator[str]:
     """What the tables hang on that is no switch of a row."""
-    rows = [cell.row for cell in known.values() if (cell.order, cell.module, cell.flipped) == ("after", "1.5.01", "")]
+    rows = [
+        cell.row
+        for cell in known.values()
+        if (cell.order, cell.module, cell.flipped) == ("after", "1.5.01", "")
+    ]
     made = {size: {row.number for row in rows if _is_made(row, size)} for size in ("2M", "4K")}
     gone = ", ".join(map(str, sorted(made["2M"] - made["4K"])))
     yield item(
-        "**module huge pages** (here: forced on): KVM would keep S-EPT huge pages off on a module whose DEMOTE can be "
-        f"interrupted. Where they are off, row {gone} is not made on a mirror root any more, and every other one is."
+        "**module huge pages** (here: forced on): KVM would keep S-EPT huge pages off on a "
+        "module whose DEMOTE can be "
+        f"interrupted. Where they are off, row {gone} is not made on a mirror root any more, "
+        "and every other one is."
     )
     yield item(
-        "**after** (here: the end of the series, which is 7.2; in rows 7 and 8 hugepages on top of it): "
+        "**after** (here: the end of the series, which is 7.2; in rows 7 and 8 hugepages on "
+        "top of it): "
         "patch 07/17 alone has a table of its own above."
     )
     yield item(
-        "**row 9**: both lock modes are derived; it is hit under the read lock alone, under both with `kernel=in-turn`."
+        "**row 9**: both lock modes are derived; it is hit under the read lock alone, under "
+        "both with `kernel=in-turn`."
     )
     yield item(
-        "**zero-step list**: how it gets armed is a test (`tests/kvm/test_fault.py`): seven faults in vain at one "
+        "**zero-step list**: how it gets armed is a test (`tests/kvm/test_fault.py`): seven "
+        "faults in vain at one "
         "RIP, each of which lets the guest enter again, which the local retry prevents."
     )
     yield item(
-        "**retry bound**: runs and classes are counted without retries here; what is hit and what is found comes from "
+        "**retry bound**: runs and classes are counted without retries here; what is hit and "
+        "what is found comes from "
         "the graph without a bound."
     )
 
@@ -218,12 +251,16 @@ def callers() -> Iterator[str]:
     """Who makes which transition, on which kind of root."""
     rows: dict[tuple[str, str, bool], dict[str, dict[str, list[str]]]] = {}
     for change in census("after"):
-        mine = rows.setdefault((change.old, change.new, change.shared), {"direct": {}, "mirror": {}})
+        mine = rows.setdefault(
+            (change.old, change.new, change.shared), {"direct": {}, "mirror": {}}
+        )
         mine[change.root].setdefault(change.setter, []).append(change.caller)
     for (old, new, shared), roots in sorted(rows.items()):
         yield f"* {old} to {new}, {'shared' if shared else 'exclusive'}"
         for root, setters in roots.items():
-            by = (f"`{setter}()` ({', '.join(dict.fromkeys(of))})" for setter, of in setters.items())
+            by = (
+                f"`{setter}()` ({', '.join(dict.fromkeys(of))})" for setter, of in setters.items()
+            )
             yield item(f"{root}: {'; '.join(by) or 'nobody'}", "  ")
 
 
@@ -241,7 +278,12 @@ def page(known: dict[str, TableCell]) -> str:
             "## Differs from the mail\n",
             *differences(known),
             "\n## Where the module or the kernel changes an answer\n",
-            *(item(text) for text in sentences([c for c in known.values() if not c.flipped and c.order in ORDERS])),
+            *(
+                item(text)
+                for text in sentences(
+                    [c for c in known.values() if not c.flipped and c.order in ORDERS]
+                )
+            ),
             "\n## A witness per hit\n",
             *witnesses(known),
             "\n## The hazard of a failing second half\n",
@@ -249,12 +291,18 @@ def page(known: dict[str, TableCell]) -> str:
             *hazard(known),
             f"\n{CLOSING}",
             "\n## What the assumptions decide\n",
-            "The tables hold under these, most of which the mail leaves unsaid. Each was flipped in every row",
+            (
+                "The tables hold under these, most of which the mail leaves unsaid. Each was "
+                "flipped in every row"
+            ),
             "that it might decide; here after, on 1.5.01.\n",
             *assumptions(known),
             *beside(known),
             "\n## Who changes SPTEs\n",
-            "With S-EPT huge pages (`kernel=hugepages`), where the range is backed by 2M or by 4K:\n",
+            (
+                "With S-EPT huge pages (`kernel=hugepages`), where the range is backed by 2M or by "
+                "4K:\n"
+            ),
             *callers(),
             "",
         )
@@ -262,7 +310,10 @@ def page(known: dict[str, TableCell]) -> str:
 
 
 def alike(known: dict[str, TableCell], one: str, other: str) -> bool:
-    """Whether two modules have the same findings everywhere; `more_causes` says where the causes are not the same."""
+    """Whether two modules have the same findings everywhere.
+
+    `more_causes` says where the causes are not the same.
+    """
     said = (
         [
             {str(finding) for finding in cell.findings}
@@ -276,12 +327,20 @@ def alike(known: dict[str, TableCell], one: str, other: str) -> bool:
 
 def more_causes(known: dict[str, TableCell]) -> Iterator[str]:
     """Where a module has a cause that the one it answers as has not."""
-    cells = {(cell.row.name, cell.order, cell.module): cell for cell in known.values() if not cell.flipped}
+    cells = {
+        (cell.row.name, cell.order, cell.module): cell
+        for cell in known.values()
+        if not cell.flipped
+    }
     for one, other in ALIKE:
         rows: dict[str, dict[int, None]] = {}
         for (name, order, module), cell in cells.items():
             if module == other and order in ORDERS:
-                before = {cause for finding in cells[name, order, one].findings for cause in finding.causes}
+                before = {
+                    cause
+                    for finding in cells[name, order, one].findings
+                    for cause in finding.causes
+                }
                 for cause in (cause for finding in cell.findings for cause in finding.causes):
                     if cause not in before:
                         rows.setdefault(cause, {})[cell.row.number] = None

@@ -33,7 +33,10 @@ SHOWN = {
         "with nobody beside it: clean",
     ],
     "out_of_a_mail.py": [
-        "63 steps, and then: lockdep tdx_sept_remove_leaf_spte, lockdep tdh_do_no_vcpus, TDX_BUG_ON",
+        (
+            "63 steps, and then: lockdep tdx_sept_remove_leaf_spte, lockdep tdh_do_no_vcpus, "
+            "TDX_BUG_ON"
+        ),
         "    (G) KVM_BUG_ON()",
         "nonleaf-to-np-shared, model 7.2+1.5.01 ",
     ],
@@ -43,13 +46,19 @@ SHOWN = {
         "  divergence mirror-is-sept, 30 steps",
         "  livelock v2, 42 steps",
     ],
-    "your_own_question.py": ["divergence one-at-a-time after 6 steps:", "  p  taken.load no", "  q  taken.load no"],
+    "your_own_question.py": [
+        "divergence one-at-a-time after 6 steps:",
+        "  p  taken.load no",
+        "  q  taken.load no",
+    ],
 }
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
 def test_every_example_shows_its_point(name: str) -> None:
-    run = subprocess.run([sys.executable, EXAMPLES / name], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, EXAMPLES / name], capture_output=True, text=True, check=True
+    )
     lines = run.stdout.splitlines()
     for shown in SHOWN[name]:
         assert any(line.startswith(shown) for line in lines), run.stdout
@@ -58,8 +67,14 @@ def test_every_example_shows_its_point(name: str) -> None:
 def ends_by_sigterm(command: list[str], folder: Path, store: Path, **environment: object) -> int:
     """Run it until its store has something, as a batch system does that wants the machine back."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    variables = {**os.environ, "PATH": path, **{name: str(value) for name, value in environment.items()}}
-    process = subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    variables = {
+        **os.environ,
+        "PATH": path,
+        **{name: str(value) for name, value in environment.items()},
+    }
+    process = subprocess.Popen(
+        command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     while not store.exists() or not store.stat().st_size or not read(store).totals.seeds:
         assert process.poll() is None
         time.sleep(0.05)
@@ -82,6 +97,8 @@ def test_a_pod_of_the_indexed_job_runs_its_shard(tmp_path: Path) -> None:
     assert variable["value"] == str(job["completions"])
     command = [*pod["command"], *(arg.replace("/fuzz/", f"{tmp_path}/") for arg in pod["args"])]
     store = tmp_path / "3.db"
-    status = ends_by_sigterm(command, tmp_path, store, JOB_COMPLETION_INDEX=3, **{variable["name"]: variable["value"]})
+    status = ends_by_sigterm(
+        command, tmp_path, store, JOB_COMPLETION_INDEX=3, **{variable["name"]: variable["value"]}
+    )
     assert status == 1, "which Kubernetes tries again"
     assert str(read(store).shard) == "4/16"

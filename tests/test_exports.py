@@ -64,10 +64,25 @@ def test_each_has_a_type(tmp_path: Path) -> None:
     """No name is an Any to whoever installs tdpsim and runs mypy over a model of his own."""
     file = tmp_path / "own.py"
     names = sorted(EVERY)
-    file.write_text(f"from sim import {', '.join(names)}\n" + "".join(f"reveal_type({name})\n" for name in names))
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--config-file=", str(file)]
+    file.write_text(
+        f"from sim import {', '.join(names)}\n"
+        + "".join(f"reveal_type({name})\n" for name in names)
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-incremental",
+        "--config-file=",
+        str(file),
+    ]
     run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    revealed = [line.partition('Revealed type is "')[2] for line in run.stdout.splitlines() if "Revealed" in line]
+    revealed = [
+        line.partition('Revealed type is "')[2]
+        for line in run.stdout.splitlines()
+        if "Revealed" in line
+    ]
     assert len(revealed) == len(names), run.stdout
     assert not [kind for kind in revealed if kind.startswith("Any")]
     assert run.returncode == 0, run.stdout
@@ -78,10 +93,14 @@ def imports_of(text: str) -> set[str]:
     return {
         node.module
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "sim"
+        if isinstance(node, ast.ImportFrom)
+        and node.module
+        and node.module.partition(".")[0] == "sim"
     }
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name
+)
 def test_examples_come_in_by_the_front_door(path: Path) -> None:
     assert imports_of(path.read_text(encoding="utf-8")) <= {"sim"}

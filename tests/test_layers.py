@@ -1,4 +1,6 @@
-"""Imports follow a table of allowed arrows between rooms, without circles, and what is heavy is imported late."""
+"""Imports follow a table of allowed arrows between rooms, without circles,
+and what is heavy is imported late.
+"""
 
 from __future__ import annotations
 
@@ -60,13 +62,19 @@ ARROWS = {
 
 
 def room(name: str) -> str | None:
-    """The room of a dotted name below `sim`; None for what lies in no room, and for what is only a folder of rooms."""
+    """The room of a dotted name below `sim`.
+
+    None for what lies in no room, and for what is only a folder of rooms.
+    """
     parts = name.split(".")[1:]
     return next((known for size in (2, 1) if (known := ".".join(parts[:size])) in ARROWS), None)
 
 
 def imported(path: Path) -> set[str]:
-    """What a file imports from anywhere, at any time; of `from sim.x import y` both, since y may be a module."""
+    """What a file imports from anywhere, at any time.
+
+    Of `from sim.x import y` both, since y may be a module.
+    """
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -91,7 +99,9 @@ def rooms_imported(path: Path) -> set[str]:
     return {other for other in found if other is not None} - {room(module(path))}
 
 
-@pytest.mark.parametrize("path", sorted({*FILES} - {DOOR}), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", sorted({*FILES} - {DOOR}), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_a_file_imports_only_what_its_room_may(path: Path) -> None:
     own = room(module(path))
     if own is None:
@@ -106,7 +116,10 @@ def test_no_arrows_go_round() -> None:
 
 
 def test_no_arrow_is_allowed_that_no_file_takes() -> None:
-    """The table is what is, not what might be; `search`, `engine` and `view` as a whole stand for some of theirs."""
+    """The table is what is, not what might be.
+
+    `search`, `engine` and `view` as a whole stand for some of theirs.
+    """
     used: dict[str, set[str]] = {own: set() for own in ARROWS}
     for path in FILES:
         own = room(module(path))
@@ -132,7 +145,9 @@ def test_every_folder_is_a_room_or_has_rooms() -> None:
 def loaded(code: str, *modules: str) -> str:
     """Which of these modules a program has loaded at its end."""
     program = f"import sys; {code}; print([m for m in {modules} if m in sys.modules])"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     return run.stdout.strip()
 
 
@@ -143,11 +158,15 @@ def test_the_command_line_starts_light() -> None:
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: command.name)
 def test_only_exploring_and_fuzzing_need_numpy(command: Command) -> None:
     module, _, function = command.place.partition(":")
-    assert loaded(f"from {module} import {function}", "numpy") == ("['numpy']" if command.is_heavy else "[]")
+    assert loaded(f"from {module} import {function}", "numpy") == (
+        "['numpy']" if command.is_heavy else "[]"
+    )
 
 
 def test_only_the_explorer_needs_textual() -> None:
-    """It is an extra, so nothing else may import it, and the command may not before it is called."""
+    """It is an extra, so nothing else may import it,
+    and the command may not before it is called.
+    """
     assert loaded("import sim.cli.tui", "textual", "numpy") == "[]"
     for path in FILES:
         uses = [name for name in imported(path) if name.partition(".")[0] == "textual"]

@@ -15,7 +15,9 @@ ARRAYS = {"U32", "U64", "Index", "Mask"}
 
 
 def types(path: Path) -> set[str]:
-    """The classes of a file, inner ones too, and the names that it gives to types at its top level."""
+    """The classes of a file, inner ones too,
+    and the names that it gives to types at its top level.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     for node in tree.body:

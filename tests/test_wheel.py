@@ -24,11 +24,14 @@ def test_the_wheel_runs_elsewhere_and_carries_the_schedules(tmp_path: Path) -> N
 
     def tdpsim(*argv: str) -> subprocess.CompletedProcess[str]:
         code = (
-            "import sys, sim; assert sim.__file__.startswith(sys.path[0]); from sim.cli import main; sys.exit(main())"
+            "import sys, sim; assert sim.__file__.startswith(sys.path[0]); from sim.cli import "
+            "main; sys.exit(main())"
         )
         env = {**os.environ, "PYTHONPATH": str(inside), "PYTHONSAFEPATH": "1"}
         command = [sys.executable, "-c", code, *argv]
-        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
 
     said = tdpsim("replay", str(next((inside / "sim" / "schedules").rglob("*.toml"))))
     assert (said.returncode, said.stderr) == (0, "")

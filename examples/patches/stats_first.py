@@ -1,4 +1,5 @@
-"""The first diff of "centralize": page statistics move before the external operation (KVM list, 6 February 2026).
+"""The first diff of "centralize": page statistics move before the external operation (KVM list,
+6 February 2026).
 
 Four days later the list found what this shows: where the operation fails, they stay moved.
 

@@ -16,7 +16,8 @@ from sim.tdx.sept import SeptEntry
 
 @attrs.frozen
 class Hold:
-    """A lock, its holder, how it was held (by which leaf, or in which mode), and the steps that took and gave it.
+    """A lock, its holder, how it was held (by which leaf, or in which mode),
+    and the steps that took and gave it.
 
     Steps count from 0; what is not given back ends past the last one.
     """
@@ -34,7 +35,9 @@ def _holders(value: object) -> dict[str, tuple[str, bool]]:
     match value:
         case Sharex():
             shared = {holder.task: (holder.leaf, True) for holder in value.shared}
-            return shared | ({value.exclusive.task: (value.exclusive.leaf, False)} if value.exclusive else {})
+            return shared | (
+                {value.exclusive.task: (value.exclusive.leaf, False)} if value.exclusive else {}
+            )
         case SeptEntry():
             return {value.tdel.task: (value.tdel.leaf, False)} if value.tdel else {}
         case RwState():

@@ -1,7 +1,8 @@
 """The steps that a finding hangs on.
 
-A step hangs on another task's step if it noticed that (`sim.analysis.noticing`). From the finding back, task by task,
-all such pairs are gathered; what a task did in between followed from what it saw.
+A step hangs on another task's step if it noticed that (`sim.analysis.noticing`). From the finding
+back, task by task, all such pairs are gathered; what a task did in between followed from what it
+saw.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from sim.engine.run.world import Run, Step
 
 @attrs.frozen
 class Moment:
-    """A step, the functions its task was in, outermost first, and the steps of others that it noticed, by number.
+    """A step, the functions its task was in, outermost first,
+    and the steps of others that it noticed, by number.
 
-    And the cells that it touched, each in which way, and those that it changed, with what they hold then.
+    And the cells that it touched, each in which way, and those that it changed, with what they hold
+    then.
     """
 
     step: Step
@@ -48,7 +51,9 @@ class _Watching:
         self.moments.append(moment(local, *taken))
 
 
-def moment(local: LocalState, step: Step, noticed: tuple[int, ...], touched: tuple[Touched, ...]) -> Moment:
+def moment(
+    local: LocalState, step: Step, noticed: tuple[int, ...], touched: tuple[Touched, ...]
+) -> Moment:
     """A step that was taken from a local state."""
     changed = tuple((one.cell.name, one.now) for one in touched if one.now != one.was)
     how = tuple((one.cell.name, one.how) for one in touched if one.how is not None)
@@ -60,7 +65,9 @@ def theirs(local: LocalState) -> tuple[str, ...]:
     return tuple(call for call in local.calls if _is_theirs(call))
 
 
-def moments(schedule: Schedule, scenario: Scenario, *, loose: bool = False) -> tuple[Run, tuple[Moment, ...]]:
+def moments(
+    schedule: Schedule, scenario: Scenario, *, loose: bool = False
+) -> tuple[Run, tuple[Moment, ...]]:
     """Walk a schedule and note where each step was taken. Raises Drift where it does not fit."""
     watching = _Watching()
     run = follow_schedule(schedule, scenario, loose=loose, watch=watching)
@@ -84,5 +91,8 @@ def causes_of(seen: tuple[Moment, ...], last: int) -> list[int]:
 
 
 def _is_theirs(call: str) -> bool:
-    """Whether a function has a name in the kernel or the module; one underscore marks a helper of ours."""
+    """Whether a function has a name in the kernel or the module.
+
+    One underscore marks a helper of ours.
+    """
     return not call.startswith("_") or call.startswith("__")

@@ -1,10 +1,13 @@
-"""What each task knows of the cells, who changed them last, and whose change a step notices; forwards, and back again.
+"""What each task knows of the cells, who changed them last, and whose change a step notices.
 
-A step notices another task's step if that changed a cell which it looks at, and something else would have come of it
-without: that is asked of the operation itself, with the value that its task knew last, or the one before the change.
+Forwards, and back again.
 
-Whatever a step overwrites here is in the `Touched` that it gives, so that the last step can be taken back, and taken
-again, without another look at the ones before it.
+A step notices another task's step if that changed a cell which it looks at, and something else
+would have come of it without: that is asked of the operation itself, with the value that its task
+knew last, or the one before the change.
+
+Whatever a step overwrites here is in the `Touched` that it gives, so that the last step can be
+taken back, and taken again, without another look at the ones before it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from sim.engine.run.world import Step, World
 
 @attrs.frozen
 class CellTouch:
-    """The last time that a cell was changed: the number of the step, whose it was, and what was there before."""
+    """The last time that a cell was changed: the number of the step, whose it was,
+    and what was there before.
+    """
 
     number: int
     task: str
@@ -31,7 +36,9 @@ class CellTouch:
 
 @attrs.frozen(eq=False)
 class Touched:
-    """A cell that a step touched, in which way, what it held before and after, and what was known of it until then."""
+    """A cell that a step touched, in which way, what it held before and after,
+    and what was known of it until then.
+    """
 
     cell: Cell[Any]
     how: Access | None
@@ -56,7 +63,10 @@ class Noticing:
     def note_step(
         self, number: int, task: str, operation: Operation[Any], outcome: Outcome
     ) -> tuple[Step, tuple[int, ...], tuple[Touched, ...]]:
-        """Take a step, the run's `number`-th from 0 on; the steps that it noticed, and what takes it back."""
+        """Take a step, the run's `number`-th from 0 on.
+
+        The steps that it noticed, and what takes it back.
+        """
         noticed = tuple(self._noticed(task, operation, outcome))
         before = [self._touched(task, *one) for one in zip_longest(operation.cells, outcome.access)]
         step = self.world.apply(task, operation, outcome)
@@ -82,7 +92,9 @@ class Noticing:
 
     def _touched(self, task: str, cell: Cell[Any], how: Access | None) -> Touched:
         was, known = self.world.look(cell), self._known.get((task, cell), cell.initial)
-        return Touched(cell, how, was, was, known, self._changes.get(cell), self.world.changed_by.get(cell))
+        return Touched(
+            cell, how, was, was, known, self._changes.get(cell), self.world.changed_by.get(cell)
+        )
 
     def _note(self, number: int, task: str, touched: tuple[Touched, ...]) -> None:
         for one in touched:
@@ -91,7 +103,9 @@ class Noticing:
                 self._changes[one.cell] = CellTouch(number, task, one.was)
 
     def _noticed(self, task: str, operation: Operation[Any], outcome: Outcome) -> Iterator[int]:
-        """The last changes of cells by others without which the operation would have come to something else."""
+        """The last changes of cells by others without which the operation would have come to
+        something else.
+        """
         values = [self.world.look(cell) for cell in operation.cells]
         for i, cell in enumerate(operation.cells):
             change = self._changes.get(cell)
@@ -100,7 +114,9 @@ class Noticing:
             known = self._known.get((task, cell), cell.initial)
             other = change.was if known == values[i] else known
             otherwise = operation.outcomes(task, (*values[:i], other, *values[i + 1 :]))
-            if all((one.result, one.finding) != (outcome.result, outcome.finding) for one in otherwise):
+            if all(
+                (one.result, one.finding) != (outcome.result, outcome.finding) for one in otherwise
+            ):
                 yield change.number
 
 

@@ -1,4 +1,6 @@
-"""Which steps of a run could stand elsewhere in it, and which steps only repeat the ones before them."""
+"""Which steps of a run could stand elsewhere in it,
+and which steps only repeat the ones before them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _TRIES, _FEWEST = 4, 3
 
 
 def free(seen: tuple[Moment, ...]) -> tuple[bool, ...]:
-    """Whether each step commutes with all steps of the other tasks: when it is taken decides nothing."""
+    """Whether each step commutes with all steps of the other tasks:
+    when it is taken decides nothing.
+    """
     known: defaultdict[str, dict[tuple[str, Access], None]] = defaultdict(dict)
     for moment in seen:
         for cell, access in _touched(moment):
@@ -50,7 +54,9 @@ class Repeat:
 
 
 def repeats(items: Sequence[Hashable]) -> tuple[Repeat, ...]:
-    """Where items come three times or more in one order, the next time at once; from the left, the most that there is.
+    """Where items come three times or more in one order, the next time at once.
+
+    From the left, the most that there is.
 
     One that has to be looked for further than its fourth coming from there is not found.
     """
@@ -61,7 +67,11 @@ def repeats(items: Sequence[Hashable]) -> tuple[Repeat, ...]:
     while at < len(items):
         places[items[at]].pop()
         periods = [place - at for place in islice(reversed(places[items[at]]), _TRIES)]
-        best = max((_repeat(items, at, period) for period in periods), key=lambda one: one.stop, default=None)
+        best = max(
+            (_repeat(items, at, period) for period in periods),
+            key=lambda one: one.stop,
+            default=None,
+        )
         if best is None or best.times < _FEWEST:
             at += 1
             continue

@@ -9,7 +9,10 @@ from pathlib import Path
 
 
 def put(path: Path, text: str) -> None:
-    """Write a file, or replace it, so that whoever reads it sees the old contents or the new. Raises OSError."""
+    """Write a file, or replace it, so that whoever reads it sees the old contents or the new.
+
+    Raises OSError.
+    """
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as file:

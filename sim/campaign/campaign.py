@@ -1,15 +1,15 @@
 """A campaign: seeds go out to workers in batches, and what comes back goes into one store.
 
-One task hands batches out, as many at a time as there are workers; one writes what is there into the store, all of it
-in one transaction; one looks after the findings. What a campaign says is a function of its seeds, so none of this order
-can be seen in it.
+One task hands batches out, as many at a time as there are workers; one writes what is there into
+the store, all of it in one transaction; one looks after the findings. What a campaign says is a
+function of its seeds, so none of this order can be seen in it.
 
-A strategy that adapts goes by what all earlier epochs showed, and an epoch is so many seeds. So where one ends,
-everything that is out is waited for; what was learned goes into the store, and the next epoch begins with it. An epoch
-that is cut off is gone on with by what it was begun with.
+A strategy that adapts goes by what all earlier epochs showed, and an epoch is so many seeds. So
+where one ends, everything that is out is waited for; what was learned goes into the store, and the
+next epoch begins with it. An epoch that is cut off is gone on with by what it was begun with.
 
-The first signal, or the end of the time, ends the handing out: what is out is finished and stored. The second one ends
-everything at once, and nothing but what is out is lost.
+The first signal, or the end of the time, ends the handing out: what is out is finished and stored.
+The second one ends everything at once, and nothing but what is out is lost.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ _AFTERWARDS = 60.0
 
 @attrs.frozen
 class Terms:
-    """How long it may take, how many seeds to a batch (None: as many as fit), when a batch hangs, where files go."""
+    """How long it may take, how many seeds to a batch (None: as many as fit), when a batch hangs,
+    where files go.
+    """
 
     folder: Path
     seconds: float | None = None
@@ -55,7 +57,9 @@ class Terms:
 
 
 class Campaign:
-    """Runs the seeds that a store wants, until they are done, the time is over, or somebody says so."""
+    """Runs the seeds that a store wants, until they are done, the time is over,
+    or somebody says so.
+    """
 
     def __init__(
         self,
@@ -147,13 +151,18 @@ class Campaign:
             if next(holes([epoch], self.store.contents.done), None) is not None:
                 return
             if epoch.size == seeds and self.store.guidance(number + 1) is None:
-                learned = await trio.to_thread.run_sync(self._runner.learned, guidance, self.store.lessons(epoch))
+                learned = await trio.to_thread.run_sync(
+                    self._runner.learned, guidance, self.store.lessons(epoch)
+                )
                 self.store.guide(number + 1, learned)
 
     def _guidance_of(self, seed: int) -> bytes:
         if self._runner.epoch is None:
             return b""
-        return self.store.guidance((seed - self.store.contents.wanted.first) // self._runner.epoch) or b""
+        return (
+            self.store.guidance((seed - self.store.contents.wanted.first) // self._runner.epoch)
+            or b""
+        )
 
     async def _stretch(self, spans: Iterator[Span], guidance: bytes) -> None:
         """Seeds that can be run in any order, with what an adaptive strategy goes by."""
@@ -171,7 +180,9 @@ class Campaign:
                         break
                     running.start_soon(partial(self._run, span, guidance, slot, send.clone()))
 
-    async def _run(self, span: Span, guidance: bytes, slot: object, send: trio.MemorySendChannel[BatchResults]) -> None:
+    async def _run(
+        self, span: Span, guidance: bytes, slot: object, send: trio.MemorySendChannel[BatchResults]
+    ) -> None:
         self._meter.running += 1
         try:
             async with send:
@@ -195,7 +206,8 @@ class Campaign:
                 self._tell(trouble)
             if more.troubles and len(self.store.contents.troubles) > MOST_TROUBLES:
                 raise NoWorkersError(
-                    f"{self.store.path}: more than {MOST_TROUBLES} seeds crash or hang, the last one so: "
+                    f"{self.store.path}: more than {MOST_TROUBLES} seeds crash or hang, the "
+                    "last one so: "
                     f"{self.store.contents.troubles[-1].what}"
                 )
             self._findings.look()

@@ -1,9 +1,10 @@
 """Workers on other machines: batches as tasks of dask.distributed,
 behind the interface of `sim.campaign.local_workers`.
 
-Dask's client runs an event loop in a thread of its own. What blocks is called in a thread; that a task is done is told
-by that loop to trio. The scheduler does what it is there for: a task whose worker has gone is given to another one.
-What hangs is ended by the nanny that dask gives each worker: it starts the worker anew.
+Dask's client runs an event loop in a thread of its own. What blocks is called in a thread; that a
+task is done is told by that loop to trio. The scheduler does what it is there for: a task whose
+worker has gone is given to another one. What hangs is ended by the nanny that dask gives each
+worker: it starts the worker anew.
 
 A worker that has another tdpsim would answer another question, so each call says which one it is.
 """
@@ -44,12 +45,16 @@ class Cluster:
             await self._done(future, patience)
             result: T = await trio.to_thread.run_sync(future.result, abandon_on_cancel=True)
         except Foreign as error:
-            raise NoWorkersError(f"a worker at {self.address} has another tdpsim: {error}") from None
+            raise NoWorkersError(
+                f"a worker at {self.address} has another tdpsim: {error}"
+            ) from None
         except (Exception, CancelledError) as error:
             if isinstance(error, Lost):
                 raise
             if self._client.status != "running":
-                raise NoWorkersError(f"the scheduler at {self.address} is gone; --resume goes on from here") from None
+                raise NoWorkersError(
+                    f"the scheduler at {self.address} is gone; --resume goes on from here"
+                ) from None
             raise Lost(f"{type(error).__name__}: {error}") from None
         else:
             return result
@@ -76,13 +81,20 @@ class Cluster:
                 raise Lost(f"it took longer than {patience:.0f} s")
 
     def _end(self, future: Any, working: list[str]) -> None:
-        """Have nobody wait for it, so that it is not given to the next one; and start anew whoever is at it."""
-        with contextlib.suppress(Exception):  # without a nanny nobody can be ended; then that worker is lost
+        """Have nobody wait for it, so that it is not given to the next one.
+
+        And start anew whoever is at it.
+        """
+        # without a nanny nobody can be ended; then that worker is lost
+        with contextlib.suppress(Exception):
             future.cancel(force=True)
             self._client.restart_workers(working, timeout=_ANSWER)
 
     async def look(self) -> None:
-        """Keep as many calls under way as there are threads, for ever; one where nobody is there yet."""
+        """Keep as many calls under way as there are threads, for ever.
+
+        One where nobody is there yet.
+        """
         while True:
             threads = await trio.to_thread.run_sync(self._client.nthreads)
             self.slots.total_tokens = max(1, sum(threads.values()))
@@ -91,15 +103,25 @@ class Cluster:
 
 @contextlib.asynccontextmanager
 async def connected(address: str) -> AsyncIterator[Cluster]:
-    """The workers of the scheduler at an address. Raises UsageError where the extra is missing, or NoWorkersError."""
+    """The workers of the scheduler at an address.
+
+    Raises UsageError where the extra is missing, or NoWorkersError.
+    """
     try:
         from distributed import Client  # noqa: PLC0415 - an extra
     except ImportError:
-        raise UsageError("--cluster needs dask.distributed: pip install 'tdpsim[cluster]'") from None
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what goes wrong is told in our words
+        raise UsageError(
+            "--cluster needs dask.distributed: pip install 'tdpsim[cluster]'"
+        ) from None
+    for name in [
+        name for name in logging.root.manager.loggerDict if name.startswith("distributed")
+    ]:
+        # what goes wrong is told in our words
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
-        client = await trio.to_thread.run_sync(lambda: Client(address, timeout=_ANSWER, set_as_default=False))
+        client = await trio.to_thread.run_sync(
+            lambda: Client(address, timeout=_ANSWER, set_as_default=False)
+        )
     except (OSError, ValueError) as error:
         raise NoWorkersError(f"no scheduler answers at {address}: {error}") from None
     cluster = Cluster(address, trio.CapacityLimiter(1), client)

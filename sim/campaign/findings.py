@@ -1,8 +1,10 @@
-"""What becomes of a finding: a schedule file at once, a smaller one in a while, and each replayed from its file.
+"""What becomes of a finding: a schedule file at once, a smaller one in a while,
+and each replayed from its file.
 
-The witness of a group is the run of the smallest seed that shows one of it, whatever order batches come in; so a file
-may be replaced as long as earlier seeds are still out. Making it smaller takes a worker from the batches, so that is
-done for one finding at a time, and not any more once the campaign is told to end.
+The witness of a group is the run of the smallest seed that shows one of it, whatever order batches
+come in; so a file may be replaced as long as earlier seeds are still out. Making it smaller takes a
+worker from the batches, so that is done for one finding at a time, and not any more once the
+campaign is told to end.
 """
 
 from __future__ import annotations
@@ -91,7 +93,10 @@ class Findings:
 
     def _large(self) -> Iterator[Witness]:
         for witness in self.store.contents.witnesses:
-            if not witness.shrunk and (group_of(witness.finding), witness.seed) not in self._given_up:
+            if (
+                not witness.shrunk
+                and (group_of(witness.finding), witness.seed) not in self._given_up
+            ):
                 yield witness
 
     async def _write_first(self, one: Sighting) -> None:
@@ -99,12 +104,21 @@ class Findings:
             try:
                 async with self.workers.slots:
                     example = await self.workers.call(
-                        _SHRINKING, jobs.example, self.question, one.seed, self.guidance(one.seed), one.finding
+                        _SHRINKING,
+                        jobs.example,
+                        self.question,
+                        one.seed,
+                        self.guidance(one.seed),
+                        one.finding,
                     )
             except Lost as lost:
                 said = f"no witness of {one.finding} from seed {one.seed:#x}: {lost}"
             else:
-                await self._keep(Witness(one.finding, one.seed, example.text, example.steps, found_with=example.steps))
+                await self._keep(
+                    Witness(
+                        one.finding, one.seed, example.text, example.steps, found_with=example.steps
+                    )
+                )
                 return
         self._given_up[group_of(one.finding), one.seed] = None
         self.tell(NoteEvent(said))
@@ -120,13 +134,22 @@ class Findings:
                     try:
                         example = await self.workers.call(_SHRINKING, jobs.smaller, *args)
                     except Lost as lost:
-                        self.tell(NoteEvent(f"{witness.finding} from seed {witness.seed:#x} stays as it is: {lost}"))
+                        self.tell(
+                            NoteEvent(
+                                f"{witness.finding} from seed {witness.seed:#x} stays as it "
+                                f"is: {lost}"
+                            )
+                        )
                 nursery.cancel_scope.cancel()
         finally:
             self.shrinking -= 1
         if example is not None:
             smaller = attrs.evolve(witness, text=example.text, steps=example.steps, shrunk=True)
-            if any(now.seed == witness.seed for now in self.store.contents.witnesses if _stand_for_one(now, witness)):
+            if any(
+                now.seed == witness.seed
+                for now in self.store.contents.witnesses
+                if _stand_for_one(now, witness)
+            ):
                 await self._keep(smaller)
         elif not self._hurry.is_set():
             self._given_up[group_of(witness.finding), witness.seed] = None
@@ -137,19 +160,31 @@ class Findings:
 
     async def _keep(self, witness: Witness) -> None:
         """In the store, in its file, and replayed from there."""
-        before = [known.text for known in self.store.contents.witnesses if _stand_for_one(known, witness)]
+        before = [
+            known.text for known in self.store.contents.witnesses if _stand_for_one(known, witness)
+        ]
         self.store.keep(attrs.evolve(witness, confirmed=False))
         try:
             path = self._put(witness, before)
         except OSError as error:
             self.tell(
-                WitnessEvent(witness, None, f"cannot write into {self.folder}: {error.strerror}; the store has it")
+                WitnessEvent(
+                    witness,
+                    None,
+                    f"cannot write into {self.folder}: {error.strerror}; the store has it",
+                )
             )
             return
         said = await trio.to_thread.run_sync(replayed, path)
-        witness = attrs.evolve(witness, confirmed=said == STILL_THERE, file=_from(self.store.path, path))
+        witness = attrs.evolve(
+            witness, confirmed=said == STILL_THERE, file=_from(self.store.path, path)
+        )
         self.store.keep(witness)
-        self.tell(WitnessEvent(witness, path, "" if witness.confirmed else f"replaying {path} says: {said}"))
+        self.tell(
+            WitnessEvent(
+                witness, path, "" if witness.confirmed else f"replaying {path} says: {said}"
+            )
+        )
 
     def _put(self, witness: Witness, before: list[str]) -> Path:
         """Its file; one of that name that is not this store's is left alone."""
@@ -181,7 +216,9 @@ def _is_ours(path: Path, witness: Witness, before: list[str]) -> bool:
     """Whether a file is one that was written for this witness, or for the one before it."""
     try:
         data = path.read_bytes()
-        return data.decode() in before or parse(data).found_by == parse(witness.text.encode()).found_by
+        return (
+            data.decode() in before or parse(data).found_by == parse(witness.text.encode()).found_by
+        )
     except (ScheduleError, UnicodeDecodeError):
         return False
 
@@ -201,4 +238,6 @@ def replayed(path: Path) -> str:
         return f"drifted: {error}"
     except EngineError as error:
         return f"broken: {error}"
-    return STILL_THERE if run.outcomes == schedule.expect else f"gone: now {', '.join(run.outcomes)}"
+    return (
+        STILL_THERE if run.outcomes == schedule.expect else f"gone: now {', '.join(run.outcomes)}"
+    )

@@ -41,7 +41,8 @@ def fuzz(
 ) -> CampaignProgress:
     """Run what a store wants, and say how far that came.
 
-    Raises StoreError and NoWorkersError where it cannot go on; what was acknowledged by then is in the store.
+    Raises StoreError and NoWorkersError where it cannot go on; what was acknowledged by then is in
+    the store.
     """
     if cluster is None:
         opened: Callable[[], AbstractAsyncContextManager[Workers]] = partial(pool, jobs)

@@ -34,7 +34,9 @@ class Foreign(Exception):
     """A worker that asks the question of another model or with another program."""
 
 
-def checked(model: dict[str, Any], function: Callable[..., T], question: CampaignSpec, *args: object) -> T:
+def checked(
+    model: dict[str, Any], function: Callable[..., T], question: CampaignSpec, *args: object
+) -> T:
     """In the worker: the call, if it means here what it means to whoever calls.
 
     A worker that is started later than the campaign imports whatever the program is by then.
@@ -61,7 +63,9 @@ def runner_of(question: CampaignSpec) -> Runner:
 
 @attrs.frozen
 class Example:
-    """A run that shows a finding at its last step, as a schedule file, and how many steps it has."""
+    """A run that shows a finding at its last step, as a schedule file,
+    and how many steps it has.
+    """
 
     text: str
     steps: int
@@ -85,7 +89,9 @@ def _until(runner: Runner, seed: int, guidance: bytes, finding: Finding) -> Pick
     picks, automata = runner.picks(seed, guidance).picks, Automata()
 
     def shows(length: int) -> bool:
-        run = automata_executor.run(runner.scenario, Picks(picks[:length]), automata=automata, longest=runner.most)
+        run = automata_executor.run(
+            runner.scenario, Picks(picks[:length]), automata=automata, longest=runner.most
+        )
         return finding in run.findings
 
     return Picks(picks[: bisect_left(range(len(picks)), True, key=shows)])

@@ -1,7 +1,9 @@
-"""Worker processes on this machine, behind one small interface, which `sim.campaign.dask_workers` has too.
+"""Worker processes on this machine, behind one small interface,
+which `sim.campaign.dask_workers` has too.
 
-The processes are trio-parallel's. They are spawned and not forked: a fork would copy the threads' locks of whatever
-library has started threads, and a process that has run for a day is not to be copied each time a worker is replaced.
+The processes are trio-parallel's. They are spawned and not forked: a fork would copy the threads'
+locks of whatever library has started threads, and a process that has run for a day is not to be
+copied each time a worker is replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from sim.campaign.question import CampaignSpec
 T = TypeVar("T")
 _GRACE = 5.0
 _START = 120.0
-"""Seconds for a process to start and to load what it needs; what it is called for is not charged with them."""
+"""Seconds for a process to start and to load what it needs;
+what it is called for is not charged with them."""
 
 
 class Workers(Protocol):
@@ -44,7 +47,9 @@ class Pool:
 
     slots: trio.CapacityLimiter
     _context: trio_parallel.WorkerContext
-    _unlimited: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(float("inf")))
+    _unlimited: trio.CapacityLimiter = attrs.field(
+        factory=lambda: trio.CapacityLimiter(float("inf"))
+    )
 
     async def call(self, patience: float, function: Callable[..., T], /, *args: Any) -> T:
         try:
@@ -59,14 +64,17 @@ class Pool:
             raise Lost(f"its worker died{_how(error)}") from None
         except Foreign as error:
             raise NoWorkersError(
-                f"tdpsim has changed since this began: {error}; --resume with it as it was, or another --store"
+                f"tdpsim has changed since this began: {error}; --resume with it as it was, or "
+                "another --store"
             ) from None
         except Exception as error:  # noqa: BLE001 - whatever a worker raises, the others go on
             raise Lost(f"{type(error).__name__}: {error}") from None
 
     async def _within(self, seconds: float, function: Callable[..., T], /, *args: object) -> T:
         with trio.fail_after(seconds):
-            result: T = await self._context.run_sync(function, *args, kill_on_cancel=True, limiter=self._unlimited)
+            result: T = await self._context.run_sync(
+                function, *args, kill_on_cancel=True, limiter=self._unlimited
+            )
         return result
 
 
@@ -79,7 +87,10 @@ def _how(error: trio_parallel.BrokenWorkerError) -> str:
 
 @contextlib.asynccontextmanager
 async def pool(jobs: int) -> AsyncIterator[Pool]:
-    """`jobs` processes, for as long as this is open. They are started when they are first needed."""
+    """`jobs` processes, for as long as this is open.
+
+    They are started when they are first needed.
+    """
     manager = trio_parallel.open_worker_context(
         init=worker_process.begin, retire=worker_process.is_spent, grace_period=_GRACE
     )
@@ -87,5 +98,6 @@ async def pool(jobs: int) -> AsyncIterator[Pool]:
     try:
         yield Pool(trio.CapacityLimiter(jobs), context)
     finally:
-        with contextlib.suppress(trio_parallel.BrokenWorkerError):  # one that was killed while it had nothing to do
+        # one that was killed while it had nothing to do
+        with contextlib.suppress(trio_parallel.BrokenWorkerError):
             await manager.__aexit__(None, None, None)

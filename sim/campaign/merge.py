@@ -20,7 +20,10 @@ Named = tuple[Path, StoreContents]
 
 
 def merge(out: Path, paths: Sequence[Path]) -> StoreContents:
-    """Write the union of stores to a new one. Raises StoreError, by name, for stores that do not go together."""
+    """Write the union of stores to a new one.
+
+    Raises StoreError, by name, for stores that do not go together.
+    """
     if out.exists():
         raise StoreError(f"{out} is there already")
     stores = [(path, read(path)) for path in paths]
@@ -41,7 +44,9 @@ def merge(out: Path, paths: Sequence[Path]) -> StoreContents:
 
 
 def united(stores: Sequence[Named]) -> StoreContents:
-    """What they say together, with files named from here. Raises StoreError for different campaigns, or a shared seed.
+    """What they say together, with files named from here.
+
+    Raises StoreError for different campaigns, or a shared seed.
 
     What they say of single minutes is left out, for they had different ones.
     """
@@ -57,8 +62,12 @@ def united(stores: Sequence[Named]) -> StoreContents:
 
 def _placed(store: Named) -> StoreContents:
     path, contents = store
-    files = [str(path.parent / witness.file) if witness.file else "" for witness in contents.witnesses]
-    witnesses = (attrs.evolve(one, file=file) for one, file in zip(contents.witnesses, files, strict=True))
+    files = [
+        str(path.parent / witness.file) if witness.file else "" for witness in contents.witnesses
+    ]
+    witnesses = (
+        attrs.evolve(one, file=file) for one, file in zip(contents.witnesses, files, strict=True)
+    )
     return attrs.evolve(contents, witnesses=tuple(witnesses))
 
 
@@ -67,7 +76,9 @@ def _refuse_shared_seeds(stores: Sequence[Named]) -> None:
     for (span, path), (after, other) in pairwise(spans):
         if span.meets(after):
             shared = Span(after.first, min(span.stop, after.stop))
-            raise StoreError(f"{path} and {other} both have the seeds {shared}: they would count twice")
+            raise StoreError(
+                f"{path} and {other} both have the seeds {shared}: they would count twice"
+            )
 
 
 def _with(one: StoreContents, other: StoreContents) -> StoreContents:
@@ -75,7 +86,9 @@ def _with(one: StoreContents, other: StoreContents) -> StoreContents:
     return attrs.evolve(
         one,
         created=min(one.created, other.created),
-        wanted=Span(min(one.wanted.first, other.wanted.first), max(one.wanted.stop, other.wanted.stop)),
+        wanted=Span(
+            min(one.wanted.first, other.wanted.first), max(one.wanted.stop, other.wanted.stop)
+        ),
         totals=Totals(
             ours.seeds + theirs.seeds,
             ours.steps + theirs.steps,
@@ -102,5 +115,9 @@ def _first(witnesses: tuple[Witness, ...]) -> tuple[Witness, ...]:
 def files(contents: StoreContents) -> Iterator[tuple[str, str]]:
     """The witnesses as schedule files: what each is called, and what is in it."""
     for number, witness in enumerate(contents.witnesses, 1):
-        name = Path(witness.file).name if witness.file else f"{contents.identity['scenario']}.finding-{number}.toml"
+        name = (
+            Path(witness.file).name
+            if witness.file
+            else f"{contents.identity['scenario']}.finding-{number}.toml"
+        )
         yield name, witness.text

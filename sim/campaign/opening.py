@@ -17,10 +17,15 @@ Part = tuple[int, int]
 """The n-th of so many equal parts of the seeds, from 1."""
 
 
-def open_store(path: Path, question: CampaignSpec, wanted: Span | None, part: Part | None, *, resume: bool) -> Store:
-    """The store of a campaign, to be closed. Without `resume`, or where nothing has been begun, a new one.
+def open_store(
+    path: Path, question: CampaignSpec, wanted: Span | None, part: Part | None, *, resume: bool
+) -> Store:
+    """The store of a campaign, to be closed.
 
-    Raises StoreError for a store of another campaign or part, UsageError for a strategy that cannot be dealt out.
+    Without `resume`, or where nothing has been begun, a new one.
+
+    Raises StoreError for a store of another campaign or part, UsageError for a strategy that cannot
+    be dealt out.
     """
     store = _gone_on(path, question, wanted, part) if resume else None
     return store or _begun(path, question, wanted or SEEDS, part)
@@ -31,12 +36,15 @@ def _begun(path: Path, question: CampaignSpec, wanted: Span, part: Part | None) 
         return Store.begin(path, question.identity(wanted), wanted)
     if question.runner().epoch is not None:
         raise UsageError(
-            f"strategy {question.strategy} goes by all that earlier seeds showed, so they cannot be dealt out to shards"
+            f"strategy {question.strategy} goes by all that earlier seeds showed, so they "
+            "cannot be dealt out to shards"
         )
     return Store.begin(path, question.identity(wanted), wanted, shard_of(*part, wanted))
 
 
-def _gone_on(path: Path, question: CampaignSpec, wanted: Span | None, part: Part | None) -> Store | None:
+def _gone_on(
+    path: Path, question: CampaignSpec, wanted: Span | None, part: Part | None
+) -> Store | None:
     """None where nothing has been begun."""
     if not path.exists() or not path.stat().st_size:
         return None

@@ -1,8 +1,8 @@
 """A worker process from within: when it ends, and what it does not listen to.
 
-Ctrl-C at a terminal, and a batch system that ends a job, reach every process of it. What that means is decided by the
-process that the workers work for, so they are deaf to both; but where that one is gone, for whatever reason, they go
-too, in the middle of a batch.
+Ctrl-C at a terminal, and a batch system that ends a job, reach every process of it. What that means
+is decided by the process that the workers work for, so they are deaf to both; but where that one is
+gone, for whatever reason, they go too, in the middle of a batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 LONGEST_SERVICE = 500
 """Calls after which a worker is replaced: whatever grows in it is not to grow for ever."""
 LEAST_GROWTH = 1 << 30
-"""Bytes that it may grow by after its first call before it is replaced, on however small a machine."""
+"""Bytes that it may grow by after its first call before it is replaced,
+on however small a machine."""
 
 _calls = count(1)
 _at_first = 0
@@ -47,7 +48,9 @@ def is_spent() -> bool:
 
 
 def _growth() -> int:
-    """Half of a processor's share of the machine's memory: what a storm has taught it is worth keeping."""
+    """Half of a processor's share of the machine's memory:
+    what a storm has taught it is worth keeping.
+    """
     share = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (os.cpu_count() or 1)
     return max(LEAST_GROWTH, share // 2)
 

@@ -16,7 +16,10 @@ _RECENT = 60.0
 
 @attrs.frozen
 class WitnessEvent:
-    """The run that stands for a group of findings has come about, or has changed; None: its file cannot be written."""
+    """The run that stands for a group of findings has come about, or has changed.
+
+    None: its file cannot be written.
+    """
 
     witness: Witness
     path: Path | None
@@ -43,7 +46,10 @@ CampaignEvent = WitnessEvent | ReplayedEvent | TroubleEvent | NoteEvent
 
 @attrs.frozen
 class CampaignProgress:
-    """How far it is. Rates are those of the last minute, the seconds those since it was begun or gone on with."""
+    """How far it is.
+
+    Rates are those of the last minute, the seconds those since it was begun or gone on with.
+    """
 
     contents: StoreContents
     seconds: float
@@ -65,7 +71,10 @@ class CampaignProgress:
 
     @property
     def expected(self) -> float | None:
-        """How many new states the next seed is expected to show; the probability that it shows any is at most that."""
+        """How many new states the next seed is expected to show.
+
+        The probability that it shows any is at most that.
+        """
         contents = self.contents
         return contents.sketch.lone / contents.totals.seeds if contents.totals.seeds else None
 
@@ -81,17 +90,27 @@ class ProgressMeter:
         self.running = 0
 
     def look(
-        self, contents: StoreContents, left: int | None, ends_in: float | None, shrinking: int, ending: str
+        self,
+        contents: StoreContents,
+        left: int | None,
+        ends_in: float | None,
+        shrinking: int,
+        ending: str,
     ) -> CampaignProgress:
         """How far it is by now."""
         now = monotonic()
-        seeds, steps = contents.totals.seeds - self._before.seeds, contents.totals.steps - self._before.steps
+        seeds, steps = (
+            contents.totals.seeds - self._before.seeds,
+            contents.totals.steps - self._before.steps,
+        )
         if contents.sketch.states > self._states:
             self._states, self._new = contents.sketch.states, now
         self._samples.append((now, seeds, steps))
         while now - self._samples[0][0] > _RECENT and len(self._samples) > 2:
             self._samples.popleft()
-        at, seeds_then, steps_then = self._samples[0] if now - self._samples[0][0] > 1 else (self._begun, 0, 0)
+        at, seeds_then, steps_then = (
+            self._samples[0] if now - self._samples[0][0] > 1 else (self._begun, 0, 0)
+        )
         elapsed = max(now - at, 1e-9)
         return CampaignProgress(
             contents,

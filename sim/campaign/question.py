@@ -17,7 +17,9 @@ from sim.search.fuzzing.batch import MOST, Runner, StrategyError
 
 @attrs.frozen
 class CampaignSpec:
-    """A scenario by name and settings, the strategy that draws its runs, and after how many steps these are cut."""
+    """A scenario by name and settings, the strategy that draws its runs,
+    and after how many steps these are cut.
+    """
 
     name: str
     params: tuple[tuple[str, str], ...]
@@ -45,7 +47,9 @@ class CampaignSpec:
             raise UsageError(str(error)) from None
 
     def identity(self, wanted: Span) -> dict[str, Any]:
-        """What has to be the same for two results to be of one campaign, of these seeds if its strategy adapts."""
+        """What has to be the same for two results to be of one campaign,
+        of these seeds if its strategy adapts.
+        """
         adapts = {} if self.runner().epoch is None else {"first seed": wanted.first}
         return {**self.model(), "strategy": self.strategy, "longest run": self.most, **adapts}
 
@@ -57,4 +61,11 @@ class CampaignSpec:
     def from_identity(cls, identity: dict[str, Any], patch: Patch | None = None) -> CampaignSpec:
         """The one that an identity is of, as far as the program here has it. Raises UsageError."""
         name, params, without = (identity[key] for key in ("scenario", "parameters", "guards out"))
-        return cls(name, tuple(params.items()), tuple(without), identity["strategy"], identity["longest run"], patch)
+        return cls(
+            name,
+            tuple(params.items()),
+            tuple(without),
+            identity["strategy"],
+            identity["longest run"],
+            patch,
+        )

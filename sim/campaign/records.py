@@ -23,9 +23,11 @@ def group_of(finding: Finding) -> FindingGroup:
 
 @attrs.frozen
 class Witness:
-    """The run that stands for a group of findings: that of the smallest seed that shows one, first as it was found.
+    """The run that stands for a group of findings: that of the smallest seed that shows one,
+    first as it was found.
 
-    `confirmed` says that it was replayed from its file, under both executors, with the outcome that the file expects.
+    `confirmed` says that it was replayed from its file, under both executors, with the outcome that
+    the file expects.
     """
 
     finding: Finding
@@ -55,7 +57,9 @@ class FinishedBatch:
 
 @attrs.frozen
 class TroubleEvent:
-    """A seed that could not be run: it crashed or hung its worker every time, and what was seen of it."""
+    """A seed that could not be run: it crashed or hung its worker every time,
+    and what was seen of it.
+    """
 
     seed: int
     what: str
@@ -87,7 +91,9 @@ class Totals:
 
 @attrs.frozen
 class MinuteSample:
-    """How far a campaign was at a time (seconds since 1970), and how many states it had seen by then."""
+    """How far a campaign was at a time (seconds since 1970),
+    and how many states it had seen by then.
+    """
 
     at: float
     seeds: int
@@ -117,7 +123,9 @@ class StoreContents:
         return holes(self.shard.part(self.wanted), self.done)
 
     def groups(self) -> Iterator[tuple[FindingGroup, tuple[Sighting, ...], Witness | None]]:
-        """Each group of findings in the order of the seeds that first showed one, with the run that stands for it."""
+        """Each group of findings in the order of the seeds that first showed one,
+        with the run that stands for it.
+        """
         known = {group_of(witness.finding): witness for witness in self.witnesses}
         for group, sightings in grouped(self.sightings).items():
             yield group, sightings, known.get(group)
@@ -126,6 +134,8 @@ class StoreContents:
 def grouped(sightings: Iterable[Sighting]) -> dict[FindingGroup, tuple[Sighting, ...]]:
     """By what broke and where, each in the order of (seed, steps)."""
     groups: dict[FindingGroup, tuple[Sighting, ...]] = {}
-    for one in sorted(sightings, key=lambda one: (one.seed, one.steps, one.finding.kind, one.finding.where)):
+    for one in sorted(
+        sightings, key=lambda one: (one.seed, one.steps, one.finding.kind, one.finding.where)
+    ):
         groups[group_of(one.finding)] = (*groups.get(group_of(one.finding), ()), one)
     return groups

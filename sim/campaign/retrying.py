@@ -1,8 +1,9 @@
-"""A batch that does not come back: it is tried again, and what fails every time is narrowed down to the seed.
+"""A batch that does not come back: it is tried again,
+and what fails every time is narrowed down to the seed.
 
-A worker can die of what has nothing to do with its batch, so a batch has three attempts. One that fails them all has a
-seed in it that brings its worker down, or keeps it going for ever. It is halved until that seed stands alone; with all
-the others the campaign goes on.
+A worker can die of what has nothing to do with its batch, so a batch has three attempts. One that
+fails them all has a seed in it that brings its worker down, or keeps it going for ever. It is
+halved until that seed stands alone; with all the others the campaign goes on.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class BatchRunner:
     patience: Callable[[Span], float]
     tell: Callable[[CampaignEvent], None]
 
-    async def settle(self, span: Span, guidance: bytes, attempts: int | None = None) -> BatchResults:
+    async def settle(
+        self, span: Span, guidance: bytes, attempts: int | None = None
+    ) -> BatchResults:
         what = ""
         for attempt in range(1, (attempts or ATTEMPTS) + 1):
             begun = monotonic()
@@ -64,5 +67,7 @@ class BatchRunner:
             return BatchResults(troubles=(TroubleEvent(span.first, what),))
         settled = BatchResults()
         for half in span.halves():
-            settled = settled.with_(await self.settle(half, guidance, None if half.size == 1 else 1))
+            settled = settled.with_(
+                await self.settle(half, guidance, None if half.size == 1 else 1)
+            )
         return settled

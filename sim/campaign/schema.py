@@ -1,6 +1,7 @@
 """What the tables of a store are, and how their rows become what they mean.
 
-Seeds have 64 bits and the database's integers 63, so they are texts of twenty digits, which sort as the numbers do.
+Seeds have 64 bits and the database's integers 63, so they are texts of twenty digits, which sort as
+the numbers do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from typing import Any
 import attrs
 
 from sim.campaign.errors import StoreError
-from sim.campaign.records import FinishedBatch, MinuteSample, StoreContents, Totals, TroubleEvent, Witness
+from sim.campaign.records import (
+    FinishedBatch,
+    MinuteSample,
+    StoreContents,
+    Totals,
+    TroubleEvent,
+    Witness,
+)
 from sim.campaign.seeds import Shard, Span, joined
 from sim.engine.model.operations import Finding
 from sim.engine.run.fingerprint import MASK
@@ -45,9 +53,13 @@ def of_seed(seed: int) -> str:
     return f"{seed:020}"
 
 
-def lay_out(path: Path, connection: sqlite3.Connection, identity: dict[str, Any], wanted: Span, shard: Shard) -> None:
+def lay_out(
+    path: Path, connection: sqlite3.Connection, identity: dict[str, Any], wanted: Span, shard: Shard
+) -> None:
     if connection.execute("SELECT * FROM sqlite_master").fetchone() is not None:
-        raise StoreError(f"{path} is there already: --resume goes on with it, --store FILE begins another")
+        raise StoreError(
+            f"{path} is there already: --resume goes on with it, --store FILE begins another"
+        )
     for statement in filter(str.strip, _TABLES.split(";")):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
@@ -72,7 +84,9 @@ def of_finding(finding: Finding) -> tuple[str, str, str]:
 
 def contents(connection: sqlite3.Connection) -> StoreContents:
     identity, created, shard, wanted = connection.execute("SELECT * FROM campaign").fetchone()
-    troubles = tuple(TroubleEvent(int(seed), what) for seed, what in connection.execute("SELECT * FROM troubles"))
+    troubles = tuple(
+        TroubleEvent(int(seed), what) for seed, what in connection.execute("SELECT * FROM troubles")
+    )
     totals, spans = _totals(connection)
     spans += [Span(trouble.seed, trouble.seed + 1) for trouble in troubles]
     return StoreContents(
@@ -86,7 +100,9 @@ def contents(connection: sqlite3.Connection) -> StoreContents:
         tuple(witnesses(connection)),
         troubles,
         coverage(connection),
-        tuple(MinuteSample(*row) for row in connection.execute("SELECT * FROM minutes ORDER BY at")),
+        tuple(
+            MinuteSample(*row) for row in connection.execute("SELECT * FROM minutes ORDER BY at")
+        ),
     )
 
 
@@ -116,7 +132,10 @@ def _totals(connection: sqlite3.Connection) -> tuple[Totals, list[Span]]:
 def _sightings(connection: sqlite3.Connection, first: int | None = None) -> Iterator[Sighting]:
     """All of them, or a batch's."""
     which, args = ("", []) if first is None else (" WHERE batch = ?", [of_seed(first)])
-    rows = connection.execute(f"SELECT kind, place, causes, seed, steps, seeds FROM sightings{which}", args)  # noqa: S608 - our own text
+    rows = connection.execute(
+        f"SELECT kind, place, causes, seed, steps, seeds FROM sightings{which}",  # noqa: S608 - our own text
+        args,
+    )
     for kind, place, causes, seed, steps, seeds in rows:
         yield Sighting(_found(kind, place, causes), int(seed), steps, seeds)
 
@@ -132,15 +151,28 @@ def summed(sightings: Iterable[Sighting]) -> tuple[Sighting, ...]:
         first = min(known.get(one.finding, one), one, key=lambda each: each.seed)
         seeds = one.seeds + (known[one.finding].seeds if one.finding in known else 0)
         known[one.finding] = attrs.evolve(first, seeds=seeds)
-    return tuple(sorted(known.values(), key=lambda one: (one.seed, one.steps, *of_finding(one.finding))))
+    return tuple(
+        sorted(known.values(), key=lambda one: (one.seed, one.steps, *of_finding(one.finding)))
+    )
 
 
 def witnesses(connection: sqlite3.Connection) -> Iterator[Witness]:
-    for kind, place, causes, seed, text, steps, shrunk, confirmed, found_with, file in connection.execute(
-        "SELECT * FROM witnesses ORDER BY seed, kind, place"
-    ):
+    for (
+        kind,
+        place,
+        causes,
+        seed,
+        text,
+        steps,
+        shrunk,
+        confirmed,
+        found_with,
+        file,
+    ) in connection.execute("SELECT * FROM witnesses ORDER BY seed, kind, place"):
         finding = _found(kind, place, causes)
-        yield Witness(finding, int(seed), text, steps, bool(shrunk), bool(confirmed), found_with, file)
+        yield Witness(
+            finding, int(seed), text, steps, bool(shrunk), bool(confirmed), found_with, file
+        )
 
 
 def guidance(connection: sqlite3.Connection, epoch: int) -> bytes | None:
@@ -149,7 +181,9 @@ def guidance(connection: sqlite3.Connection, epoch: int) -> bytes | None:
 
 
 def batches(connection: sqlite3.Connection) -> Iterator[FinishedBatch]:
-    """Every batch, with what it showed and without what it covered: that is kept for all of them together."""
+    """Every batch, with what it showed and without what it covered:
+    that is kept for all of them together.
+    """
     rows = connection.execute("SELECT * FROM batches ORDER BY first").fetchall()
     for first, stop, steps, cut, digest, lesson, seconds, attempts in rows:
         seen = summed(_sightings(connection, int(first)))

@@ -14,7 +14,8 @@ END = 1 << 64
 
 _LARGEST_BLOCK = 1 << 16
 _ROUNDS = 8
-"""How many blocks a shard of a short range gets at least, so that the shards of it are about as long."""
+"""How many blocks a shard of a short range gets at least,
+so that the shards of it are about as long."""
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -43,7 +44,10 @@ class Span:
 
 @attrs.frozen
 class Shard:
-    """Every `of`-th block of the seeds, from the `number`-th on, counted from 1; a block has so many seeds."""
+    """Every `of`-th block of the seeds, from the `number`-th on, counted from 1.
+
+    A block has so many seeds.
+    """
 
     number: int = 1
     of: int = 1
@@ -57,7 +61,9 @@ class Shard:
         if self.of == 1:
             yield whole
             return
-        for first in range(whole.first + (self.number - 1) * self.block, whole.stop, self.of * self.block):
+        for first in range(
+            whole.first + (self.number - 1) * self.block, whole.stop, self.of * self.block
+        ):
             yield Span(first, min(first + self.block, whole.stop))
 
 
@@ -79,7 +85,10 @@ def parse_span(text: str) -> Span:
 
 
 def holes(wanted: Iterable[Span], done: Iterable[Span]) -> Iterator[Span]:
-    """What is wanted and not done; both are in the order of their seeds, and their spans do not meet."""
+    """What is wanted and not done.
+
+    Both are in the order of their seeds, and their spans do not meet.
+    """
     rest = iter(done)
     other = next(rest, None)
     for span in wanted:

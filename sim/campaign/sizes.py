@@ -1,8 +1,8 @@
 """Which seeds are the next batch, and how many of them.
 
-A batch is to take a worker about eight seconds: short enough that little is lost with one and Ctrl-C is soon obeyed,
-long enough that handing it out costs nothing. How many seeds that are is learned from the batches before; nothing that
-is said of the seeds depends on it.
+A batch is to take a worker about eight seconds: short enough that little is lost with one and
+Ctrl-C is soon obeyed, long enough that handing it out costs nothing. How many seeds that are is
+learned from the batches before; nothing that is said of the seeds depends on it.
 """
 
 from __future__ import annotations

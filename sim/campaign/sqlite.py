@@ -1,18 +1,22 @@
-"""One SQLite file as a campaign uses it: how it is opened, what a transaction is, and what goes wrong in words.
+"""One SQLite file as a campaign uses it: how it is opened, what a transaction is,
+and what goes wrong in words.
 
-The journal is SQLite's own rollback journal and not a write-ahead log. A log would let readers and the writer pass each
-other, which matters to nobody here: there is one commit a second or so. It would cost two more files beside the store,
-which whoever copies the store forgets; memory shared between processes, which a file server does not give; and the
-right to write, for those who only read. With `synchronous=EXTRA` a transaction that was committed is on the disk, the
-end of its journal included, so neither kill -9 nor a power cut undoes it. A full disk fails the transaction, and the
-journal takes back what had been written of it.
+The journal is SQLite's own rollback journal and not a write-ahead log. A log would let readers and
+the writer pass each other, which matters to nobody here: there is one commit a second or so. It
+would cost two more files beside the store, which whoever copies the store forgets; memory shared
+between processes, which a file server does not give; and the right to write, for those who only
+read. With `synchronous=EXTRA` a transaction that was committed is on the disk, the end of its
+journal included, so neither kill -9 nor a power cut undoes it. A full disk fails the transaction,
+and the journal takes back what had been written of it.
 
-A store has one writer at a time: it holds a lock on a file beside the store, which the system takes back however the
-process ends. SQLite's own lock would keep readers out as well, for as long as the writer runs. Where a file server has
-no such locks the store goes without, as its rows and its coverage are right with two writers, too.
+A store has one writer at a time: it holds a lock on a file beside the store, which the system takes
+back however the process ends. SQLite's own lock would keep readers out as well, for as long as the
+writer runs. Where a file server has no such locks the store goes without, as its rows and its
+coverage are right with two writers, too.
 
-Whoever reads opens the file read-only. There is one case in which that does not do: the writer was killed in the middle
-of a commit, and nobody has taken it back since. Then the file is opened for writing once, which takes it back.
+Whoever reads opens the file read-only. There is one case in which that does not do: the writer was
+killed in the middle of a commit, and nobody has taken it back since. Then the file is opened for
+writing once, which takes it back.
 """
 
 from __future__ import annotations
@@ -32,15 +36,22 @@ PATIENCE = 60.0
 
 
 _WORDS = {
-    "SQLITE_FULL": "the disk is full; what was acknowledged is whole: make room, and --resume goes on from there",
-    "SQLITE_IOERR": "it cannot be written; what was acknowledged is whole: make room, and --resume goes on from there",
+    "SQLITE_FULL": "the disk is full; what was acknowledged is whole: make room, and --resume goes "
+    "on "
+    "from there",
+    "SQLITE_IOERR": "it cannot be written; what was acknowledged is whole: make room, and --resume "
+    "goes "
+    "on "
+    "from there",
     "SQLITE_READONLY": "it cannot be written: it is read-only here",
     "SQLITE_PERM": "it cannot be opened: no right to it",
     "SQLITE_CANTOPEN_ISDIR": "it is a directory",
     "SQLITE_CANTOPEN": "it cannot be opened: no such file or directory, or no right to it",
     "SQLITE_NOTADB": "it is no store of tdpsim",
     "SQLITE_CORRUPT": "it is damaged; `sqlite3 FILE .recover` may save what is in it",
-    "SQLITE_BUSY": "another process has held it for a minute; does somebody look at it with a transaction open?",
+    "SQLITE_BUSY": "another process has held it for a minute; does somebody look at it with a "
+    "transaction "
+    "open?",
 }
 
 
@@ -70,7 +81,10 @@ def writing(path: Path) -> sqlite3.Connection:
 
 
 class Writer:
-    """The right to write to a store, until it is given up or the process is gone. Raises StoreError."""
+    """The right to write to a store, until it is given up or the process is gone.
+
+    Raises StoreError.
+    """
 
     def __init__(self, path: Path) -> None:
         there = path.resolve()
@@ -93,7 +107,8 @@ class Writer:
         except BlockingIOError:
             os.close(file)
             raise StoreError(
-                f"{path}: another process writes to it: wait for that one, or give each a --store and seeds of its own;"
+                f"{path}: another process writes to it: wait for that one, or give each a "
+                "--store and seeds of its own;"
                 " `tdpsim merge` makes one of them"
             ) from None
         except FileNotFoundError:
@@ -105,7 +120,9 @@ class Writer:
         return None
 
     def close(self) -> None:
-        """Take the file away while it is held, so that nobody else comes to hold one that is gone."""
+        """Take the file away while it is held,
+        so that nobody else comes to hold one that is gone.
+        """
         if self._file is not None:
             self._lock.unlink(missing_ok=True)
             os.close(self._file)
@@ -118,7 +135,9 @@ class _NoLock(Exception):
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write, inside one transaction, so that all that is read is of one moment."""
+    """A connection that cannot write, inside one transaction,
+    so that all that is read is of one moment.
+    """
     try:
         connection = _read_only(path)
     except sqlite3.OperationalError as error:

@@ -1,9 +1,10 @@
 """The store of a campaign: what has been run, and what came of it.
 
-A batch is acknowledged when the transaction that brings it is committed: its row, what it showed, and the coverage that
-it adds to go together. Its seeds cannot be counted twice, since no two rows may share one. Whatever is said of the
-whole (digest, findings, coverage) is a sum, a minimum or a union over the rows, so it depends on which seeds there are,
-and neither on the order in which they came nor on how they were cut into batches.
+A batch is acknowledged when the transaction that brings it is committed: its row, what it showed,
+and the coverage that it adds to go together. Its seeds cannot be counted twice, since no two rows
+may share one. Whatever is said of the whole (digest, findings, coverage) is a sum, a minimum or a
+union over the rows, so it depends on which seeds there are, and neither on the order in which they
+came nor on how they were cut into batches.
 """
 
 from __future__ import annotations
@@ -33,8 +34,13 @@ class Store:
             self.contents = schema.contents(connection)
 
     @classmethod
-    def begin(cls, path: Path, identity: dict[str, Any], wanted: Span, shard: Shard | None = None) -> Self:
-        """A new one. Raises StoreError where there is something already, or another process is at it."""
+    def begin(
+        cls, path: Path, identity: dict[str, Any], wanted: Span, shard: Shard | None = None
+    ) -> Self:
+        """A new one.
+
+        Raises StoreError where there is something already, or another process is at it.
+        """
         writer = Writer(path)
         try:
             with in_words(path):
@@ -52,7 +58,10 @@ class Store:
 
     @classmethod
     def resume(cls, path: Path, identity: dict[str, Any]) -> Self:
-        """One that is there. Raises StoreError where it is of another campaign, or another process writes to it."""
+        """One that is there.
+
+        Raises StoreError where it is of another campaign, or another process writes to it.
+        """
         with in_words(path):
             with reading(path) as connection:
                 schema.check_format(path, connection)
@@ -71,7 +80,10 @@ class Store:
         self.contents = attrs.evolve(self.contents, wanted=wanted)
 
     def add(
-        self, done: Iterable[FinishedBatch], troubles: Iterable[TroubleEvent] = (), sketch: Sketch | None = None
+        self,
+        done: Iterable[FinishedBatch],
+        troubles: Iterable[TroubleEvent] = (),
+        sketch: Sketch | None = None,
     ) -> None:
         """Acknowledge batches, and seeds that could not be run: all of them or none.
 
@@ -90,7 +102,9 @@ class Store:
                 sightings += one.batch.sightings
             for trouble in troubles:
                 self._refuse_twice(Span(trouble.seed, trouble.seed + 1))
-                self._connection.execute("INSERT INTO troubles VALUES (?, ?)", [of_seed(trouble.seed), trouble.what])
+                self._connection.execute(
+                    "INSERT INTO troubles VALUES (?, ?)", [of_seed(trouble.seed), trouble.what]
+                )
                 spans.append(Span(trouble.seed, trouble.seed + 1))
             self._connection.execute("UPDATE coverage SET sketch = ?", [sketch.to_bytes()])
         self.contents = attrs.evolve(
@@ -104,24 +118,42 @@ class Store:
 
     def _refuse_twice(self, span: Span) -> None:
         beside = self._connection.execute(
-            "SELECT first, stop FROM batches WHERE first < ? AND stop > ?", [of_seed(span.stop), of_seed(span.first)]
+            "SELECT first, stop FROM batches WHERE first < ? AND stop > ?",
+            [of_seed(span.stop), of_seed(span.first)],
         ).fetchone()
         troubled = self._connection.execute(
-            "SELECT seed FROM troubles WHERE seed >= ? AND seed < ?", [of_seed(span.first), of_seed(span.stop)]
+            "SELECT seed FROM troubles WHERE seed >= ? AND seed < ?",
+            [of_seed(span.first), of_seed(span.stop)],
         ).fetchone()
         if beside is not None or troubled is not None:
-            raise StoreError(f"{self.path}: seeds {span} are in it already; does another process write to it?")
+            raise StoreError(
+                f"{self.path}: seeds {span} are in it already; does another process write to it?"
+            )
 
     def _insert(self, done: FinishedBatch) -> None:
         batch = done.batch
-        row = (of_seed(batch.first), of_seed(batch.stop), batch.steps, batch.cut, f"{batch.digest:016x}", batch.lesson)
+        row = (
+            of_seed(batch.first),
+            of_seed(batch.stop),
+            batch.steps,
+            batch.cut,
+            f"{batch.digest:016x}",
+            batch.lesson,
+        )
         self._connection.execute(
-            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [*row, done.seconds, done.attempts]
+            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [*row, done.seconds, done.attempts],
         )
         for one in batch.sightings:
             self._connection.execute(
                 "INSERT INTO sightings VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [of_seed(batch.first), *of_finding(one.finding), of_seed(one.seed), one.steps, one.seeds],
+                [
+                    of_seed(batch.first),
+                    *of_finding(one.finding),
+                    of_seed(one.seed),
+                    one.steps,
+                    one.seeds,
+                ],
             )
 
     def keep(self, witness: Witness) -> None:
@@ -129,7 +161,9 @@ class Store:
         finding, seed, *rest = attrs.astuple(witness, recurse=False)
         row = (*of_finding(finding), of_seed(seed), *rest)
         with in_words(self.path), transaction(self._connection):
-            self._connection.execute("INSERT OR REPLACE INTO witnesses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._connection.execute(
+                "INSERT OR REPLACE INTO witnesses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+            )
             witnesses = tuple(schema.witnesses(self._connection))
         self.contents = attrs.evolve(self.contents, witnesses=witnesses)
 
@@ -148,7 +182,10 @@ class Store:
             return tuple(lesson for (lesson,) in lessons)
 
     def guide(self, epoch: int, guidance: bytes) -> None:
-        """What an adaptive strategy goes by in an epoch; what it was learned from is not needed any more."""
+        """What an adaptive strategy goes by in an epoch.
+
+        What it was learned from is not needed any more.
+        """
         with in_words(self.path), transaction(self._connection):
             self._connection.execute("INSERT INTO epochs VALUES (?, ?)", [epoch, guidance])
             self._connection.execute("UPDATE batches SET lesson = x''")
@@ -183,12 +220,15 @@ def guidance(path: Path, epoch: int) -> bytes:
         return schema.guidance(connection, epoch) or b""
 
 
-def check_identity(path: Path, theirs: dict[str, Any], mine: dict[str, Any], what: str = "this is of") -> None:
+def check_identity(
+    path: Path, theirs: dict[str, Any], mine: dict[str, Any], what: str = "this is of"
+) -> None:
     """Raises StoreError, by name, where a store is of another campaign."""
     for key, value in mine.items():
         if theirs.get(key) != value:
             raise StoreError(
-                f"{path} is of {key} {_said(theirs.get(key))}, {what} {_said(value)}; another --store is begun anew"
+                f"{path} is of {key} {_said(theirs.get(key))}, {what} {_said(value)}; another "
+                "--store is begun anew"
             )
 
 

@@ -1,4 +1,6 @@
-"""Batches of a store are run again, here, and compared: two machines agree, or one of them is wrong."""
+"""Batches of a store are run again, here, and compared: two machines agree,
+or one of them is wrong.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ class Checked:
 
 
 def verify(path: Path, question: CampaignSpec, sample: int, seed: int) -> Iterator[Checked]:
-    """Run `sample` of the batches again; `seed` chooses which. Raises StoreError where it is another's store."""
+    """Run `sample` of the batches again.
+
+    `seed` chooses which. Raises StoreError where it is another's store.
+    """
     contents = read(path)
     check_identity(path, contents.identity, question.identity(contents.wanted))
     runner = question.runner()
@@ -46,12 +51,17 @@ def _differences(kept: Batch, again: Batch) -> Iterator[str]:
     for name in ("steps", "cut", "digest"):
         was, now = getattr(kept, name), getattr(again, name)
         if was != now:
-            yield f"{name} was {was:x} and is {now:x}" if name == "digest" else f"{name}: {was}, now {now}"
+            yield (
+                f"{name} was {was:x} and is {now:x}"
+                if name == "digest"
+                else f"{name}: {was}, now {now}"
+            )
     if _by_finding(kept) != _by_finding(again):
         yield f"findings: {_by_finding(kept)}, now {_by_finding(again)}"
 
 
 def _by_finding(batch: Batch) -> list[str]:
     return sorted(
-        f"{one.finding} {','.join(one.finding.causes)} seed {one.seed} x{one.seeds}" for one in batch.sightings
+        f"{one.finding} {','.join(one.finding.causes)} seed {one.seed} x{one.seeds}"
+        for one in batch.sightings
     )

@@ -1,6 +1,7 @@
 """Digests of the program: which one wrote a checkpoint, a store or a table that is kept.
 
-A scenario's own digest is `Scenario.digest`. These are of whole files, in no order, without comments and docstrings.
+A scenario's own digest is `Scenario.digest`. These are of whole files, in no order, without
+comments and docstrings.
 """
 
 from __future__ import annotations
@@ -46,13 +47,17 @@ def program_digest() -> str:
 
 @cache
 def table_digest() -> str:
-    """Of all that a cell of the table depends on: every scenario, what searches them, the loop that derives it."""
+    """Of all that a cell of the table depends on: every scenario, what searches them,
+    the loop that derives it.
+    """
     rooms = (room for room in files("sim").iterdir() if room.is_dir() and room.name not in _SHOWS)
     return _digest(*rooms)
 
 
 def identity(scenario: Scenario) -> dict[str, Any]:
-    """What has to be the same for a checkpoint or a store to be gone on with: the question, the model, the program."""
+    """What has to be the same for a checkpoint or a store to be gone on with: the question,
+    the model, the program.
+    """
     return {
         "scenario": scenario.name,
         "parameters": dict(scenario.params),

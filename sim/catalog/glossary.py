@@ -24,13 +24,16 @@ FINDINGS = {
     "TDX_BUG_ON": """A SEAMCALL failed that must not fail: KVM_BUG_ON() with the status (arch/x86/kvm/vmx/tdx.c, since
         v6.19).""",
     "WARN": "A WARN_ON_ONCE() whose condition was true.",
-    "lockdep": "A lockdep assertion about mmu_lock that did not hold. A kernel without lockdep says nothing.",
+    "lockdep": "A lockdep assertion about mmu_lock that did not hold. A kernel without lockdep "
+    "says "
+    "nothing.",
     "BUG": "BUG(): the host is gone, and the run ends.",
     "divergence": """A property of the state does not hold while mmu_lock is free and the VM is not bugged. Nobody
         warns.""",
     "use-after-free": """A page table was read or written after its grace period, in the function that is named; or what
         is mapped is a page that has been given up.""",
-    "leak": "A page table that nobody can walk to and that was not given to RCU, or its S-EPT page.",
+    "leak": "A page table that nobody can walk to and that was not given to RCU, or its S-EPT "
+    "page.",
     "transition": "No fault: with census=yes, a change of an SPTE as its trace point has it.",
     "deadlock": """Nobody can take a step, and a task that should finish has not; the place names each one and what it
         waits for.""",
@@ -57,9 +60,17 @@ NUMBERS = {
 PROPERTIES = {
     "mirror-is-sept": """Wherever mmu_lock is free: a mirror leaf has its page in the S-EPT, PENDING or MAPPED; a
         non-present mirror SPTE has a FREE S-EPT entry; no mirror SPTE is FROZEN. Not asked once the VM is bugged.""",
-    "no-frozen": "On a direct root, wherever mmu_lock is free: no SPTE that can be walked to is FROZEN.",
-    "stats-are-leafs": "Wherever mmu_lock is free: pages_4k and pages_2m count the leafs that can be walked to.",
-    "leafs-are-backed": "Wherever mmu_lock is free: what a leaf maps is a page that guest_memfd has not given up.",
+    "no-frozen": "On a direct root, wherever mmu_lock is free: no SPTE that can be walked to is "
+    "FROZEN.",
+    "stats-are-leafs": "Wherever mmu_lock is free: pages_4k and pages_2m count the leafs that can "
+    "be "
+    "walked "
+    "to.",
+    "leafs-are-backed": "Wherever mmu_lock is free: what a leaf maps is a page that guest_memfd "
+    "has "
+    "not "
+    "given "
+    "up.",
     "tables-are-linked": """Wherever mmu_lock is free: a page table that can be walked to has not been freed or given to
         RCU, one that has not can be walked to, and the S-EPT pages of the others are the host's again.""",
 }
@@ -74,7 +85,8 @@ CAUSES = {
         turned away had set it, and TDH.MEM.PAGE.DEMOTE gave way with TDX_INTERRUPTED_BUSY; or another host cleared
         it before one that wants the tree exclusively could.""",
     "unsupported": "The kernel version refuses it, in whatever order things happen.",
-    "epoch": "TLB tracking: a vCPU was entering, or was still running in an epoch that had to be over.",
+    "epoch": "TLB tracking: a vCPU was entering, or was still running in an epoch that had to be "
+    "over.",
 }
 
 
@@ -87,7 +99,9 @@ def _see(text: str, where: str) -> str:
 
 
 def _params(recipe: Recipe) -> str:
-    return "\n".join(f"{p.name}={'|'.join(p.values)} (default {p.default}): {p.doc}" for p in recipe.params)
+    return "\n".join(
+        f"{p.name}={'|'.join(p.values)} (default {p.default}): {p.doc}" for p in recipe.params
+    )
 
 
 def _scenarios() -> dict[str, str]:
@@ -128,7 +142,10 @@ def param_in(name: str, scenario: str) -> str | None:
 
 
 def kernel_in(word: str, scenario: str) -> str | None:
-    """What a mail's word for a kernel is in a scenario; None for a word that is one kernel everywhere."""
+    """What a mail's word for a kernel is in a scenario.
+
+    None for a word that is one kernel everywhere.
+    """
     param = LIBRARY[scenario].param(KERNEL)
     name = param.words.get(word)
     return None if name is None else f"In {scenario}: kernel={name}. {_said(KERNELS[name].__doc__)}"
@@ -136,12 +153,21 @@ def kernel_in(word: str, scenario: str) -> str | None:
 
 def formerly(name: str) -> str | None:
     """What a parameter is called now that had this name before."""
-    now = dict.fromkeys(p.name for recipe in LIBRARY.values() for p in recipe.params if name in p.formerly)
-    return f"What {' and '.join(now)} was called before; schedules and --set still may say it." if now else None
+    now = dict.fromkeys(
+        p.name for recipe in LIBRARY.values() for p in recipe.params if name in p.formerly
+    )
+    return (
+        f"What {' and '.join(now)} was called before; schedules and --set still may say it."
+        if now
+        else None
+    )
 
 
 def _params_by_name() -> dict[str, str]:
-    """Each parameter: where it means one thing, that and who has it; else each meaning, and where it is meant."""
+    """Each parameter: where it means one thing, that and who has it.
+
+    Else each meaning, and where it is meant.
+    """
     meanings: dict[str, dict[str, list[str]]] = {}
     for recipe in LIBRARY.values():
         for param in recipe.params:
@@ -164,43 +190,78 @@ def _kernels() -> dict[str, str]:
             if param.name == KERNEL:
                 after.setdefault(param.words[AFTER], []).append(recipe.name)
     *few, (most, _) = sorted(after.items(), key=lambda of: len(of[1]))
-    says = "; ".join([*(f"{kernel} in {', '.join(names)}" for kernel, names in few), f"{most} in the others"])
+    says = "; ".join(
+        [*(f"{kernel} in {', '.join(names)}" for kernel, names in few), f"{most} in the others"]
+    )
     return {
         **{name: f"kernel={name}. {_said(kernel.__doc__)}" for name, kernel in KERNELS.items()},
         PATCH: "The kernel that --patch FILE says (docs/adding-a-patch.md).",
-        BEFORE: f"The mail's word for kernel=6.19, before the series that it reviews. {first_sentence(Kvm)}",
-        AFTER: f"The mail's word for the kernel after the series, and every scenario's default: {says}.",
+        BEFORE: (
+            "The mail's word for kernel=6.19, before the series that it reviews. "
+            f"{first_sentence(Kvm)}"
+        ),
+        AFTER: (
+            "The mail's word for the kernel after the series, and every scenario's default: "
+            f"{says}."
+        ),
     }
 
 
 def _release(release: Release) -> str:
-    alike = [other.version for other in RELEASES if other.family is release.family and other is not release]
-    beside = f" So do {', '.join(alike)}." if len(alike) > 1 else f" So does {alike[0]}." if alike else ""
+    alike = [
+        other.version
+        for other in RELEASES
+        if other.family is release.family and other is not release
+    ]
+    beside = (
+        f" So do {', '.join(alike)}."
+        if len(alike) > 1
+        else f" So does {alike[0]}."
+        if alike
+        else ""
+    )
     known = f" ({release.known})" if release.known else ""
-    return f"Answers as family {release.family.VERSION}{known}: {_said(release.family.__doc__)}{beside}"
+    return (
+        f"Answers as family {release.family.VERSION}{known}: "
+        f"{_said(release.family.__doc__)}{beside}"
+    )
 
 
 def strategy_text(entry: Entry) -> str:
     """What a strategy does, and which command takes it."""
     if entry.adapts:
         return (
-            f"{entry.doc} It adapts: it learns from earlier seeds, so a seed alone has no run. For `tdpsim fuzz` alone."
+            f"{entry.doc} It adapts: it learns from earlier seeds, so a seed alone has no run. "
+            "For `tdpsim fuzz` alone."
         )
-    return f"{entry.doc} {'For `tdpsim fuzz` and `run`.' if entry.in_fuzz else 'For `tdpsim run` alone.'}"
+    return (
+        f"{entry.doc} "
+        f"{'For `tdpsim fuzz` and `run`.' if entry.in_fuzz else 'For `tdpsim run` alone.'}"
+    )
 
 
 GLOSSARY: dict[str, dict[str, str]] = {
     "scenarios": _scenarios(),
     "parameters": _params_by_name(),
-    "guards": {guard.name: _see(f"{guard.doc}. Taken out by --without {guard.name}.", guard.place) for guard in GUARDS},
+    "guards": {
+        guard.name: _see(f"{guard.doc}. Taken out by --without {guard.name}.", guard.place)
+        for guard in GUARDS
+    },
     "kernels": _kernels(),
     "modules": {release.version: _release(release) for release in RELEASES},
-    "properties": {name: _see(text, references.PROPERTIES[name]) for name, text in PROPERTIES.items()},
+    "properties": {
+        name: _see(text, references.PROPERTIES[name]) for name, text in PROPERTIES.items()
+    },
     "findings": {name: _see(text, references.FINDINGS[name]) for name, text in FINDINGS.items()},
     "causes": {name: _see(text, references.CAUSES[name]) for name, text in CAUSES.items()},
     "numbers": {name: _said(text) for name, text in NUMBERS.items()},
     "strategies": {name: strategy_text(entry) for name, entry in STRATEGIES.items()},
     "leafs": leafs(),
-    "words": {word.name: _see(word.text, word.place) if word.place else word.text for word in WORDS},
-    "measured": {"contention": "Which leafs of the module answer BUSY because of which, by running each pair."},
+    "words": {
+        word.name: _see(word.text, word.place) if word.place else word.text for word in WORDS
+    },
+    "measured": {
+        "contention": "Which leafs of the module answer BUSY because of which, by running each "
+        "pair."
+    },
 }

@@ -1,6 +1,7 @@
 """Where in the kernel's and the module's sources a name comes from, to be read beside the model.
 
-Kernel files are those of v6.19 where nothing else is said; module files those of release 1.5.01, below `src/`.
+Kernel files are those of v6.19 where nothing else is said; module files those of release 1.5.01,
+below `src/`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ GMEM, BUG = "virt/kvm/guest_memfd.c", "include/asm-generic/bug.h"
 ENTER, STEPPING = "td_transitions/tdh_vp_enter.c", "td_transitions/td_exit_stepping.c"
 CALLS, ACCEPT = "vmm_dispatcher/api_calls", "td_dispatcher/vm_exits/tdg_mem_page_accept.c"
 
-SETTERS = f"{TDP}: tdp_mmu_set_spte_atomic(), tdp_mmu_set_spte(), handle_changed_spte(); {TDX}: tdx_sept_*()"
+SETTERS = (
+    f"{TDP}: tdp_mmu_set_spte_atomic(), tdp_mmu_set_spte(), handle_changed_spte(); {TDX}: "
+    "tdx_sept_*()"
+)
 
 FINDINGS = {
     "KVM_BUG_ON": f"{HOST}: KVM_BUG_ON(), kvm_vm_bugged()",
@@ -19,7 +23,9 @@ FINDINGS = {
     "WARN": f"{BUG}: WARN_ON_ONCE()",
     "lockdep": "include/linux/lockdep.h: lockdep_assert_held_read(), lockdep_assert_held_write()",
     "BUG": f"{BUG}: BUG(); {TDP}: handle_changed_spte()",
-    "divergence": f"{TDP}: handle_changed_spte(); {TDX}: tdx_sept_*(), which are to keep both tables alike",
+    "divergence": f"{TDP}: handle_changed_spte(); {TDX}: tdx_sept_*(), which are to keep both "
+    "tables "
+    "alike",
     "use-after-free": f"{TDP}: handle_removed_pt(), tdp_mmu_free_sp_rcu_callback()",
     "leak": f"{TDP}: handle_removed_pt(), tdp_mmu_free_sp_rcu_callback()",
     "transition": "arch/x86/kvm/mmu/mmutrace.h: kvm_tdp_mmu_spte_changed",

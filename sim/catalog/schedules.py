@@ -19,7 +19,11 @@ from sim.search.exploration import Exploration, Found
 
 def witness(found: Found) -> Schedule:
     """The schedule of a finding's shortest run."""
-    return record(found.witness, found.witness.scenario.full_model, FoundBy("explore", causes=found.finding.causes))
+    return record(
+        found.witness,
+        found.witness.scenario.full_model,
+        FoundBy("explore", causes=found.finding.causes),
+    )
 
 
 def recording(run: Run, strategy: str, seed: int | None = None) -> Schedule:
@@ -28,14 +32,19 @@ def recording(run: Run, strategy: str, seed: int | None = None) -> Schedule:
 
 
 def file_name(scenario: Scenario, found: Found) -> str:
-    """Scenario, kernel, module, what else is not at its default, the guards that are out, and the finding."""
+    """Scenario, kernel, module, what else is not at its default, the guards that are out,
+    and the finding.
+    """
     finding = found.finding
     where = finding.where.partition("@")[0]
     return ".".join((*_question(scenario), finding.kind, where, *finding.causes)) + ".toml"
 
 
 def finding_file(scenario: Scenario, finding: Finding) -> str:
-    """The same without causes, for what stands for a group of findings; told apart where the place is cut short."""
+    """The same without causes, for what stands for a group of findings.
+
+    Told apart where the place is cut short.
+    """
     where = finding.where.partition("@")[0]
     rest = () if where == finding.where else (f"{of_text(finding.where):016x}"[:8],)
     return ".".join((*_question(scenario), finding.kind, where, *rest)) + ".toml"
@@ -44,7 +53,9 @@ def finding_file(scenario: Scenario, finding: Finding) -> str:
 def _question(scenario: Scenario) -> tuple[str, ...]:
     defaults = {param.name: param.default for param in recipe_named(scenario.name).params}
     set_to = tuple(
-        value for name, value in scenario.params if name not in {KERNEL, "module"} and value != defaults[name]
+        value
+        for name, value in scenario.params
+        if name not in {KERNEL, "module"} and value != defaults[name]
     )
     without = tuple(f"without-{guard}" for guard in scenario.without)
     return scenario.name, scenario.model, *set_to, *without
@@ -62,7 +73,9 @@ def shipped() -> dict[str, Traversable]:
     They lie in a folder for each scenario: in the wheel, or in the checkout beside `sim`.
     """
     inside = files("sim") / "schedules"
-    folder: Traversable = inside if inside.is_dir() else Path(str(files("sim"))).parent / "schedules"
+    folder: Traversable = (
+        inside if inside.is_dir() else Path(str(files("sim"))).parent / "schedules"
+    )
     if not folder.is_dir():
         return {}
     inside_folders = (item for each in folder.iterdir() if each.is_dir() for item in each.iterdir())

@@ -19,7 +19,8 @@ from sim.cli.exit_status import ExitStatus
 app = App(
     name="tdpsim",
     version=__version__,
-    help="Explore every interleaving of KVM's TDP MMU and the TDX module, and replay the ones that matter.",
+    help="Explore every interleaving of KVM's TDP MMU and the TDX module, and replay the ones "
+    "that matter.",
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
@@ -28,7 +29,10 @@ for _entry in COMMANDS.values():
 
 
 def command() -> NoReturn:
-    """The console script. It leaves at once: the system takes back what an exploration held faster than Python does."""
+    """The console script.
+
+    It leaves at once: the system takes back what an exploration held faster than Python does.
+    """
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -51,7 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitStatus.BROKEN_PIPE
     except KeyboardInterrupt:
-        return _complain(ExitStatus.INTERRUPTED, "interrupted; nothing was recorded that is not complete")
+        return _complain(
+            ExitStatus.INTERRUPTED, "interrupted; nothing was recorded that is not complete"
+        )
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches a user
         return _complain(*_explained(error))
     return ExitStatus.CLEAN if status is None else int(status)

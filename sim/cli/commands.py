@@ -1,4 +1,6 @@
-"""The commands: a file and an entry in COMMANDS each. `tdpsim --help`, `list`, `explain` and the tests read them.
+"""The commands: a file and an entry in COMMANDS each.
+
+`tdpsim --help`, `list`, `explain` and the tests read them.
 
 Importing this file imports no command.
 """
@@ -33,13 +35,22 @@ COMMANDS = {
         Command("explain", "One of those names in words."),
         Command("explore", "Every state of every interleaving of a scenario.", is_heavy=True),
         Command("run", "One seeded run under trio."),
-        Command("fuzz", "Seeds by the million, overnight, on one machine or many; nothing is lost.", is_heavy=True),
+        Command(
+            "fuzz",
+            "Seeds by the million, overnight, on one machine or many; nothing is lost.",
+            is_heavy=True,
+        ),
         Command("status", "What a campaign of `fuzz` has come to.", is_heavy=True),
         Command("merge", "One store of those that shards have left.", is_heavy=True),
-        Command("verify", "Batches of a store again, and whether they come to the same.", is_heavy=True),
+        Command(
+            "verify", "Batches of a store again, and whether they come to the same.", is_heavy=True
+        ),
         Command("replay", "A recorded schedule again, under both executors."),
         Command("shrink", "The smallest schedule with the same finding."),
         Command("show", "A recorded schedule as a timeline."),
-        Command("tui", "Step through a schedule or a scenario, both ways, and leave it for another branch."),
+        Command(
+            "tui",
+            "Step through a schedule or a scenario, both ways, and leave it for another branch.",
+        ),
     )
 }

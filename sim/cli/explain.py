@@ -22,11 +22,15 @@ def explain_command(
     /,
     *,
     in_: Annotated[
-        str | None, Parameter(name="--in", help="A scenario: what the name means there, such as zaps --in storm")
+        str | None,
+        Parameter(
+            name="--in", help="A scenario: what the name means there, such as zaps --in storm"
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> int:
-    """Say in words what a name is: one of those that `tdpsim list` shows, or any word of a timeline.
+    """Say in words what a name is: one of those that `tdpsim list` shows,
+    or any word of a timeline.
 
     A parameter may mean several things; without --in, each of them is said, and in which scenarios.
     """
@@ -53,7 +57,12 @@ def _contention(*, json: bool) -> int:
     """Run every pair of leafs against each other; this takes some seconds."""
     measured = {version: list(meetings(release_named(version))) for version in ONE_OF_EACH}  # type: ignore[arg-type] # a class is hashable
     if json:
-        print_json({version: [json_values.of_meeting(meeting) for meeting in met] for version, met in measured.items()})
+        print_json(
+            {
+                version: [json_values.of_meeting(meeting) for meeting in met]
+                for version, met in measured.items()
+            }
+        )
     else:
         print("\n".join(contention_lines(measured)))
     return 0

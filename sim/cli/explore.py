@@ -41,27 +41,42 @@ def explore_command(
     without: WithoutOption = (),
     patch: PatchOption = None,
     inject: InjectOption = None,
-    for_: Annotated[str | None, Parameter(name="--for", help="Stop undecided after this long: 90s, 10m, 8h")] = None,
-    memory: Annotated[str | None, Parameter(help="Stop undecided before the process takes more: 500M, 16G")] = None,
+    for_: Annotated[
+        str | None, Parameter(name="--for", help="Stop undecided after this long: 90s, 10m, 8h")
+    ] = None,
+    memory: Annotated[
+        str | None, Parameter(help="Stop undecided before the process takes more: 500M, 16G")
+    ] = None,
     checkpoint: Annotated[
-        Path | None, Parameter(help="Go on from this directory if it has a checkpoint, and keep one there meanwhile")
+        Path | None,
+        Parameter(
+            help="Go on from this directory if it has a checkpoint, and keep one there meanwhile"
+        ),
     ] = None,
     checkpoint_every: Annotated[str, Parameter(help="How often: 10s, 5m")] = "60s",
-    jobs: Annotated[int, Parameter(help="Processes that share the work; the result is the same")] = 1,
-    retries: Annotated[int, Parameter(help="Count runs in which each loop is retried this often at most")] = 2,
+    jobs: Annotated[
+        int, Parameter(help="Processes that share the work; the result is the same")
+    ] = 1,
+    retries: Annotated[
+        int, Parameter(help="Count runs in which each loop is retried this often at most")
+    ] = 2,
     countable: Annotated[
         str, Parameter(help="Count exactly up to this many states, else estimate: 500K, 20M")
     ] = "1.5M",
-    count: Annotated[bool, Parameter(help="Count interleavings and classes, and what reaches each finding")] = True,
+    count: Annotated[
+        bool, Parameter(help="Count interleavings and classes, and what reaches each finding")
+    ] = True,
     starvation: Annotated[bool, Parameter(negative=(), help="Starvation is a finding too")] = False,
-    record: Annotated[Path | None, Parameter(help="Write each finding's witness into this directory")] = None,
+    record: Annotated[
+        Path | None, Parameter(help="Write each finding's witness into this directory")
+    ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> int:
     """Visit every state of every interleaving of SCENARIO.
 
-    Exit status 1 if something is found, 4 if a budget ended first and nothing was found before. Ctrl-C while it counts
-    prints the verdict without the counts.
+    Exit status 1 if something is found, 4 if a budget ended first and nothing was found before.
+    Ctrl-C while it counts prints the verdict without the counts.
     """
     budget = Budget(
         None if for_ is None else amount(for_, "smhd", "--for"),

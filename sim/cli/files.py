@@ -26,7 +26,9 @@ class FileTrouble(Exception):
 def read_schedule(name: str) -> Schedule:
     """The schedule in a file, or in what `-` reads."""
     if name.startswith("-") and name != "-":
-        raise FileTrouble(ExitStatus.USAGE, f"no option is named {name} (a file of that name is ./{name})")
+        raise FileTrouble(
+            ExitStatus.USAGE, f"no option is named {name} (a file of that name is ./{name})"
+        )
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
@@ -41,14 +43,17 @@ def read_schedule(name: str) -> Schedule:
 def scenario_of(name: str, schedule: Schedule, patch: Patch | None, *, loose: bool) -> Scenario:
     """The scenario that a schedule names, if it is this model's."""
     try:
-        scenario = recipe_named(schedule.scenario).scenario(schedule.params, schedule.without, patch)
+        scenario = recipe_named(schedule.scenario).scenario(
+            schedule.params, schedule.without, patch
+        )
     except UsageError as error:
         raise FileTrouble(ExitStatus.DRIFT, f"{name}: {error}") from None
     model = scenario.full_model
     if schedule.model != model and not loose:
         raise FileTrouble(
             ExitStatus.DRIFT,
-            f"{name}: recorded with model {schedule.model!r}, this is {model!r}; --loose replays it all the same",
+            f"{name}: recorded with model {schedule.model!r}, this is {model!r}; --loose "
+            "replays it all the same",
         )
     return scenario
 
@@ -59,13 +64,20 @@ def drifted(name: str, drift: Drift) -> FileTrouble:
 
 
 def write_schedule(path: Path, schedule: Schedule, *, force: bool = False) -> None:
-    """Write a schedule file, whole or not at all; another file's contents are kept unless `force`."""
+    """Write a schedule file, whole or not at all.
+
+    Another file's contents are kept unless `force`.
+    """
     text = write(schedule)
     try:
         if path.exists() and not force and path.read_text(encoding="utf-8") != text:
-            raise FileTrouble(ExitStatus.USAGE, f"{path} is there already, and different; --force replaces it")
+            raise FileTrouble(
+                ExitStatus.USAGE, f"{path} is there already, and different; --force replaces it"
+            )
         put(path, text)
     except OSError as error:
         raise FileTrouble(ExitStatus.USAGE, f"cannot write {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise FileTrouble(ExitStatus.USAGE, f"{path} is there already, and no schedule; --force replaces it") from None
+        raise FileTrouble(
+            ExitStatus.USAGE, f"{path} is there already, and no schedule; --force replaces it"
+        ) from None

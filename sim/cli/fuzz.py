@@ -57,24 +57,43 @@ def fuzz_command(
         ),
     ] = "walk",
     seeds: Annotated[
-        str | None, Parameter(help="A:B, such as 1M:2M, or 1000: without an end; 0:1M by default, or 0: with --for")
+        str | None,
+        Parameter(
+            help="A:B, such as 1M:2M, or 1000: without an end; 0:1M by default, or 0: with --for"
+        ),
     ] = None,
-    for_: Annotated[str | None, Parameter(name="--for", help="End after this long: 90s, 10m, 8h")] = None,
+    for_: Annotated[
+        str | None, Parameter(name="--for", help="End after this long: 90s, 10m, 8h")
+    ] = None,
     jobs: Annotated[
         int, Parameter(show_default=False, help="Processes; one for each processor by default")
     ] = os.cpu_count() or 1,
-    cluster: Annotated[str | None, Parameter(help="The address of a dask scheduler, whose workers do the work")] = None,
-    store: Annotated[Path | None, Parameter(help="Keep everything in this file; SCENARIO.db by default")] = None,
+    cluster: Annotated[
+        str | None, Parameter(help="The address of a dask scheduler, whose workers do the work")
+    ] = None,
+    store: Annotated[
+        Path | None, Parameter(help="Keep everything in this file; SCENARIO.db by default")
+    ] = None,
     resume: Annotated[
-        bool, Parameter(negative=(), help="Go on with the store if it is there, with what is missing first")
+        bool,
+        Parameter(
+            negative=(), help="Go on with the store if it is there, with what is missing first"
+        ),
     ] = False,
-    shard: Annotated[str | None, Parameter(help="I/N: of N equal parts of the seeds, the I-th")] = None,
+    shard: Annotated[
+        str | None, Parameter(help="I/N: of N equal parts of the seeds, the I-th")
+    ] = None,
     record: Annotated[
-        Path | None, Parameter(help="Write schedules into this directory; STORE.findings by default")
+        Path | None,
+        Parameter(help="Write schedules into this directory; STORE.findings by default"),
     ] = None,
     most: Annotated[int, Parameter(help="Cut a run after so many steps")] = MOST,
-    batch: Annotated[int | None, Parameter(help="Seeds to a batch; as many as take eight seconds by default")] = None,
-    patience: Annotated[str, Parameter(help="Kill the worker of a batch that takes longer")] = f"{PATIENCE:.0f}s",
+    batch: Annotated[
+        int | None, Parameter(help="Seeds to a batch; as many as take eight seconds by default")
+    ] = None,
+    patience: Annotated[
+        str, Parameter(help="Kill the worker of a batch that takes longer")
+    ] = f"{PATIENCE:.0f}s",
     set: SetOption = (),
     without: WithoutOption = (),
     patch: PatchOption = None,
@@ -83,8 +102,8 @@ def fuzz_command(
 ) -> int:
     """Run seeds of SCENARIO, and keep what they show in a file that survives whatever ends this.
 
-    Exit status 0: nothing found in the seeds asked for. 1: a finding. 4: the time was over before the seeds were. 130:
-    Ctrl-C, which finishes what is under way; the second one stops at once.
+    Exit status 0: nothing found in the seeds asked for. 1: a finding. 4: the time was over before
+    the seeds were. 130: Ctrl-C, which finishes what is under way; the second one stops at once.
     """
     _check_from_1({"--jobs": jobs, "--most": most, "--batch": batch})
     kernel = patch_from(patch)
@@ -94,8 +113,15 @@ def fuzz_command(
     dealt = dealt_out(shard, os.environ)
     path = store or _default_path(scenario, dealt)
     wanted = _wanted(seeds, seconds)
-    terms = Terms(record or path.with_suffix(".findings"), seconds, batch, amount(patience, "smhd", "--patience"))
-    opened = open_store(path, question, wanted, (dealt.number, dealt.of) if dealt else None, resume=resume)
+    terms = Terms(
+        record or path.with_suffix(".findings"),
+        seconds,
+        batch,
+        amount(patience, "smhd", "--patience"),
+    )
+    opened = open_store(
+        path, question, wanted, (dealt.number, dealt.of) if dealt else None, resume=resume
+    )
     try:
         with _audience(json=json) as audience:
             audience.tell(NoteEvent(_beginning(opened, dealt, cluster or _processes(jobs))))
@@ -137,7 +163,10 @@ def _beginning(store: Store, dealt: Dealt | None, who: str) -> str:
     shard = f", shard {contents.shard}" if contents.shard.of > 1 else ""
     why = f" ({dealt.why})" if dealt is not None and dealt.why else ""
     before = f", {contents.totals.seeds:,} of them done" if contents.totals.seeds else ""
-    return f"{headline(contents.identity)}: seeds {span(contents.wanted)}{shard}{why}{before}; {who}, into {store.path}"
+    return (
+        f"{headline(contents.identity)}: seeds {span(contents.wanted)}{shard}{why}{before}; "
+        f"{who}, into {store.path}"
+    )
 
 
 @contextmanager
@@ -153,7 +182,9 @@ def _audience(*, json: bool) -> Iterator[Audience]:
         with Screen(Console(stderr=True, highlight=False)) as screen:
             yield Audience(screen.tell, screen.show, PAUSE)
     else:
-        yield Audience(lambda news: _log(news_line(news)), lambda now: _log(progress_line(now)), _MINUTE)
+        yield Audience(
+            lambda news: _log(news_line(news)), lambda now: _log(progress_line(now)), _MINUTE
+        )
 
 
 def _log(line: str) -> None:

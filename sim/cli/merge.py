@@ -12,7 +12,9 @@ from sim.cli.status import shown
 
 
 def merge_command(out: Path, /, *stores: Path, json: JsonOption = False) -> int:
-    """Make one store, OUT, of the STORES of shards: what one run of all their seeds would have left."""
+    """Make one store, OUT, of the STORES of shards:
+    what one run of all their seeds would have left.
+    """
     if not stores:
         raise UsageError("merge takes the store to make, and those to make it of")
     merge(out, stores)

@@ -25,24 +25,41 @@ from sim.search.exploration import Progress
 
 SetOption = Annotated[
     tuple[str, ...],
-    Parameter(name="--set", negative=(), show_default=False, help="KEY=VALUE; `tdpsim explain SCENARIO` has the keys"),
+    Parameter(
+        name="--set",
+        negative=(),
+        show_default=False,
+        help="KEY=VALUE; `tdpsim explain SCENARIO` has the keys",
+    ),
 ]
 WithoutOption = Annotated[
-    tuple[str, ...], Parameter(negative=(), show_default=False, help="Take a guard out, to see what it guards")
+    tuple[str, ...],
+    Parameter(negative=(), show_default=False, help="Take a guard out, to see what it guards"),
 ]
 JsonOption = Annotated[
-    bool, Parameter(name="--json", negative=(), show_default=False, help="Print JSON and nothing else")
+    bool,
+    Parameter(name="--json", negative=(), show_default=False, help="Print JSON and nothing else"),
 ]
 PatchOption = Annotated[
     Path | None,
-    Parameter(show_default=False, help="A kernel from a Python file, which is run (docs/adding-a-patch.md)"),
+    Parameter(
+        show_default=False,
+        help="A kernel from a Python file, which is run (docs/adding-a-patch.md)",
+    ),
 ]
 InjectOption = Annotated[
     Literal["invalidation", "cmpxchg", "resched", "all"] | None,
-    Parameter(show_default=False, help="Faults that may happen at any time; in words: `tdpsim explain inject`"),
+    Parameter(
+        show_default=False,
+        help="Faults that may happen at any time; in words: `tdpsim explain inject`",
+    ),
 ]
-ForceOption = Annotated[bool, Parameter(negative=(), show_default=False, help="Replace files that are there already")]
-ColorOption = Annotated[Literal["auto", "always", "never"], Parameter(help="Colour; NO_COLOR is respected too")]
+ForceOption = Annotated[
+    bool, Parameter(negative=(), show_default=False, help="Replace files that are there already")
+]
+ColorOption = Annotated[
+    Literal["auto", "always", "never"], Parameter(help="Colour; NO_COLOR is respected too")
+]
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -52,7 +69,10 @@ def amount(text: str, units: str, option: str) -> float:
     """A number with its unit, such as 90s, 1.5h or 16G. Raises UsageError."""
     match = re.fullmatch(rf"(\d+(?:\.\d+)?)([{units}])", text)
     if match is None:
-        raise UsageError(f"{option} takes a number and one of {', '.join(units)}, such as 10{units[1]}; got {text!r}")
+        raise UsageError(
+            f"{option} takes a number and one of {', '.join(units)}, such as 10{units[1]}; got "
+            f"{text!r}"
+        )
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -114,7 +134,9 @@ def print_json(value: object) -> None:
 
 
 def telling() -> Callable[..., None]:
-    """Tell how far it is, on stderr: a line that is rewritten on a terminal, a line a minute elsewhere."""
+    """Tell how far it is, on stderr: a line that is rewritten on a terminal,
+    a line a minute elsewhere.
+    """
     terminal = sys.stderr.isatty()
     pause = 0.2 if terminal else 60.0
     last = monotonic()
@@ -140,6 +162,9 @@ def progress(what: str) -> Callable[[Progress], None]:
     def tick(now: Progress) -> None:
         stage = f", {now.stage}" if now.stage else ""
         level = "" if now.depth is None else f" depth {now.depth}, {now.frontier:,} to go,"
-        tell(f"{what}{stage}: {now.states:,} states,{level} {now.seconds:.0f} s", over=not now.frontier)
+        tell(
+            f"{what}{stage}: {now.states:,} states,{level} {now.seconds:.0f} s",
+            over=not now.frontier,
+        )
 
     return tick

@@ -33,13 +33,20 @@ if TYPE_CHECKING:
 
 LooseOption = Annotated[
     bool,
-    Parameter(negative=(), show_default=False, help="Another model's schedule too; check points, not what was seen"),
+    Parameter(
+        negative=(),
+        show_default=False,
+        help="Another model's schedule too; check points, not what was seen",
+    ),
 ]
 
 
 ReplayedFile = Annotated[
     str,
-    Parameter(allow_leading_hyphen=True, help="A schedule file, - to find one in a mail on stdin, or SCENARIO@N"),
+    Parameter(
+        allow_leading_hyphen=True,
+        help="A schedule file, - to find one in a mail on stdin, or SCENARIO@N",
+    ),
 ]
 _NUMBERED = re.compile(r"(?P<scenario>[^@/\\]+)@(?P<number>\d+)")
 
@@ -50,23 +57,33 @@ def replay_command(
     *,
     loose: LooseOption = False,
     patch: PatchOption = None,
-    number: Annotated[bool, Parameter(negative=(), show_default=False, help="Say which interleaving it is")] = False,
+    number: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="Say which interleaving it is")
+    ] = False,
     set: SetOption = (),
     without: WithoutOption = (),
-    model: Annotated[str | None, Parameter(help="The digest of the model that N of SCENARIO@N was counted in")] = None,
-    record: Annotated[Path | None, Parameter(help="Write the schedule of SCENARIO@N to this file")] = None,
+    model: Annotated[
+        str | None, Parameter(help="The digest of the model that N of SCENARIO@N was counted in")
+    ] = None,
+    record: Annotated[
+        Path | None, Parameter(help="Write the schedule of SCENARIO@N to this file")
+    ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> int:
     """Run a recorded schedule again, from FILE or (`-`) a mail on stdin, and compare every step.
 
-    SCENARIO@N is its N-th interleaving, by length and then by task order, from 0; --set and --without go with it.
+    SCENARIO@N is its N-th interleaving, by length and then by task order, from 0; --set and
+    --without go with it.
 
-    Exit status 0: what the file expects. 1: another outcome. 3: it does not fit the model; the line says where.
+    Exit status 0: what the file expects. 1: another outcome. 3: it does not fit the model; the line
+    says where.
     """
     asked = None if Path(file).exists() else _NUMBERED.fullmatch(file)
     if asked is None and any((set, without, model, record)):
-        raise UsageError("--set, --without, --model and --record go with SCENARIO@N; a schedule names its own")
+        raise UsageError(
+            "--set, --without, --model and --record go with SCENARIO@N; a schedule names its own"
+        )
     kernel = patch_from(patch)
     if asked is None:
         schedule = read_schedule(file)
@@ -76,7 +93,9 @@ def replay_command(
         scenario = scenario_from(asked["scenario"], set, without, kernel)
         _check_model(file, scenario, model)
         numbering = _numbering(scenario)
-        schedule = recording(automata_executor.run(scenario, numbering.picks(int(asked["number"]))), "number")
+        schedule = recording(
+            automata_executor.run(scenario, numbering.picks(int(asked["number"]))), "number"
+        )
     if record is not None:
         write_schedule(record, schedule, force=force)
     try:
@@ -95,7 +114,10 @@ def replay_command(
 def _check_model(file: str, scenario: Scenario, model: str | None) -> None:
     """Raises FileTrouble where a number was counted in another model than this."""
     if model is not None and model != scenario.digest:
-        message = f"counted in model {model}, this is {scenario.digest}, where that is another interleaving"
+        message = (
+            f"counted in model {model}, this is {scenario.digest}, where that is another "
+            "interleaving"
+        )
         raise FileTrouble(ExitStatus.DRIFT, f"{file}: {message}")
 
 

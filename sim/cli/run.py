@@ -38,9 +38,14 @@ def run_command(
     seed: Annotated[int, Parameter(help="Decides everything that is left to chance")] = 0,
     strategy: Annotated[
         str,
-        Parameter(help=f"{', '.join(entry.name for entry in running())}; `tdpsim explain` has each in words"),
+        Parameter(
+            help=f"{', '.join(entry.name for entry in running())}; `tdpsim explain` has each in "
+            "words"
+        ),
     ] = "walk",
-    retries: Annotated[int, Parameter(help="The uniform ones draw from runs that retry this often at most")] = 2,
+    retries: Annotated[
+        int, Parameter(help="The uniform ones draw from runs that retry this often at most")
+    ] = 2,
     set: SetOption = (),
     without: WithoutOption = (),
     patch: PatchOption = None,
@@ -49,7 +54,10 @@ def run_command(
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> int:
-    """Run SCENARIO once, with real trio tasks and a seeded scheduler. Exit status 1 if something is found."""
+    """Run SCENARIO once, with real trio tasks and a seeded scheduler.
+
+    Exit status 1 if something is found.
+    """
     asked = scenario_from(scenario, set, without, patch_from(patch), inject)
     run = trio_executor.run(asked, _picks(asked, strategy, seed, retries))
     schedule = recording(run, strategy, seed)
@@ -63,12 +71,18 @@ def run_command(
         if record is not None:
             print(f"tdpsim replay {record}{patch_option(asked)}")
         elif run.findings:
-            print(f"\nPipe this into `tdpsim replay -{patch_option(asked)}`:\n\n{write(schedule)}", end="")
+            print(
+                f"\nPipe this into `tdpsim replay -{patch_option(asked)}`:\n\n{write(schedule)}",
+                end="",
+            )
     return ExitStatus.FINDING if run.findings else ExitStatus.CLEAN
 
 
 def _picks(scenario: Scenario, strategy: str, seed: int, retries: int) -> Picks | RandomWalk:
-    """What a seed draws. Raises UsageError for a strategy that does not exist, or that has no run of one seed."""
+    """What a seed draws.
+
+    Raises UsageError for a strategy that does not exist, or that has no run of one seed.
+    """
     if strategy == "walk":
         return RandomWalk(seed)
     try:

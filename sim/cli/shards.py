@@ -1,4 +1,6 @@
-"""Which part of the seeds is ours: as the command line says, or the batch system that started many of us."""
+"""Which part of the seeds is ours: as the command line says,
+or the batch system that started many of us.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from sim.base.errors import UsageError
 
 @attrs.frozen
 class Dealt:
-    """The `number`-th of so many shards, counted from 1, and who says so, where that is not the command line."""
+    """The `number`-th of so many shards, counted from 1, and who says so,
+    where that is not the command line.
+    """
 
     number: int
     of: int
@@ -22,8 +26,8 @@ class Dealt:
 def dealt_out(shard: str | None, environment: Mapping[str, str]) -> Dealt | None:
     """None where all seeds are ours. Raises UsageError.
 
-    SLURM says all there is to know of a job array. Kubernetes gives an indexed Job's pods their index and not how many
-    they are, so the Job has to pass `JOB_COMPLETIONS` along.
+    SLURM says all there is to know of a job array. Kubernetes gives an indexed Job's pods their
+    index and not how many they are, so the Job has to pass `JOB_COMPLETIONS` along.
     """
     if shard is not None:
         match = re.fullmatch(r"(\d+)/(\d+)", shard)
@@ -34,16 +38,25 @@ def dealt_out(shard: str | None, environment: Mapping[str, str]) -> Dealt | None
         return _slurm(environment)
     if "JOB_COMPLETION_INDEX" in environment:
         if "JOB_COMPLETIONS" not in environment:
-            raise UsageError("JOB_COMPLETION_INDEX is set and JOB_COMPLETIONS is not: have the Job set it, or --shard")
-        index, of = (_number(environment, name) for name in ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"))
+            raise UsageError(
+                "JOB_COMPLETION_INDEX is set and JOB_COMPLETIONS is not: have the Job set it, "
+                "or --shard"
+            )
+        index, of = (
+            _number(environment, name) for name in ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS")
+        )
         return _checked(Dealt(index + 1, of, "by JOB_COMPLETION_INDEX"), "JOB_COMPLETION_INDEX")
     return None
 
 
 def _slurm(environment: Mapping[str, str]) -> Dealt:
     names = ("ID", "MIN", "STEP", "COUNT")
-    at, least, step, of = (_number(environment, f"SLURM_ARRAY_TASK_{name}", default=name == "STEP") for name in names)
-    return _checked(Dealt((at - least) // max(1, step) + 1, of, "by SLURM_ARRAY_TASK_ID"), "SLURM_ARRAY_TASK_ID")
+    at, least, step, of = (
+        _number(environment, f"SLURM_ARRAY_TASK_{name}", default=name == "STEP") for name in names
+    )
+    return _checked(
+        Dealt((at - least) // max(1, step) + 1, of, "by SLURM_ARRAY_TASK_ID"), "SLURM_ARRAY_TASK_ID"
+    )
 
 
 def _number(environment: Mapping[str, str], name: str, *, default: bool = False) -> int:
@@ -55,5 +68,7 @@ def _number(environment: Mapping[str, str], name: str, *, default: bool = False)
 
 def _checked(dealt: Dealt, what: str) -> Dealt:
     if not 1 <= dealt.number <= dealt.of:
-        raise UsageError(f"{what}: there is no shard {dealt.number}/{dealt.of}; they are counted from 1")
+        raise UsageError(
+            f"{what}: there is no shard {dealt.number}/{dealt.of}; they are counted from 1"
+        )
     return dealt

@@ -39,18 +39,30 @@ def show_command(
     ] = "timeline",
     steps: Annotated[str | None, Parameter(help="Of the timeline, steps A:B")] = None,
     task: Annotated[
-        tuple[str, ...], Parameter(negative=(), show_default=False, help="Of the timeline, this task's lane")
+        tuple[str, ...],
+        Parameter(negative=(), show_default=False, help="Of the timeline, this task's lane"),
     ] = (),
     cell: Annotated[
-        tuple[str, ...], Parameter(negative=(), show_default=False, help="Of the timeline, steps that touch this cell")
+        tuple[str, ...],
+        Parameter(
+            negative=(), show_default=False, help="Of the timeline, steps that touch this cell"
+        ),
     ] = (),
-    fold: Annotated[bool, Parameter(help="Say once what comes three times or more in one order")] = True,
+    fold: Annotated[
+        bool, Parameter(help="Say once what comes three times or more in one order")
+    ] = True,
     odds: Annotated[
         bool,
-        Parameter(negative=(), show_default=False, help="Before each step, the odds that a random walk finds this"),
+        Parameter(
+            negative=(),
+            show_default=False,
+            help="Before each step, the odds that a random walk finds this",
+        ),
     ] = False,
     color: ColorOption = "auto",
-    width: Annotated[int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")] = None,
+    width: Annotated[
+        int | None, Parameter(help="Columns; the terminal's by default, 80 in a pipe")
+    ] = None,
 ) -> int:
     """Draw a recorded schedule: time downwards, a lane a task."""
     schedule = read_schedule(file)

@@ -10,7 +10,15 @@ from cyclopts import Parameter
 from sim.base.errors import UsageError
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import drifted, read_schedule, scenario_of, write_schedule
-from sim.cli.options import ForceOption, JsonOption, PatchOption, amount, patch_from, print_json, telling
+from sim.cli.options import (
+    ForceOption,
+    JsonOption,
+    PatchOption,
+    amount,
+    patch_from,
+    print_json,
+    telling,
+)
 from sim.engine.model.operations import Finding
 from sim.engine.run.replay import Drift, replay
 from sim.engine.run.schedule import write
@@ -23,7 +31,10 @@ from sim.view.results import json_values
 from sim.view.results.report import finding_line, patch_option, shrunk_line, size_words
 
 ShrunkFile = Annotated[
-    str, Parameter(allow_leading_hyphen=True, help="A schedule file, or - to find one in a mail on stdin")
+    str,
+    Parameter(
+        allow_leading_hyphen=True, help="A schedule file, or - to find one in a mail on stdin"
+    ),
 ]
 
 
@@ -32,20 +43,30 @@ def shrink_command(
     /,
     *,
     output: Annotated[
-        Path | None, Parameter(name=("--output", "-o"), show_default=False, help="Write the schedule to this file")
+        Path | None,
+        Parameter(
+            name=("--output", "-o"), show_default=False, help="Write the schedule to this file"
+        ),
     ] = None,
     finding: Annotated[
         str | None,
-        Parameter(show_default=False, help="Of several findings not the last, but this: KIND, WHERE or 'KIND WHERE'"),
+        Parameter(
+            show_default=False,
+            help="Of several findings not the last, but this: KIND, WHERE or 'KIND WHERE'",
+        ),
     ] = None,
     for_: Annotated[
-        str | None, Parameter(name="--for", show_default=False, help="The best there is after so long: 60s, 10m")
+        str | None,
+        Parameter(
+            name="--for", show_default=False, help="The best there is after so long: 60s, 10m"
+        ),
     ] = None,
     patch: PatchOption = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> int:
-    """The smallest schedule with the same finding: fewer tasks, then fewer steps, then fewer preemptions.
+    """The smallest schedule with the same finding: fewer tasks, then fewer steps,
+    then fewer preemptions.
 
     Exit status 4 if --for ended it: what it has come to by then is written all the same.
     """
@@ -69,12 +90,18 @@ def shrink_command(
         if output is not None:
             print(f"tdpsim replay {output}{patch_option(scenario)}")
         else:
-            print(f"\nPipe this into `tdpsim replay -{patch_option(scenario)}`:\n\n{write(smaller)}", end="")
+            print(
+                f"\nPipe this into `tdpsim replay -{patch_option(scenario)}`:\n\n{write(smaller)}",
+                end="",
+            )
     return ExitStatus.UNDECIDED if shrunk.certainty is Certainty.CUT else ExitStatus.CLEAN
 
 
 def _wanted(file: str, run: Run, named: str | None) -> Finding:
-    """The last finding of a run, or of those that are so named. Raises UsageError where there is none."""
+    """The last finding of a run, or of those that are so named.
+
+    Raises UsageError where there is none.
+    """
     if not run.findings:
         raise UsageError(f"{file} shows no finding, so there is nothing to shrink it to")
     so_named = [one for one in run.findings if named in {None, one.kind, one.where, str(one)}]

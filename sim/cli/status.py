@@ -19,18 +19,29 @@ from sim.engine.run.schedule import parse
 from sim.view.results.campaign import report
 from sim.view.results.json_lines import of_contents
 
-RecordOption = Annotated[Path | None, Parameter(help="Write the findings' schedules into this directory")]
+RecordOption = Annotated[
+    Path | None, Parameter(help="Write the findings' schedules into this directory")
+]
 
 
 def status_command(
-    store: Path, /, *, record: RecordOption = None, force: ForceOption = False, json: JsonOption = False
+    store: Path,
+    /,
+    *,
+    record: RecordOption = None,
+    force: ForceOption = False,
+    json: JsonOption = False,
 ) -> int:
-    """What a campaign has come to. STORE may be a directory, with the stores of its shards or of several campaigns."""
+    """What a campaign has come to.
+
+    STORE may be a directory, with the stores of its shards or of several campaigns.
+    """
     if not store.is_dir():
         campaigns = [(store, united([(store, read(store))]))]
     else:
         campaigns = [
-            (store if len(of) > 1 else of[0][0], united(of)) for of in _by_identity(sorted(store.glob("*.db")))
+            (store if len(of) > 1 else of[0][0], united(of))
+            for of in _by_identity(sorted(store.glob("*.db")))
         ]
         if not campaigns:
             raise StoreError(f"{store}: no store (*.db) is in there")

@@ -15,7 +15,15 @@ from rich.console import Console
 from sim.base.errors import UsageError
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
-from sim.cli.options import ColorOption, ForceOption, JsonOption, console, is_ascii, print_json, relative
+from sim.cli.options import (
+    ColorOption,
+    ForceOption,
+    JsonOption,
+    console,
+    is_ascii,
+    print_json,
+    relative,
+)
 from sim.engine.run.schedule import parse
 from sim.kvm.versions import KERNELS
 from sim.scenarios.kernels import AFTER, BEFORE
@@ -24,7 +32,16 @@ from sim.surveys.cache import Kept, cache_directory, cells
 from sim.surveys.table import Derivation, TableCell, TableQuery, flip_named, questions
 from sim.tdx.releases import ONE_OF_EACH, RELEASES
 from sim.view.results import json_values
-from sim.view.results.table import READING, Notes, assumptions, blocks, flip_lines, made_by, sentences, table
+from sim.view.results.table import (
+    READING,
+    Notes,
+    assumptions,
+    blocks,
+    flip_lines,
+    made_by,
+    sentences,
+    table,
+)
 
 _MINUTE = 60
 
@@ -33,14 +50,26 @@ def table_command(
     *,
     kernel: Annotated[
         str,
-        Parameter(name=["--kernel", "--order"], help=f"{', '.join(KERNELS)}; or the mail's before, after, both"),
+        Parameter(
+            name=["--kernel", "--order"],
+            help=f"{', '.join(KERNELS)}; or the mail's before, after, both",
+        ),
     ] = AFTER,
-    module: Annotated[str, Parameter(help="A release of the TDX module, or all: one of each family")] = "1.5.01",
-    flip: Annotated[str | None, Parameter(help="An assumption to turn over, or all: what does it decide?")] = None,
-    jobs: Annotated[int | None, Parameter(help="Processes that share the cells; as many as processors")] = None,
-    kept: Annotated[bool, Parameter(help="Use what was derived before with this very model")] = True,
+    module: Annotated[
+        str, Parameter(help="A release of the TDX module, or all: one of each family")
+    ] = "1.5.01",
+    flip: Annotated[
+        str | None, Parameter(help="An assumption to turn over, or all: what does it decide?")
+    ] = None,
+    jobs: Annotated[
+        int | None, Parameter(help="Processes that share the cells; as many as processors")
+    ] = None,
+    kept: Annotated[
+        bool, Parameter(help="Use what was derived before with this very model")
+    ] = True,
     record: Annotated[
-        Path | None, Parameter(help="Write each finding's witness into this directory; of a flip, what it adds")
+        Path | None,
+        Parameter(help="Write each finding's witness into this directory; of a flip, what it adds"),
     ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
@@ -48,7 +77,8 @@ def table_command(
 ) -> int:
     """Derive the table of transitions by exploring every cell of it.
 
-    What was derived is kept in the user's cache directory, until the model or what explores it changes.
+    What was derived is kept in the user's cache directory, until the model or what explores it
+    changes.
     """
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs takes a number of processes, got {jobs}")
@@ -72,7 +102,9 @@ def _kernels(name: str) -> tuple[str, ...]:
     """Raises UsageError for a kernel that is not there."""
     kernels = (BEFORE, AFTER) if name == "both" else (name,)
     if not {*kernels} <= {*KERNELS, BEFORE, AFTER}:
-        raise UsageError(f"no kernel is named {name!r}; there are {', '.join(KERNELS)}, before, after, and both")
+        raise UsageError(
+            f"no kernel is named {name!r}; there are {', '.join(KERNELS)}, before, after, and both"
+        )
     return kernels
 
 
@@ -116,7 +148,12 @@ def _derived(asked: Sequence[TableQuery], jobs: int, kept: Kept | None) -> dict[
         line = f"table: {len(found)} of {len(asked)} cells; {question.key}"
         if terminal:
             line = line[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
-            print("\r\x1b[K" + (line if len(found) < len(asked) else ""), end="", file=sys.stderr, flush=True)
+            print(
+                "\r\x1b[K" + (line if len(found) < len(asked) else ""),
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
         elif monotonic() - last > _MINUTE:
             last = monotonic()
             print(line, file=sys.stderr, flush=True)
@@ -136,7 +173,10 @@ def _print(screen: Console, cells: Sequence[TableCell]) -> None:
     paths = [path for cell in cells for path in json_values.of_cell(cell, ())["witnesses"]]
     if paths:
         folder = Path(relative(paths[0])).parent
-        screen.print(f"\n{len(paths)} witnesses in {folder}; `tdpsim show` draws one, `tdpsim replay` runs it again")
+        screen.print(
+            f"\n{len(paths)} witnesses in {folder}; `tdpsim show` draws one, `tdpsim replay` "
+            "runs it again"
+        )
 
 
 def _print_tables(screen: Console, cells: Sequence[TableCell], notes: Notes) -> None:

@@ -14,7 +14,14 @@ from cyclopts import Parameter
 from sim.base.errors import UsageError
 from sim.catalog.schedules import recording
 from sim.cli.files import FileTrouble, drifted, read_schedule, scenario_of, write_schedule
-from sim.cli.options import InjectOption, PatchOption, SetOption, WithoutOption, patch_from, scenario_from
+from sim.cli.options import (
+    InjectOption,
+    PatchOption,
+    SetOption,
+    WithoutOption,
+    patch_from,
+    scenario_from,
+)
 from sim.cli.replay import LooseOption
 from sim.engine.run.replay import Drift, follow_schedule
 from sim.engine.run.world import Run
@@ -32,7 +39,9 @@ def tui_command(
     what: Annotated[
         str,
         Parameter(
-            name="FILE|SCENARIO", allow_leading_hyphen=True, help="A schedule file, or a scenario from its start"
+            name="FILE|SCENARIO",
+            allow_leading_hyphen=True,
+            help="A schedule file, or a scenario from its start",
         ),
     ],
     /,
@@ -42,25 +51,37 @@ def tui_command(
     patch: PatchOption = None,
     inject: InjectOption = None,
     loose: LooseOption = False,
-    odds: Annotated[bool, Parameter(help="How likely each finding is, and from where on it is inevitable")] = True,
-    seed: Annotated[int, Parameter(help="Of the first random walk; each further one has the next")] = 0,
+    odds: Annotated[
+        bool, Parameter(help="How likely each finding is, and from where on it is inevitable")
+    ] = True,
+    seed: Annotated[
+        int, Parameter(help="Of the first random walk; each further one has the next")
+    ] = 0,
 ) -> int:
-    """Step through a recorded schedule, or a scenario, both ways, and leave it for another branch at any step.
+    """Step through a recorded schedule, or a scenario, both ways,
+    and leave it for another branch at any step.
 
     --set, --without and --inject go with a scenario; a schedule names its own. `?` shows the keys.
     """
     if what == "-":
-        raise UsageError("tdpsim tui needs the keyboard, and cannot read a mail from stdin as well; save it to a file")
+        raise UsageError(
+            "tdpsim tui needs the keyboard, and cannot read a mail from stdin as well; save it "
+            "to a file"
+        )
     is_file = _is_file(what)
     if is_file and (set or without or inject):
-        raise UsageError("--set, --without and --inject go with a scenario; a schedule names its own")
+        raise UsageError(
+            "--set, --without and --inject go with a scenario; a schedule names its own"
+        )
     if is_file:
         explorer = _recorded(what, patch, loose=loose)
     else:
         explorer = Line(scenario_from(what, set, without, patch_from(patch), inject))
     app = _app(explorer, Counting() if odds else None, seed)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise UsageError("tdpsim tui needs a terminal; `tdpsim show FILE` draws a schedule without one")
+        raise UsageError(
+            "tdpsim tui needs a terminal; `tdpsim show FILE` draws a schedule without one"
+        )
     return _run(app)
 
 
@@ -79,7 +100,9 @@ def _recorded(name: str, patch: Path | None, *, loose: bool) -> Line:
 
 
 def _run(app: ExplorerApp) -> int:
-    """Run it, say how what was saved is replayed, and end as it was ended: a signal is passed on."""
+    """Run it, say how what was saved is replayed, and end as it was ended:
+    a signal is passed on.
+    """
     app.run()
     for command in app.saved:
         print(command, flush=True)
@@ -102,7 +125,13 @@ def _app(explorer: Line, counting: Counting | None, seed: int) -> ExplorerApp:
             raise UsageError(_EXTRA) from None
         raise
     scenario = explorer.scenario
-    setting = Setting(f"{scenario.name}  {scenario.full_model}", f"{scenario.name}.branch.toml", _save, counting, seed)
+    setting = Setting(
+        f"{scenario.name}  {scenario.full_model}",
+        f"{scenario.name}.branch.toml",
+        _save,
+        counting,
+        seed,
+    )
     return ExplorerApp(explorer, setting)
 
 

@@ -1,4 +1,6 @@
-"""Every name that can be asked for: those of the model, and those that only the command line has."""
+"""Every name that can be asked for: those of the model,
+and those that only the command line has.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ def _format(entry: Format) -> str:
 
 
 _VIEWS = {entry.name: _format(entry) for entry in FORMATS.values()}
-_COMMANDS = {entry.name: f"{entry.doc} `tdpsim {entry.name} --help` has its options." for entry in COMMANDS.values()}
+_COMMANDS = {
+    entry.name: f"{entry.doc} `tdpsim {entry.name} --help` has its options."
+    for entry in COMMANDS.values()
+}
 
 VOCABULARY = {"commands": _COMMANDS, "views": _VIEWS, **GLOSSARY}
 """What `tdpsim list` lists: a sentence or more for each name of each kind."""
@@ -39,9 +44,17 @@ class Meaning:
 
 
 def meanings(name: str, scenario: str | None = None) -> list[Meaning]:
-    """All that a name is, or all that it is in one scenario. Raises UsageError for a name that is nothing."""
+    """All that a name is, or all that it is in one scenario.
+
+    Raises UsageError for a name that is nothing.
+    """
     found = (
-        _listed(name) or _former(name) or _of_a_form(name) or _function(name) or _point(name) or _in_another_case(name)
+        _listed(name)
+        or _former(name)
+        or _of_a_form(name)
+        or _function(name)
+        or _point(name)
+        or _in_another_case(name)
     )
     if not found:
         known = [word for words in VOCABULARY.values() for word in words]
@@ -79,7 +92,9 @@ def _former(name: str) -> list[Meaning]:
 
 
 def _of_a_form(name: str) -> list[Meaning]:
-    """A strategy with its number, or one of the words of one form: pct:3 as pct:D, sept[B] as sept[A]."""
+    """A strategy with its number, or one of the words of one form: pct:3 as pct:D,
+    sept[B] as sept[A].
+    """
     strategies = (entry for entry in STRATEGIES.values() if re.fullmatch(entry.pattern, name))
     found = [Meaning(name, "strategies", strategy_text(entry)) for entry in strategies]
     alike = (word.name for word in WORDS if word.matches(name))
@@ -97,10 +112,16 @@ def _point(name: str) -> list[Meaning]:
     if not place:
         return []
     where = _of_a_form(place) or _function(place)
-    what = [one for one in _listed(operation) or _of_a_form(operation) if one.kind in {"words", "findings"}]
+    what = [
+        one
+        for one in _listed(operation) or _of_a_form(operation)
+        if one.kind in {"words", "findings"}
+    ]
     return where + what if where and what else []
 
 
 def _in_another_case(name: str) -> list[Meaning]:
-    alike = dict.fromkeys(word for words in VOCABULARY.values() for word in words if word.lower() == name.lower())
+    alike = dict.fromkeys(
+        word for words in VOCABULARY.values() for word in words if word.lower() == name.lower()
+    )
     return [meaning for word in alike for meaning in _listed(word)]

@@ -1,17 +1,21 @@
 """What guest_memfd.c and kvm_main.c keep: the pages behind private memory, and that one is going.
 
-A fault asks for its page before it takes mmu_lock, so the page may have gone when it comes to map it. Whoever takes a
-page away says so first (`mmu_invalidate_in_progress`, with the range), and counts when it is done
-(`mmu_invalidate_seq`); a fault that has seen another count, or finds its gfn in the range, begins again. Several may do
-so at a time: they are counted, and their ranges are one, from the first gfn of any to the last, until all are done.
+A fault asks for its page before it takes mmu_lock, so the page may have gone when it comes to map
+it. Whoever takes a page away says so first (`mmu_invalidate_in_progress`, with the range), and
+counts when it is done (`mmu_invalidate_seq`); a fault that has seen another count, or finds its gfn
+in the range, begins again. Several may do so at a time: they are counted, and their ranges are one,
+from the first gfn of any to the last, until all are done.
 
-Holes of one file exclude each other: filemap_invalidate_lock() is held from before a hole is announced until after it
-is done. What can be in progress beside a hole is a conversion. Where a run has one hole at most the lock is no step.
+Holes of one file exclude each other: filemap_invalidate_lock() is held from before a hole is
+announced until after it is done. What can be in progress beside a hole is a conversion. Where a run
+has one hole at most the lock is no step.
 
-A page is part of a folio, which is large where the kernel has huge pages. A hole in a part of a large folio splits it,
-and from then on the range is backed by small ones: `kvm_max_level_for_order()` keeps a fault from mapping it at 2M.
+A page is part of a folio, which is large where the kernel has huge pages. A hole in a part of a
+large folio splits it, and from then on the range is backed by small ones:
+`kvm_max_level_for_order()` keeps a fault from mapping it at 2M.
 
-The functions of guest_memfd.c are in `sim.kvm.guest_memfd`, those of kvm_main.c in `sim.kvm.kvm_main`.
+The functions of guest_memfd.c are in `sim.kvm.guest_memfd`, those of kvm_main.c in
+`sim.kvm.kvm_main`.
 
 Left out: files with several bindings, the lock that keeps populating and truncating apart.
 """
@@ -39,7 +43,8 @@ class Backing(Enum):
 class Invalidation:
     """struct kvm: mmu_invalidate_range, by gfn; mmu_invalidate_seq; mmu_invalidate_in_progress.
 
-    C leaves the range as it was when nothing is in progress any more, and does not look at it then; here it is empty.
+    C leaves the range as it was when nothing is in progress any more, and does not look at it then;
+    here it is empty.
     """
 
     range: tuple[str, ...] = ()
@@ -89,14 +94,17 @@ def _get_folio(_task: str, values: tuple[object, ...]) -> tuple[Outcome, ...]:
     """All of a large folio, or the one page that is asked for."""
     level, _, *rest = values
     every = level == PG_LEVEL_2M
-    return write(None, level, Backing.ALLOCATED, *(Backing.ALLOCATED if every else page for page in rest))
+    return write(
+        None, level, Backing.ALLOCATED, *(Backing.ALLOCATED if every else page for page in rest)
+    )
 
 
 @attrs.frozen(eq=False)
 class Gmem:
     """struct kvm_gmem, and struct kvm's mmu_invalidate_*.
 
-    A folio that may be large is there with its gfns and the level that it can be mapped at: 2M while it is whole.
+    A folio that may be large is there with its gfns and the level that it can be mapped at: 2M
+    while it is whole.
     """
 
     invalidate: Cell[Invalidation]
@@ -105,8 +113,12 @@ class Gmem:
     invalidate_lock: Cell[Mutex] | None = None
 
     @classmethod
-    def build(cls, gfns: tuple[str, ...], most: int, large: tuple[tuple[str, ...], ...] = ()) -> Gmem:
-        """Every gfn has its page, those of `large` in a folio each; `most` invalidations may happen in a run."""
+    def build(
+        cls, gfns: tuple[str, ...], most: int, large: tuple[tuple[str, ...], ...] = ()
+    ) -> Gmem:
+        """Every gfn has its page, those of `large` in a folio each;
+        `most` invalidations may happen in a run.
+        """
         sizes = one_of((PG_LEVEL_4K, PG_LEVEL_2M))
         return cls(
             Cell("mmu_invalidate", Invalidation(), _Invalidations(gfns, most)),
@@ -119,7 +131,9 @@ class Gmem:
         return next(cell for name, cell in self.backing if name == gfn)
 
     def folio(self, gfn: str) -> tuple[tuple[str, ...], Cell[int] | None]:
-        """The gfns that a gfn shares a folio with, and the folio's level; that of a small one is no cell."""
+        """The gfns that a gfn shares a folio with, and the folio's level;
+        that of a small one is no cell.
+        """
         return next((folio for folio in self.folios if gfn in folio[0]), ((gfn,), None))
 
     def whole(self, gfns: tuple[str, ...]) -> tuple[str, ...]:

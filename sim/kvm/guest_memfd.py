@@ -1,6 +1,7 @@
 """virt/kvm/guest_memfd.c: pages of private memory that are given up.
 
-What the file and `struct kvm` keep for it is in `sim.kvm.gmem`; asking for a page is part of a fault (`sim.kvm.mmu`).
+What the file and `struct kvm` keep for it is in `sim.kvm.gmem`; asking for a page is part of a
+fault (`sim.kvm.mmu`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ class GuestMemfd(Mmu):
 
     @routine
     async def kvm_gmem_invalidate_begin(self, gfns: tuple[str, ...], task: str) -> None:
-        """guest_memfd.c: say which gfns go, and zap them, under mmu_lock. A large folio that is split is said whole."""
+        """guest_memfd.c: say which gfns go, and zap them, under mmu_lock.
+
+        A large folio that is split is said whole.
+        """
         await self.mmu_lock.write_lock()
         await self.kvm_mmu_invalidate_begin()
         await self.kvm_mmu_invalidate_range_add(self.gmem.whole(gfns) if self.gmem else gfns)
@@ -38,7 +42,10 @@ class GuestMemfd(Mmu):
 
     @routine
     async def kvm_gmem_punch_hole(self, gfns: tuple[str, ...], task: str) -> None:
-        """guest_memfd.c; a slot that goes zaps the same way. The pages go with no lock held but the file's."""
+        """guest_memfd.c; a slot that goes zaps the same way.
+
+        The pages go with no lock held but the file's.
+        """
         await self.mutex_lock(self.gmem.invalidate_lock if self.gmem else None)
         await self.kvm_gmem_invalidate_begin(gfns, task)
         if self.gmem:
@@ -48,7 +55,9 @@ class GuestMemfd(Mmu):
 
     @routine
     async def truncate_inode_pages_range(self, gmem: Gmem, gfns: tuple[str, ...]) -> None:
-        """mm/truncate.c: a large folio of which a part goes is split first; one that goes whole comes back whole."""
+        """mm/truncate.c: a large folio of which a part goes is split first;
+        one that goes whole comes back whole.
+        """
         for folio, level in gmem.folios:
             gone = tuple(gfn for gfn in folio if gfn in gfns)
             if gone and gone != folio:

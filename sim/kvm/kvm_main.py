@@ -1,4 +1,6 @@
-"""virt/kvm/kvm_main.c and include/linux/kvm_host.h: requests, kicks, invalidation, and a VM that is given up."""
+"""virt/kvm/kvm_main.c and include/linux/kvm_host.h: requests, kicks, invalidation,
+and a VM that is given up.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,17 @@ from typing import TypeVar
 import attrs
 
 from sim.engine.model.cells import BOOL, Cell, members
-from sim.engine.model.operations import Access, Finding, Operation, Outcome, choose, cmpxchg, load, report, store
+from sim.engine.model.operations import (
+    Access,
+    Finding,
+    Operation,
+    Outcome,
+    choose,
+    cmpxchg,
+    load,
+    report,
+    store,
+)
 from sim.engine.model.routines import routine
 from sim.kvm.errno import Errno
 from sim.kvm.gmem import Gmem
@@ -33,7 +45,9 @@ class VcpuMode(Enum):
 
 
 class Request(Enum):
-    """KVM_REQ_*. OUTSIDE_GUEST_MODE is NO_ACTION | WAIT: no bit is set for it, and its sender waits."""
+    """KVM_REQ_*. OUTSIDE_GUEST_MODE is NO_ACTION | WAIT: no bit is set for it,
+    and its sender waits.
+    """
 
     VM_DEAD = 0
     OUTSIDE_GUEST_MODE = 1
@@ -112,9 +126,15 @@ class KvmMain:
     slots_lock: Cell[Mutex] | None = None
     without: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
-    root_invalid: Cell[bool] = attrs.field(factory=lambda: Cell("root.invalid", initial=False, domain=BOOL))
-    vm_bugged: Cell[bool] = attrs.field(factory=lambda: Cell("vm_bugged", initial=False, domain=BOOL))
-    wait_for_sept_zap: Cell[bool] = attrs.field(factory=lambda: Cell("wait_for_sept_zap", initial=False, domain=BOOL))
+    root_invalid: Cell[bool] = attrs.field(
+        factory=lambda: Cell("root.invalid", initial=False, domain=BOOL)
+    )
+    vm_bugged: Cell[bool] = attrs.field(
+        factory=lambda: Cell("vm_bugged", initial=False, domain=BOOL)
+    )
+    wait_for_sept_zap: Cell[bool] = attrs.field(
+        factory=lambda: Cell("wait_for_sept_zap", initial=False, domain=BOOL)
+    )
 
     VERSION = ""
     GMEM_LEVEL = PG_LEVEL_4K
@@ -128,17 +148,23 @@ class KvmMain:
         """tdp_mmu.h: the page table that a nonleaf SPTE points to."""
         return self.pages[spte.pfn - 1]
 
-    def trace_kvm_tdp_mmu_spte_changed(self, old: Spte, new: Spte, level: int, shared: bool) -> Awaitable[object]:
+    def trace_kvm_tdp_mmu_spte_changed(
+        self, old: Spte, new: Spte, level: int, shared: bool
+    ) -> Awaitable[object]:
         """mmutrace.h: no step, unless somebody takes a census of who changes what."""
         if "census" not in self.given:
             return _no_step()
-        return report("transition", f"{old.said} to {new.said}, {level}, {'shared' if shared else 'exclusive'}")
+        return report(
+            "transition",
+            f"{old.said} to {new.said}, {level}, {'shared' if shared else 'exclusive'}",
+        )
 
     @routine
     async def should_fail(self, what: str) -> bool:
         """Whether a fault is injected here: a choice, where the scenario is given it.
 
-        Proposed to be done by chance (KVM list, August 2025, "KVM: Add fault injection for some MMU operations").
+        Proposed to be done by chance (KVM list, August 2025, "KVM: Add fault injection for some MMU
+        operations").
         """
         return what in self.given and await choose(what, (False, True))
 
@@ -156,7 +182,9 @@ class KvmMain:
         return unlock(lock_) if lock_ else _no_step()
 
     def KVM_BUG_ON(self, cond: Errno | Status | bool | None) -> Awaitable[bool]:
-        """kvm_host.h: where `cond` holds, a finding in the calling function, and the VM is given up."""
+        """kvm_host.h: where `cond` holds, a finding in the calling function,
+        and the VM is given up.
+        """
         return self._bugged("KVM_BUG_ON", caller(), cond)
 
     def WARN_ON_ONCE(self, cond: bool) -> Awaitable[object]:
@@ -170,8 +198,12 @@ class KvmMain:
 
     @routine
     async def _kvm_vm_bugged(self, finding: Finding) -> bool:
-        """kvm_vm_bugged(), kvm_vm_dead(): vm_bugged and vm_dead are set together, then every vCPU is told."""
-        fire: Operation[bool] = Operation(f"{finding.where}.{finding.kind}", (self.vm_bugged,), _fire, (finding,))
+        """kvm_vm_bugged(), kvm_vm_dead(): vm_bugged and vm_dead are set together,
+        then every vCPU is told.
+        """
+        fire: Operation[bool] = Operation(
+            f"{finding.where}.{finding.kind}", (self.vm_bugged,), _fire, (finding,)
+        )
         bugged_before = await fire
         if not bugged_before:
             await self.kvm_make_all_cpus_request(Request.VM_DEAD)
@@ -179,7 +211,10 @@ class KvmMain:
 
     @routine
     async def kvm_make_all_cpus_request(self, request: Request) -> None:
-        """kvm_main.c. OUTSIDE_GUEST_MODE waits until every vCPU that was not outside guest mode has taken the IPI."""
+        """kvm_main.c.
+
+        OUTSIDE_GUEST_MODE waits until every vCPU that was not outside guest mode has taken the IPI.
+        """
         if request is Request.OUTSIDE_GUEST_MODE and "kick" in self.without:
             return
         kicked: tuple[Vcpu, ...] = ()
@@ -196,7 +231,9 @@ class KvmMain:
 
     @routine
     async def kvm_request_needs_ipi(self, vcpu: Vcpu, request: Request) -> bool:
-        """kvm_vcpu_exiting_guest_mode() is the cmpxchg; a request that waits does so for EXITING_GUEST_MODE as well."""
+        """kvm_vcpu_exiting_guest_mode() is the cmpxchg;
+        a request that waits does so for EXITING_GUEST_MODE as well.
+        """
         mode = await cmpxchg(vcpu.mode, VcpuMode.IN_GUEST_MODE, VcpuMode.EXITING_GUEST_MODE)
         if request is Request.OUTSIDE_GUEST_MODE and "wait-for-exiting" not in self.without:
             return mode is not VcpuMode.OUTSIDE_GUEST_MODE
@@ -204,7 +241,10 @@ class KvmMain:
 
     @routine
     async def kvm_mmu_invalidate_begin(self) -> None:
-        """Count one more. The first one also empties the range, which is empty here (`Invalidation`)."""
+        """Count one more.
+
+        The first one also empties the range, which is empty here (`Invalidation`).
+        """
         await self.lockdep_assert_held_write()
         if self.gmem:
             await self.gmem.begin()
@@ -218,7 +258,9 @@ class KvmMain:
 
     @routine
     async def kvm_mmu_invalidate_end(self) -> None:
-        """mmu_invalidate_seq, then the count: those who read them without mmu_lock only save work, so one step."""
+        """mmu_invalidate_seq, then the count:
+        those who read them without mmu_lock only save work, so one step.
+        """
         await self.lockdep_assert_held_write()
         if self.gmem:
             await self.KVM_BUG_ON(await self.gmem.end() < 0)
@@ -239,10 +281,15 @@ class KvmMain:
 
     @routine
     async def kvm_request_pending(self, vcpu: Vcpu) -> bool:
-        """kvm_host.h: READ_ONCE(vcpu->requests); the only request that sets a bit here is VM_DEAD."""
+        """kvm_host.h: READ_ONCE(vcpu->requests);
+        the only request that sets a bit here is VM_DEAD.
+        """
         return await load(vcpu.vm_dead_request)
 
     @routine
     async def kvm_check_request(self, vcpu: Vcpu) -> bool:
-        """kvm_host.h, for KVM_REQ_VM_DEAD. It clears the bit, too: whoever sees it set does not run again."""
+        """kvm_host.h, for KVM_REQ_VM_DEAD.
+
+        It clears the bit, too: whoever sees it set does not run again.
+        """
         return await load(vcpu.vm_dead_request)

@@ -1,7 +1,8 @@
 """arch/x86/kvm/mmu/mmu.c: the page fault, and roots that go.
 
-Left out: memslots that come and go, the per-vCPU caches, the page's own reference, and obsolete roots. Where nothing of
-guest_memfd goes away in a scenario, asking for a page is no step (`sim.kvm.gmem`).
+Left out: memslots that come and go, the per-vCPU caches, the page's own reference, and obsolete
+roots. Where nothing of guest_memfd goes away in a scenario, asking for a page is no step
+(`sim.kvm.gmem`).
 """
 
 from __future__ import annotations
@@ -34,14 +35,19 @@ class Mmu(TdpMmuWalks):
 
     @routine
     async def kvm_max_level_for_order(self, fault: Fault) -> int:
-        """The largest page that the folio has room for. C asks this as it gets the page, before it looks again."""
+        """The largest page that the folio has room for.
+
+        C asks this as it gets the page, before it looks again.
+        """
         level = self.gmem.folio(fault.gfn)[1] if self.gmem else None
         return fault.max_level if level is None else await load(level)
 
     @routine
     async def mmu_invalidate_retry_gfn_unsafe(self, fault: Fault, mmu_seq: int) -> bool:
         """kvm_host.h: without mmu_lock, so it only saves work."""
-        return self.gmem is not None and (await load(self.gmem.invalidate)).retry_gfn(fault.gfn, mmu_seq)
+        return self.gmem is not None and (await load(self.gmem.invalidate)).retry_gfn(
+            fault.gfn, mmu_seq
+        )
 
     @routine
     async def is_page_fault_stale(self, fault: Fault, mmu_seq: int) -> bool:
@@ -65,7 +71,10 @@ class Mmu(TdpMmuWalks):
         return ret
 
     def kvm_mmu_hugepage_adjust(self, fault: Fault, old_spte: Spte) -> int:
-        """mmu.c: the level at which a fault maps. A TD has 4K pages only (tdx_gmem_max_mapping_level())."""
+        """mmu.c: the level at which a fault maps.
+
+        A TD has 4K pages only (tdx_gmem_max_mapping_level()).
+        """
         return PG_LEVEL_4K if self.root.is_mirror or "huge" not in self.given else PG_LEVEL_2M
 
     @routine

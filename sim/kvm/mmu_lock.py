@@ -1,9 +1,10 @@
 """mmu_lock: a rwlock, fair as the kernel's qrwlock is.
 
-kernel/locking/qrwlock.c: readers and writers that cannot have the lock at once queue up behind one another. A new
-reader gets in at once unless a writer holds the lock or waits at the head of the queue; a new writer only if nobody
-holds the lock or waits. The head of the queue takes the lock as soon as it can. The queue is a spinlock's; taking
-that, and announcing a waiting writer, is one step here with joining the queue.
+kernel/locking/qrwlock.c: readers and writers that cannot have the lock at once queue up behind one
+another. A new reader gets in at once unless a writer holds the lock or waits at the head of the
+queue; a new writer only if nobody holds the lock or waits. The head of the queue takes the lock as
+soon as it can. The queue is a spinlock's; taking that, and announcing a waiting writer, is one step
+here with joining the queue.
 
 `unfair=True` drops the queue: whoever comes first when the lock is free gets it.
 """
@@ -44,7 +45,13 @@ class RwState:
         return not self.writer and not self.readers
 
     def __str__(self) -> str:
-        held = f"write {self.writer}" if self.writer else f"read {' '.join(self.readers)}" if self.readers else "free"
+        held = (
+            f"write {self.writer}"
+            if self.writer
+            else f"read {' '.join(self.readers)}"
+            if self.readers
+            else "free"
+        )
         waiting = ", ".join(f"{task} for {mode}" for task, mode in self.queue)
         return f"{held}; waiting: {waiting}" if waiting else held
 
@@ -90,14 +97,18 @@ def _take_unfair(task: str, values: tuple[RwState], mode: str) -> tuple[Outcome,
     (lock,) = values
     if not lock.may_take(mode):
         return BLOCKED
-    return write(None, lock.taken(task, mode)) if mode == WRITE else add(None, lock.taken(task, mode))
+    return (
+        write(None, lock.taken(task, mode)) if mode == WRITE else add(None, lock.taken(task, mode))
+    )
 
 
 def _unlock(task: str, values: tuple[RwState], mode: str) -> tuple[Outcome, ...]:
     (lock,) = values
     if mode == WRITE:
         return write(None, attrs.evolve(lock, writer=""))
-    return add(None, attrs.evolve(lock, readers=tuple(reader for reader in lock.readers if reader != task)))
+    return add(
+        None, attrs.evolve(lock, readers=tuple(reader for reader in lock.readers if reader != task))
+    )
 
 
 def _held(task: str, values: tuple[RwState], modes: tuple[str, ...]) -> tuple[Outcome, ...]:
@@ -140,6 +151,8 @@ class MmuLock:
         elif await self.step(f"{mode}_lock", _lock, mode) is Acquire.QUEUED:
             await self.step(f"{mode}_lock_slowpath", _take, mode)
 
-    def step(self, what: str, effect: Callable[..., tuple[Outcome, ...]], *args: object) -> Operation[Any]:
+    def step(
+        self, what: str, effect: Callable[..., tuple[Outcome, ...]], *args: object
+    ) -> Operation[Any]:
         """One step on the lock."""
         return Operation(f"mmu_lock.{what}", (self.cell,), effect, args)

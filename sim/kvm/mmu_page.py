@@ -1,11 +1,14 @@
-"""struct kvm_mmu_page: page-table pages, the SPTEs in them, and how long they live (arch/x86/kvm/mmu/mmu_internal.h).
+"""struct kvm_mmu_page: page-table pages, the SPTEs in them,
+and how long they live (arch/x86/kvm/mmu/mmu_internal.h).
 
-A page that can be freed in a scenario has a `life`. It ends in two steps, as in the kernel: call_rcu() notes who is in
-an RCU read-side section, and the callback frees the page once each of those has left. Every access to an SPTE of such a
-page looks, in the same step, whether it has been freed: that is a use-after-free, in the function that did it. Where
-no page of a scenario can be freed, rcu_read_lock() is no step.
+A page that can be freed in a scenario has a `life`. It ends in two steps, as in the kernel:
+call_rcu() notes who is in an RCU read-side section, and the callback frees the page once each of
+those has left. Every access to an SPTE of such a page looks, in the same step, whether it has been
+freed: that is a use-after-free, in the function that did it. Where no page of a scenario can be
+freed, rcu_read_lock() is no step.
 
-Pages come from caches that hold one page for each task that may need one (`tdp_mmu_alloc_sp()`), so no task links two.
+Pages come from caches that hold one page for each task that may need one (`tdp_mmu_alloc_sp()`), so
+no task links two.
 """
 
 from __future__ import annotations
@@ -17,7 +20,18 @@ from typing import Any
 import attrs
 
 from sim.engine.model.cells import Cell
-from sim.engine.model.operations import BLOCKED, Access, Finding, Operation, Outcome, cmpxchg, load, store, write, xchg
+from sim.engine.model.operations import (
+    BLOCKED,
+    Access,
+    Finding,
+    Operation,
+    Outcome,
+    cmpxchg,
+    load,
+    store,
+    write,
+    xchg,
+)
 from sim.kvm.spte import Spte
 
 
@@ -29,13 +43,17 @@ class Stage(Enum):
 
 @attrs.frozen(cache_hash=True)
 class Life:
-    """Where a page stands, and, once it is zapped, the readers that its grace period still waits for."""
+    """Where a page stands, and, once it is zapped,
+    the readers that its grace period still waits for.
+    """
 
     stage: Stage = Stage.LIVE
     readers: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.stage.name} after {' '.join(self.readers)}" if self.readers else self.stage.name
+        return (
+            f"{self.stage.name} after {' '.join(self.readers)}" if self.readers else self.stage.name
+        )
 
 
 @attrs.frozen
@@ -55,12 +73,16 @@ class _Readers:
 
 
 def _is_some(readers: tuple[object, ...], tasks: Container[object]) -> bool:
-    return list(readers) == sorted(dict.fromkeys(map(str, readers))) and all(reader in tasks for reader in readers)
+    return list(readers) == sorted(dict.fromkeys(map(str, readers))) and all(
+        reader in tasks for reader in readers
+    )
 
 
 @attrs.frozen(eq=False)
 class MmuPage:
-    """A page table: its SPTEs by gfn (above 4K several gfns have one), and the page it lends the S-EPT."""
+    """A page table: its SPTEs by gfn (above 4K several gfns have one),
+    and the page it lends the S-EPT.
+    """
 
     number: int
     level: int
@@ -107,7 +129,9 @@ def _touch(
 
 @attrs.frozen(cache_hash=True)
 class TdpIter:
-    """struct tdp_iter, where a walk stands: gfn, level, the snapshot of the SPTE, and the page it is in."""
+    """struct tdp_iter, where a walk stands: gfn, level, the snapshot of the SPTE,
+    and the page it is in.
+    """
 
     gfn: str
     level: int

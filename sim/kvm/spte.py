@@ -1,8 +1,9 @@
 """SPTEs: arch/x86/kvm/mmu/spte.h.
 
-A mirror leaf is always RWX, and a direct one is here, so a leaf is its pfn; the bits that make up a value are not kept.
-`FROZEN_SPTE` and the plain non-present values are told apart by comparison, as in C. There are two of the latter: the
-one that empty slots have (suppress #VE), and 0, which a VM has where #VE goes to the guest.
+A mirror leaf is always RWX, and a direct one is here, so a leaf is its pfn; the bits that make up a
+value are not kept. `FROZEN_SPTE` and the plain non-present values are told apart by comparison, as
+in C. There are two of the latter: the one that empty slots have (suppress #VE), and 0, which a VM
+has where #VE goes to the guest.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ class Kind(Enum):
 
 @attrs.frozen(cache_hash=True)
 class Spte:
-    """A shadow-page-table entry. What `pfn` is for a nonleaf is the number of the page table that it points to."""
+    """A shadow-page-table entry.
+
+    What `pfn` is for a nonleaf is the number of the page table that it points to.
+    """
 
     kind: Kind
     pfn: int = 0
@@ -83,7 +87,9 @@ def leaf_pfn_changed(old: Spte, new: Spte, level: int) -> bool:
 
 
 def is_unexpected_np(old: Spte, new: Spte) -> bool:
-    """What handle_changed_spte() warns of, where neither is present: MMIO SPTEs come and go, and slots are frozen."""
+    """What handle_changed_spte() warns of, where neither is present: MMIO SPTEs come and go,
+    and slots are frozen.
+    """
     return not (old.is_mmio or new.is_mmio or new.is_frozen)
 
 

@@ -1,7 +1,8 @@
 """arch/x86/kvm/mmu/tdp_mmu.c, v6.19, on a mirror root or a direct one.
 
-Left out: levels above 2M (the root of a scenario is the table of its 2M SPTEs), accessed and dirty bits (so a store
-never has to be an exchange to keep them), `nx_huge_page_disallowed`, and the list of pages.
+Left out: levels above 2M (the root of a scenario is the table of its 2M SPTEs), accessed and dirty
+bits (so a store never has to be an exchange to keep them), `nx_huge_page_disallowed`, and the list
+of pages.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class RetPf(Enum):
 
 @attrs.frozen(cache_hash=True)
 class Fault:
-    """struct kvm_page_fault: who faults, on which gfn, and whether a guest says that it accepts 4K only."""
+    """struct kvm_page_fault: who faults, on which gfn,
+    and whether a guest says that it accepts 4K only.
+    """
 
     vcpu: str
     gfn: str
@@ -67,20 +70,26 @@ class TdpMmu(TdxSept):
     def kvm_tdp_mmu_write_spte(self, sp: MmuPage, gfn: str, new_spte: Spte) -> Operation[None]:
         return sp.write(gfn, new_spte, caller())
 
-    def kvm_tdp_mmu_write_spte_atomic(self, sp: MmuPage, gfn: str, new_spte: Spte) -> Operation[Spte]:
+    def kvm_tdp_mmu_write_spte_atomic(
+        self, sp: MmuPage, gfn: str, new_spte: Spte
+    ) -> Operation[Spte]:
         return sp.xchg(gfn, new_spte, caller())
 
     @routine
     @part_of("try_cmpxchg64")
     async def _loses_cmpxchg(self, iter: TdpIter, new_spte: Spte) -> bool:
-        """!try_cmpxchg64(): whether the SPTE was another one than the walk has seen, or is said to have been."""
+        """!try_cmpxchg64(): whether the SPTE was another one than the walk has seen,
+        or is said to have been.
+        """
         if await self.should_fail("cmpxchg"):
             return True
         return await iter.sp.cmpxchg(iter.gfn, iter.old_spte, new_spte, caller()) != iter.old_spte
 
     @routine
     async def set_external_spte_present(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
-        """Freeze, map in the S-EPT, and only then let the new SPTE be seen; or restore the old one."""
+        """Freeze, map in the S-EPT, and only then let the new SPTE be seen;
+        or restore the old one.
+        """
         was_present = iter.old_spte.is_shadow_present
         await self.KVM_BUG_ON(was_present)  # and goes on
         await self.lockdep_assert_held()
@@ -113,7 +122,9 @@ class TdpMmu(TdxSept):
 
     @routine
     async def tdp_mmu_set_spte_atomic(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
-        """Change an SPTE under mmu_lock held for read. -EBUSY: somebody else did, or the TDX module was busy."""
+        """Change an SPTE under mmu_lock held for read. -EBUSY: somebody else did,
+        or the TDX module was busy.
+        """
         await self.lockdep_assert_held_read()
         ret = await self._tdp_mmu_set_spte_atomic(iter, new_spte)
         if ret:
@@ -122,8 +133,12 @@ class TdpMmu(TdxSept):
         return None
 
     @routine
-    async def tdp_mmu_set_spte(self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Spte:
-        """Change an SPTE under mmu_lock held for write: the SPTE first, without freezing, the S-EPT last."""
+    async def tdp_mmu_set_spte(
+        self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int
+    ) -> Spte:
+        """Change an SPTE under mmu_lock held for write: the SPTE first, without freezing,
+        the S-EPT last.
+        """
         await self.lockdep_assert_held_write()
         await self.WARN_ON_ONCE(old_spte.is_frozen or new_spte.is_frozen)
         await self.kvm_tdp_mmu_write_spte(sp, gfn, new_spte)
@@ -145,7 +160,9 @@ class TdpMmu(TdxSept):
     async def handle_changed_spte(
         self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int, shared: bool
     ) -> None:
-        """The TDP MMU's bookkeeping for a change; no external operation in this version, and nothing to return."""
+        """The TDP MMU's bookkeeping for a change; no external operation in this version,
+        and nothing to return.
+        """
         if leaf_pfn_changed(old_spte, new_spte, level):
             await bug("handle_changed_spte")
         if old_spte == new_spte:
@@ -167,13 +184,18 @@ class TdpMmu(TdxSept):
             await self.kvm_account(level, 1 if is_leaf else -1)
 
     def kvm_account(self, level: int, amount: int) -> Operation[None]:
-        """Add to the number of leafs at a level. The kernel's counter goes on for ever, this one stops at its ends."""
+        """Add to the number of leafs at a level.
+
+        The kernel's counter goes on for ever, this one stops at its ends.
+        """
         stat = self.stats[level - 1]
         return Operation(f"{stat.name}.add", (stat,), _add_up_to, (amount, 2 * len(self.pfns)))
 
     @routine
     async def handle_removed_pt(self, sp: MmuPage, shared: bool) -> None:
-        """Empty a page table that has been unlinked: each SPTE frozen, and then for good; give up its S-EPT page."""
+        """Empty a page table that has been unlinked: each SPTE frozen, and then for good;
+        give up its S-EPT page.
+        """
         for gfn, _ in sp.sptes:
             old_spte = await self._freeze_child(sp, gfn, shared)
             if not shared and not old_spte.is_shadow_present:
@@ -189,7 +211,10 @@ class TdpMmu(TdxSept):
     @routine
     @part_of("handle_removed_pt")
     async def _freeze_child(self, sp: MmuPage, gfn: str, shared: bool) -> Spte:
-        """In handle_removed_pt(): what the SPTE was. Under the write lock, one that is not present is left alone."""
+        """In handle_removed_pt(): what the SPTE was.
+
+        Under the write lock, one that is not present is left alone.
+        """
         if shared:
             return await repeat(self._cpu_relax, sp, gfn)
         old_spte = await self.kvm_tdp_mmu_read_spte(sp, gfn)
@@ -200,7 +225,9 @@ class TdpMmu(TdxSept):
     @routine
     @part_of("handle_removed_pt")
     async def _cpu_relax(self, sp: MmuPage, gfn: str) -> Again | Done[Spte]:
-        """handle_removed_pt()'s loop under the read lock: whoever else has frozen the SPTE stores to it first."""
+        """handle_removed_pt()'s loop under the read lock:
+        whoever else has frozen the SPTE stores to it first.
+        """
         old_spte = await self.kvm_tdp_mmu_write_spte_atomic(sp, gfn, FROZEN_SPTE)
         return Again(sp, gfn) if old_spte.is_frozen else Done(old_spte)
 
@@ -220,10 +247,16 @@ class TdpMmu(TdxSept):
         return None
 
     @routine
-    async def tdp_mmu_split_huge_page(self, iter: TdpIter, sp: MmuPage, shared: bool) -> Errno | None:
-        """Fill a page table with the small pages of a large one, which nobody sees yet, and link it in its place."""
+    async def tdp_mmu_split_huge_page(
+        self, iter: TdpIter, sp: MmuPage, shared: bool
+    ) -> Errno | None:
+        """Fill a page table with the small pages of a large one, which nobody sees yet,
+        and link it in its place.
+        """
         small = tuple(make_spte(iter.old_spte.pfn + i) for i in range(len(sp.sptes)))
-        await Operation(f"{sp.cell(iter.gfn).name}.fill", tuple(cell for _, cell in sp.sptes), _fill, small)
+        await Operation(
+            f"{sp.cell(iter.gfn).name}.fill", tuple(cell for _, cell in sp.sptes), _fill, small
+        )
         ret = await self.tdp_mmu_link_sp(iter, sp, shared)
         if not ret:
             await self.kvm_account(sp.level, len(sp.sptes))
@@ -256,7 +289,10 @@ class TdpMmu(TdxSept):
     @routine
     @part_of("kvm_tdp_mmu_map")
     async def _map(self, fault: Fault) -> RetPf:
-        """What kvm_tdp_mmu_map() does under RCU. A step down re-reads the SPTE it steps down from (tdp_iter.c)."""
+        """What kvm_tdp_mmu_map() does under RCU.
+
+        A step down re-reads the SPTE it steps down from (tdp_iter.c).
+        """
         gfn, root = fault.gfn, self.root
         iter = TdpIter(gfn, PG_LEVEL_2M, await self.kvm_tdp_mmu_read_spte(root, gfn), root)
         if iter.old_spte.is_frozen:

@@ -1,11 +1,12 @@
 """arch/x86/kvm/mmu/tdp_mmu.c, the rest: what walks a root and changes SPTEs on the way.
 
-A walk visits a gfn's SPTE in the root's table, and the one below if that points to a page table: the iterator of C,
-without the levels above, and always from the top, as after a yield. Where a walk may yield, that is a choice here
-(`--inject resched`), offered once a gfn, since C asks for progress in between.
+A walk visits a gfn's SPTE in the root's table, and the one below if that points to a page table:
+the iterator of C, without the levels above, and always from the top, as after a yield. Where a walk
+may yield, that is a choice here (`--inject resched`), offered once a gfn, since C asks for progress
+in between.
 
-Left out: flushes of the host's TLBs, accessed and dirty bits, and with them write protection, which changes a leaf
-without changing what it maps.
+Left out: flushes of the host's TLBs, accessed and dirty bits, and with them write protection, which
+changes a leaf without changing what it maps.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class TdpMmuWalks(TdpMmu):
     @part_of("tdp_iter_next")
     async def _tdp_iter_at(self, gfn: str, min_level: int) -> TdpIter:
         """Where an iterator down to `min_level` comes to for a gfn: not past a leaf or nothing."""
-        iter = TdpIter(gfn, PG_LEVEL_2M, await self.kvm_tdp_mmu_read_spte(self.root, gfn), self.root)
+        iter = TdpIter(
+            gfn, PG_LEVEL_2M, await self.kvm_tdp_mmu_read_spte(self.root, gfn), self.root
+        )
         if iter.old_spte.kind is not Kind.NONLEAF or min_level > PG_LEVEL_4K:
             return iter
         sp = self.spte_to_child_sp(iter.old_spte)
@@ -57,7 +60,9 @@ class TdpMmuWalks(TdpMmu):
     @routine
     async def tdp_mmu_iter_set_spte(self, iter: TdpIter) -> None:
         """To non-present, exclusively."""
-        await self.tdp_mmu_set_spte(iter.sp, iter.gfn, iter.old_spte, SHADOW_NONPRESENT_VALUE, iter.level)
+        await self.tdp_mmu_set_spte(
+            iter.sp, iter.gfn, iter.old_spte, SHADOW_NONPRESENT_VALUE, iter.level
+        )
 
     @routine
     async def tdp_mmu_zap_leafs(self, gfns: tuple[str, ...], can_yield: bool) -> None:
@@ -120,7 +125,10 @@ class TdpMmuWalks(TdpMmu):
 
     @routine
     async def tdp_mmu_split_huge_pages_root(self, gfn: str, task: str, shared: bool) -> None:
-        """Split the large leaf over a gfn, if there is one. That mmu_lock is dropped for the allocation is left out."""
+        """Split the large leaf over a gfn, if there is one.
+
+        That mmu_lock is dropped for the allocation is left out.
+        """
         await self.rcu_read_lock()
         await self.tdp_mmu_iter_cond_resched(shared)
         iter = await self._tdp_iter_at(gfn, PG_LEVEL_2M)
@@ -130,7 +138,9 @@ class TdpMmuWalks(TdpMmu):
 
     @routine
     async def kvm_tdp_mmu_try_split_huge_pages(self, gfn: str, task: str) -> None:
-        """Eager splitting, when dirty logging begins: a slot of guest_memfd has none, so direct roots only."""
+        """Eager splitting, when dirty logging begins: a slot of guest_memfd has none,
+        so direct roots only.
+        """
         await self.mmu_lock.read_lock()
         if not self.root.is_mirror:
             await self.tdp_mmu_split_huge_pages_root(gfn, task, True)
@@ -151,7 +161,9 @@ class TdpMmuWalks(TdpMmu):
 
     @routine
     async def kvm_tdp_mmu_zap_possible_nx_huge_page(self, gfn: str) -> None:
-        """NX recovery: a page table that keeps a large page away goes; private pages are never tracked."""
+        """NX recovery: a page table that keeps a large page away goes;
+        private pages are never tracked.
+        """
         await self.mmu_lock.read_lock()
         if not self.root.is_mirror:
             await self.rcu_read_lock()
@@ -164,11 +176,16 @@ class TdpMmuWalks(TdpMmu):
 
     @routine
     async def kvm_split_cross_boundary_leafs(self, gfns: tuple[str, ...], task: str) -> None:
-        """No leaf of a mirror is larger than 4K here, so there is nothing to split before part of it goes."""
+        """No leaf of a mirror is larger than 4K here,
+        so there is nothing to split before part of it goes.
+        """
 
     @routine
     async def kvm_vm_set_mem_attributes(self, gfns: tuple[str, ...], task: str) -> None:
-        """kvm_main.c: memory that is converted. The attribute, which changes in between, is not kept: nobody asks."""
+        """kvm_main.c: memory that is converted.
+
+        The attribute, which changes in between, is not kept: nobody asks.
+        """
         await self.mutex_lock(self.slots_lock)
         await self.mmu_lock.write_lock()
         await self.kvm_mmu_invalidate_begin()

@@ -1,7 +1,7 @@
 """arch/x86/kvm/vmx/tdx.c, S-EPT side: what the TDP MMU's hooks do to the TDX module.
 
-Left out: memory cgroup and cache work around the SEAMCALLs, and tdx_gmem_post_populate(), so that a TD that is not
-RUNNABLE has no page to add.
+Left out: memory cgroup and cache work around the SEAMCALLs, and tdx_gmem_post_populate(), so that a
+TD that is not RUNNABLE has no page to add.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class TdxSept(KvmMain):
 
     @routine
     async def tdh_do_no_vcpus(self, seamcall: Callable[..., Call[Status]], *args: object) -> Status:
-        """tdx.c:tdh_do_no_vcpus() (6.19): one retry with every vCPU out of the guest and none let in."""
+        """tdx.c:tdh_do_no_vcpus() (6.19):
+        one retry with every vCPU out of the guest and none let in.
+        """
         await self.lockdep_assert_held_write()
         err = await seamcall(*args)
         if tdx_operand_busy(err):
@@ -59,9 +61,13 @@ class TdxSept(KvmMain):
         return None
 
     @routine
-    async def tdx_sept_link_private_spt(self, gfn: str, level: int, private_spt: int) -> Errno | None:
+    async def tdx_sept_link_private_spt(
+        self, gfn: str, level: int, private_spt: int
+    ) -> Errno | None:
         """tdx.c (6.19): BUSY is the caller's to retry here, too."""
-        err = await self.module.tdh_mem_sept_add(gfn, pg_level_to_tdx_sept_level(level), private_spt)
+        err = await self.module.tdh_mem_sept_add(
+            gfn, pg_level_to_tdx_sept_level(level), private_spt
+        )
         if tdx_operand_busy(err):
             return EBUSY(err)
         if await self.TDX_BUG_ON(err):
@@ -78,7 +84,9 @@ class TdxSept(KvmMain):
 
     @routine
     async def tdx_sept_free_private_spt(self, sp: MmuPage) -> Errno | None:
-        """tdx.c (6.19): only once the key is gone, when a page of the TD may be taken without asking the S-EPT."""
+        """tdx.c (6.19): only once the key is gone,
+        when a page of the TD may be taken without asking the S-EPT.
+        """
         if await self.KVM_BUG_ON(self.is_hkid_assigned()):
             return EIO()
         return await self.tdx_reclaim_page(sp.external_spt)
@@ -91,8 +99,13 @@ class TdxSept(KvmMain):
         await self.kvm_make_all_cpus_request(Request.OUTSIDE_GUEST_MODE)
 
     @routine
-    async def tdx_sept_set_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> Errno | None:
-        """tdx.c (6.19). The RWX check and the smp_rmb() before the TD's state have nothing to check here."""
+    async def tdx_sept_set_private_spte(
+        self, gfn: str, level: int, mirror_spte: Spte
+    ) -> Errno | None:
+        """tdx.c (6.19).
+
+        The RWX check and the smp_rmb() before the TD's state have nothing to check here.
+        """
         if await self.KVM_BUG_ON(level != PG_LEVEL_4K):
             return EIO()
         return await self._map_leaf(gfn, level, mirror_spte.pfn)
@@ -106,13 +119,19 @@ class TdxSept(KvmMain):
 
     @routine
     async def tdx_mem_page_add(self) -> Errno | None:
-        """tdx.c, where nobody is populating the TD, as nobody is here: there is no page to add a copy of."""
+        """tdx.c, where nobody is populating the TD, as nobody is here:
+        there is no page to add a copy of.
+        """
         await self.KVM_BUG_ON(True)  # !page_add_src
         return EIO()
 
     @routine
-    async def tdx_sept_remove_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> Errno | None:
-        """tdx.c (6.19): BLOCK, TRACK, REMOVE, WBINVD. void there: whatever fails bugs the VM here."""
+    async def tdx_sept_remove_private_spte(
+        self, gfn: str, level: int, mirror_spte: Spte
+    ) -> Errno | None:
+        """tdx.c (6.19): BLOCK, TRACK, REMOVE, WBINVD. void there:
+        whatever fails bugs the VM here.
+        """
         await self.lockdep_assert_held_write()
         if await self.KVM_BUG_ON(not self.is_hkid_assigned()):
             return None

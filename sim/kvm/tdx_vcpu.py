@@ -1,7 +1,7 @@
 """arch/x86/kvm/vmx/tdx.c, vCPU side: entering the guest, and what its exits mean.
 
-Left out: posted interrupts, shared GPAs, TDVMCALLs other than the one that ends the guest's program, and an invalid
-memslot as a reason to leave the local retry.
+Left out: posted interrupts, shared GPAs, TDVMCALLs other than the one that ends the guest's
+program, and an invalid memslot as a reason to leave the local retry.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class TdxVcpu(GuestMemfd):
 
     @routine
     async def tdx_vcpu_run(self, vcpu: Vcpu, tdvps: Tdvps) -> tuple[Exit | None, Tdvps]:
-        """None for EXIT_FASTPATH_EXIT_HANDLED: not entered, because of a zap, or because the module was busy."""
+        """None for EXIT_FASTPATH_EXIT_HANDLED: not entered, because of a zap,
+        or because the module was busy.
+        """
         if "wait-for-sept-zap" not in self.without and await load(self.wait_for_sept_zap):
             return None, tdvps
         exit, tdvps = await self.module.tdh_vp_enter(vcpu.guest, tdvps)
@@ -60,7 +62,9 @@ class TdxVcpu(GuestMemfd):
 
     @routine
     async def local_retry(self, vcpu: Vcpu, fault: Fault) -> Again | Done[Resume | Errno]:
-        """One turn of tdx_handle_ept_violation()'s loop; no pending event or signal interrupts it here."""
+        """One turn of tdx_handle_ept_violation()'s loop;
+        no pending event or signal interrupts it here.
+        """
         ret = await self.kvm_tdp_mmu_page_fault(fault)
         if ret is not RetPf.RETRY or "local-retry" in self.without:
             return Done(Resume.GUEST)

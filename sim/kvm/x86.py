@@ -1,8 +1,9 @@
 """arch/x86/kvm/x86.c: the vCPU loop.
 
-A vCPU says that it is in guest mode before it looks at requests, and a requester sets its request before it looks at
-the mode: one of the two sees the other. Interrupts are off from before the one until after the guest has been left,
-so an IPI that finds a vCPU anywhere but outside guest mode is taken after SEAM was left.
+A vCPU says that it is in guest mode before it looks at requests, and a requester sets its request
+before it looks at the mode: one of the two sees the other. Interrupts are off from before the one
+until after the guest has been left, so an IPI that finds a vCPU anywhere but outside guest mode is
+taken after SEAM was left.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ class Kvm(TdxVcpu):
 
     @routine
     async def kvm_vcpu_exit_request(self, vcpu: Vcpu) -> bool:
-        """Kicked, or asked to do something, since it said that it was in guest mode; no signal, no resched here."""
+        """Kicked, or asked to do something, since it said that it was in guest mode; no signal,
+        no resched here.
+        """
         if await load(vcpu.mode) is VcpuMode.EXITING_GUEST_MODE:
             return True
         return await self.kvm_request_pending(vcpu)

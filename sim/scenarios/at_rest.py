@@ -25,7 +25,8 @@ from sim.tdx.td import PageType
 class AtRest:
     """Properties that must hold wherever mmu_lock is free, until the VM is bugged.
 
-    Every access to the mirror is under mmu_lock, and the lock is dropped between changes only, never inside one.
+    Every access to the mirror is under mmu_lock, and the lock is dropped between changes only,
+    never inside one.
     """
 
     kvm: Kvm
@@ -34,7 +35,8 @@ class AtRest:
         return not look(self.kvm.mmu_lock.cell).free or look(self.kvm.vm_bugged) or None
 
     def mirror_is_sept(self, gfn: str, look: Look, _: object) -> bool | None:
-        """A leaf has its page in the S-EPT, PENDING or MAPPED, a page table its S-EPT page, a plain NP has nothing.
+        """A leaf has its page in the S-EPT, PENDING or MAPPED, a page table its S-EPT page,
+        a plain NP has nothing.
 
         FROZEN is nobody's. Of a TD that is torn down nobody asks the S-EPT.
         """
@@ -54,7 +56,9 @@ class AtRest:
         spte, _level = self._mapping(look, gfn)
         return False if spte.is_frozen else None
 
-    def stats_are_leafs(self, gfn: str, look: Look, counts: tuple[int, int] | None) -> tuple[int, int]:
+    def stats_are_leafs(
+        self, gfn: str, look: Look, counts: tuple[int, int] | None
+    ) -> tuple[int, int]:
         """pages_4k and pages_2m count the leafs, level by level; so far there are `counts`."""
         small, large = counts or (0, 0)
         spte, level = self._mapping(look, gfn)
@@ -78,7 +82,10 @@ class AtRest:
         return look(self.kvm.spte_to_child_sp(spte).cell(gfn)), PG_LEVEL_4K
 
     def tables_are_linked(self, page: MmuPage, look: Look, _: object) -> bool | None:
-        """Page tables live exactly while they can be walked to; the S-EPT pages of the others have been given back."""
+        """Page tables live exactly while they can be walked to.
+
+        The S-EPT pages of the others have been given back.
+        """
         sptes = [look(cell) for _, cell in self.kvm.root.sptes]
         linked = any(spte.kind is Kind.NONLEAF and spte.pfn == page.number for spte in sptes)
         return None if self._is_accounted_for(look, page, linked) else False
@@ -92,7 +99,11 @@ class AtRest:
     def leafs_are_backed(self, gmem: Gmem, gfn: str, look: Look, _: object) -> bool | None:
         """What is mapped is a page that guest_memfd still has."""
         spte, _level = self._mapping(look, gfn)
-        return None if spte.kind is not Kind.LEAF or look(gmem.page(gfn)) is Backing.ALLOCATED else False
+        return (
+            None
+            if spte.kind is not Kind.LEAF or look(gmem.page(gfn)) is Backing.ALLOCATED
+            else False
+        )
 
     def _property(self, name: str, kind: str, parts: Iterable[Part]) -> Property:
         return Property(name, kind, (self._excused, *parts))
@@ -100,11 +111,18 @@ class AtRest:
     def properties(self) -> tuple[Property, ...]:
         kvm, gfns = self.kvm, [gfn for gfn, _ in self.kvm.pfns]
         found = [
-            self._property("mirror-is-sept", "divergence", (partial(self.mirror_is_sept, gfn) for gfn in gfns))
+            self._property(
+                "mirror-is-sept", "divergence", (partial(self.mirror_is_sept, gfn) for gfn in gfns)
+            )
             if kvm.root.is_mirror
-            else self._property("no-frozen", "divergence", (partial(self.is_thawed, gfn) for gfn in gfns))
+            else self._property(
+                "no-frozen", "divergence", (partial(self.is_thawed, gfn) for gfn in gfns)
+            )
         ]
-        counting: tuple[Part, ...] = (*(partial(self.stats_are_leafs, gfn) for gfn in gfns), self._stats_are)
+        counting: tuple[Part, ...] = (
+            *(partial(self.stats_are_leafs, gfn) for gfn in gfns),
+            self._stats_are,
+        )
         found.append(self._property("stats-are-leafs", "divergence", counting))
         if kvm.gmem:
             backed = (partial(self.leafs_are_backed, kvm.gmem, gfn) for gfn in gfns)

@@ -1,8 +1,9 @@
-"""Who changes SPTEs: KVM's own callers of the setters, each a scenario, on a direct root and on a mirror root.
+"""Who changes SPTEs: KVM's own callers of the setters, each a scenario,
+on a direct root and on a mirror root.
 
-The what-ifs ask what would happen; these ask what does. A caller that leaves mirror roots alone is here as well: that
-it does is what running it on one shows. Private memory is mapped at 2M where the kernel has that (so is the default,
-`hugepages`), or at 4K.
+The what-ifs ask what would happen; these ask what does. A caller that leaves mirror roots alone is
+here as well: that it does is what running it on one shows. Private memory is mapped at 2M where the
+kernel has that (so is the default, `hugepages`), or at 4K.
 """
 
 from __future__ import annotations
@@ -125,7 +126,8 @@ CALLERS = (
     Caller(
         "punch-hole",
         "guest_memfd gives up a page of 4K",
-        f"{GMEM}: kvm_gmem_punch_hole(), kvm_gmem_invalidate_begin(); {TDP}: kvm_tdp_mmu_unmap_gfn_range()",
+        f"{GMEM}: kvm_gmem_punch_hole(), kvm_gmem_invalidate_begin(); {TDP}: "
+        "kvm_tdp_mmu_unmap_gfn_range()",
         _punch,
         ("host", "f2"),
         (S.PENDING, S.FREE),
@@ -215,7 +217,10 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
     if is_mirror and not issubclass(kernel, HugePages) and above.is_leaf:
         above, below = S.NL_MAPPED, above
     given = {"huge": settings["pages"] == "2M", "4k": settings["pages"] == "4K"}
-    given |= {"census": settings["census"] == "yes", **dict.fromkeys(injected(settings["inject"]), True)}
+    given |= {
+        "census": settings["census"] == "yes",
+        **dict.fromkeys(injected(settings["inject"]), True),
+    }
     kvm = machine(
         kernel,
         release_named(settings["module"]),
@@ -245,13 +250,19 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
 
 def _recipe(caller: Caller) -> Recipe:
     doc = f"What KVM does: {caller.doc}."
-    return Recipe(caller.name, doc, tuple(_params(caller)), GUARDS, partial(_build, caller), caller.place)
+    return Recipe(
+        caller.name, doc, tuple(_params(caller)), GUARDS, partial(_build, caller), caller.place
+    )
 
 
 def _params(caller: Caller) -> Iterator[Param]:
     """The parameters; where only guests act there is no direct root, since it has no guests."""
     for param in PARAMS:
-        yield param if param.name != "root" or caller.names else attrs.evolve(param, values=("mirror",))
+        yield (
+            param
+            if param.name != "root" or caller.names
+            else attrs.evolve(param, values=("mirror",))
+        )
 
 
 def _build(caller: Caller, recipe: Recipe, settings: Settings) -> Scenario:

@@ -1,4 +1,6 @@
-"""The functions of the kernel and of the module that the model has, by the names under which a timeline shows them."""
+"""The functions of the kernel and of the module that the model has,
+by the names under which a timeline shows them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from sim import kvm, scenarios, tdx
 
 @cache
 def functions() -> dict[str, tuple[FunctionType, ...]]:
-    """Each routine by its name, in every version that there is: what can stand on a task's stack."""
+    """Each routine by its name, in every version that there is:
+    what can stand on a task's stack.
+    """
     found: dict[str, list[FunctionType]] = {}
     for module in _modules():
         for function in _defined_in(module):
@@ -26,7 +30,10 @@ def functions() -> dict[str, tuple[FunctionType, ...]]:
 
 
 def function_named(name: str) -> tuple[FunctionType, ...]:
-    """Those of that name, with or without `()`; a leaf also as the module spells it, such as TDH.MEM.PAGE.AUG."""
+    """Those of that name, with or without `()`.
+
+    A leaf also as the module spells it, such as TDH.MEM.PAGE.AUG.
+    """
     plain = name.removesuffix("()")
     if plain.startswith(("TDH.", "TDG.")):
         plain = plain.lower().replace(".", "_")
@@ -36,14 +43,20 @@ def function_named(name: str) -> tuple[FunctionType, ...]:
 def leafs() -> dict[str, str]:
     """What is said of each leaf of the module, by the name that it has there."""
     leafs = (name for name in sorted(functions()) if re.match(r"td[hg]_(mem|phymem|vp)_", name))
-    return {name.upper().replace("_", "."): "\n".join(map(said_of, functions()[name])) for name in leafs}
+    return {
+        name.upper().replace("_", "."): "\n".join(map(said_of, functions()[name])) for name in leafs
+    }
 
 
 def said_of(function: FunctionType) -> str:
     """The first paragraph of its docstring, and the file in which it is modelled."""
     doc = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
     place = f"Modelled in {function.__module__.replace('.', '/')}.py"
-    return f"{doc}\n{place}." if doc else f"{place}; it is one with the kernel's or the module's of that name."
+    return (
+        f"{doc}\n{place}."
+        if doc
+        else f"{place}; it is one with the kernel's or the module's of that name."
+    )
 
 
 def _modules() -> Iterator[ModuleType]:
@@ -57,7 +70,9 @@ def _modules() -> Iterator[ModuleType]:
 def _defined_in(module: ModuleType) -> Iterator[FunctionType]:
     for thing in vars(module).values():
         if inspect.isclass(thing) and thing.__module__ == module.__name__:
-            yield from (_plain(one) for one in vars(thing).values() if isinstance(one, FunctionType))
+            yield from (
+                _plain(one) for one in vars(thing).values() if isinstance(one, FunctionType)
+            )
         elif isinstance(thing, FunctionType) and thing.__module__ == module.__name__:
             yield _plain(thing)
 

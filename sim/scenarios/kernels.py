@@ -11,7 +11,8 @@ from sim.scenarios.patch import PATCH, patched
 from sim.scenarios.recipe import KERNEL, ORDER, Param, Settings
 
 BEFORE, AFTER = "before", "after"
-"""The mail's words: before the series that it reviews, and after it. What is after depends on the scenario."""
+"""The mail's words: before the series that it reviews, and after it.
+What is after depends on the scenario."""
 
 NAMES = (*KERNELS, PATCH)
 
@@ -32,7 +33,8 @@ def words(after: str) -> dict[str, str]:
 def kernel_param(after: str, formerly: Mapping[str, Mapping[str, str]] | None = None) -> Param:
     """The parameter, of a scenario in which `after` is this kernel, and so the default.
 
-    `formerly` has the other parameters than `order` that chose it before there was `kernel` (`recipe.translated()`).
+    `formerly` has the other parameters than `order` that chose it before there was `kernel`
+    (`recipe.translated()`).
     """
     stands_for = words(after)
     mail = " and ".join(f"`{word}` for {name}" for word, name in stands_for.items())

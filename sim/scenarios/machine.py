@@ -42,7 +42,8 @@ Program = tuple[tuple[Instruction, str], ...]
 class Memory:
     """What is where at first: 2M ranges with their entry's state, and the gfns in them with theirs.
 
-    guest_memfd backs gfns with pages in their order, from 1 on; the pages of page tables and of the S-EPT come after.
+    guest_memfd backs gfns with pages in their order, from 1 on; the pages of page tables and of the
+    S-EPT come after.
     """
 
     ranges: tuple[tuple[SeptState, tuple[tuple[str, SeptState], ...]], ...]
@@ -54,10 +55,16 @@ class Memory:
         above: dict[str, SeptState] | None = None,
         shape: tuple[tuple[str, ...], ...] = RANGES,
     ) -> Memory:
-        """These gfns at 4K, in 2M ranges that have a page table unless `above`, by first gfn, says otherwise."""
+        """These gfns at 4K, in 2M ranges that have a page table unless `above`, by first gfn,
+        says otherwise.
+        """
         ranges = (tuple((gfn, sept[gfn]) for gfn in gfns if gfn in sept) for gfns in shape)
         states = above or {}
-        return cls(tuple((states.get(found[0][0], SeptState.NL_MAPPED), found) for found in ranges if found))
+        return cls(
+            tuple(
+                (states.get(found[0][0], SeptState.NL_MAPPED), found) for found in ranges if found
+            )
+        )
 
     @property
     def pfns(self) -> dict[str, int]:
@@ -65,19 +72,32 @@ class Memory:
         return {gfn: pfn for pfn, gfn in enumerate(gfns, 1)}
 
     def entries(self, tables: dict[str, int]) -> tuple[tuple[SeptEntry, dict[str, SeptEntry]], ...]:
-        """The S-EPT; `tables` has the page of a range's S-EPT page, by first gfn, where that is one that is handled."""
-        return tuple((self._above(state, below, tables), self._below(state, below)) for state, below in self.ranges)
+        """The S-EPT.
 
-    def _above(self, state: SeptState, below: tuple[tuple[str, SeptState], ...], tables: dict[str, int]) -> SeptEntry:
+        `tables` has the page of a range's S-EPT page, by first gfn, where that is one that is
+        handled.
+        """
+        return tuple(
+            (self._above(state, below, tables), self._below(state, below))
+            for state, below in self.ranges
+        )
+
+    def _above(
+        self, state: SeptState, below: tuple[tuple[str, SeptState], ...], tables: dict[str, int]
+    ) -> SeptEntry:
         first, _ = below[0]
         if state is SeptState.NL_MAPPED:
             return SeptEntry(state, tables.get(first, 0))
         return SeptEntry(state, self.pfns[first] if state.is_leaf else 0)
 
-    def _below(self, above: SeptState, below: tuple[tuple[str, SeptState], ...]) -> dict[str, SeptEntry]:
+    def _below(
+        self, above: SeptState, below: tuple[tuple[str, SeptState], ...]
+    ) -> dict[str, SeptEntry]:
         if above is not SeptState.NL_MAPPED:
             return {gfn: SeptEntry() for gfn, _ in below}
-        return {gfn: SeptEntry(state, self.pfns[gfn] if state.is_leaf else 0) for gfn, state in below}
+        return {
+            gfn: SeptEntry(state, self.pfns[gfn] if state.is_leaf else 0) for gfn, state in below
+        }
 
 
 def _spte(entry: SeptEntry, child: int) -> Spte:
@@ -105,14 +125,20 @@ def machine(
     given: tuple[str, ...] = (),
     shape: tuple[tuple[str, ...], ...] = RANGES,
 ) -> Kvm:
-    """A TD whose S-EPT and mirror agree on `sept`, with a vCPU per program and other tasks beside them.
+    """A TD whose S-EPT and mirror agree on `sept`,
+    with a vCPU per program and other tasks beside them.
 
-    `spares` names tasks that have a page table in their cache, for the range of A; `frees` the ranges, by first
-    gfn, whose page table may be freed; so many `holes` may be punched into guest_memfd, or ranges converted. A root
-    that is no mirror has the same SPTEs, and the S-EPT is nobody's. `shape` is which gfns lie in one 2M range.
+    `spares` names tasks that have a page table in their cache, for the range of A; `frees` the
+    ranges, by first gfn, whose page table may be freed; so many `holes` may be punched into
+    guest_memfd, or ranges converted. A root that is no mirror has the same SPTEs, and the S-EPT is
+    nobody's. `shape` is which gfns lie in one 2M range.
     """
     memory, tasks = Memory.from_gfns(sept, above, shape), (*others, *programs)
-    handled = [below[0][0] for state, below in memory.ranges if state is SeptState.NL_MAPPED and below[0][0] in frees]
+    handled = [
+        below[0][0]
+        for state, below in memory.ranges
+        if state is SeptState.NL_MAPPED and below[0][0] in frees
+    ]
     pfns, first_table = memory.pfns, len(memory.pfns) + 1
     tables = {gfn: first_table + i for i, gfn in enumerate(handled)}
     entries = memory.entries(tables)
@@ -121,7 +147,10 @@ def machine(
     known, numbers = tuple(pfns.values()), tuple(range(1, len(entries) + len(spares) + 1))
 
     def cells(prefix: str, sptes: dict[str, Spte]) -> tuple[tuple[str, Cell[Spte]], ...]:
-        return tuple((gfn, spte_cell(f"{prefix}[{gfn}]", spte, known, numbers)) for gfn, spte in sptes.items())
+        return tuple(
+            (gfn, spte_cell(f"{prefix}[{gfn}]", spte, known, numbers))
+            for gfn, spte in sptes.items()
+        )
 
     pages, top = list[MmuPage](), list[tuple[str, Cell[Spte]]]()
     for number, (entry, below) in enumerate(entries, 1):

@@ -1,7 +1,8 @@
-"""A kernel from a file: the patch under review, as a class that overrides what it changes (docs/adding-a-patch.md).
+"""A kernel from a file: the patch under review,
+as a class that overrides what it changes (docs/adding-a-patch.md).
 
-The file is named on the command line, by the person who runs it, and by nothing else: a schedule says
-`kernel = "patch"` and no more, and is refused where no file was given, or another one.
+The file is named on the command line, by the person who runs it, and by nothing else: a schedule
+says `kernel = "patch"` and no more, and is refused where no file was given, or another one.
 """
 
 from __future__ import annotations
@@ -112,16 +113,26 @@ def _kernel(module: ModuleType, path: str) -> type[Kvm]:
     kernels = list(_kernels(module))
     if len(kernels) != 1:
         names = ", ".join(kernel.__name__ for kernel in kernels) or "none"
-        raise UsageError(f"{path}: a patch is one class with a VERSION, on top of a kernel of sim.kvm; found {names}")
+        raise UsageError(
+            f"{path}: a patch is one class with a VERSION, on top of a kernel of sim.kvm; "
+            f"found {names}"
+        )
     return kernels[0]
 
 
 def _kernels(module: ModuleType) -> Iterator[type[Kvm]]:
     """The classes that the file itself defines and gives a version."""
     for found in vars(module).values():
-        if isinstance(found, type) and issubclass(found, Kvm) and found.__module__ == module.__name__:
+        if (
+            isinstance(found, type)
+            and issubclass(found, Kvm)
+            and found.__module__ == module.__name__
+        ):
             if not hasattr(found, "__attrs_attrs__") or "VERSION" not in vars(found):
-                raise UsageError(f"{module.__file__}: {found.__name__} needs @attrs.frozen(eq=False) and a VERSION")
+                raise UsageError(
+                    f"{module.__file__}: {found.__name__} needs @attrs.frozen(eq=False) and a "
+                    "VERSION"
+                )
             yield found
 
 

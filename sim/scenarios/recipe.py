@@ -1,7 +1,8 @@
 """Recipes: how a name and a few settings become a scenario.
 
-A schedule names a recipe and its settings and nothing else, so this is also the border that a schedule from a
-stranger's mail cannot cross: what it says is looked up here, and never imported, evaluated or opened.
+A schedule names a recipe and its settings and nothing else, so this is also the border that a
+schedule from a stranger's mail cannot cross: what it says is looked up here, and never imported,
+evaluated or opened.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Param:
     words: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     """Other words for some of the values. Settings hold the value."""
     formerly: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict, hash=False)
-    """The parameters that it was before, each with what their values are called now (`translated()`)."""
+    """The parameters that it was before,
+    each with what their values are called now (`translated()`)."""
 
 
 @attrs.frozen
@@ -65,8 +67,9 @@ class Settings:
 def translated(param: Param, given: Mapping[str, str]) -> Mapping[str, str]:
     """What `given` says of a parameter under the names that it had before, said under its own.
 
-    `order` named the kernel before there was `kernel`. Where that was `after`, or nothing was said, `form` and `split`
-    chose in some rows which one of those that came after; unless `zap` did, and that one it still chooses.
+    `order` named the kernel before there was `kernel`. Where that was `after`, or nothing was said,
+    `form` and `split` chose in some rows which one of those that came after; unless `zap` did, and
+    that one it still chooses.
     """
     old = {name: given[name] for name in param.formerly if name in given}
     if not old:
@@ -76,7 +79,10 @@ def translated(param: Param, given: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in old.items():
         known = param.formerly[name]
         if known and value not in known:
-            raise UsageError(f"{name} cannot be {value!r}; it could be {', '.join(known)}, and is {param.name} now")
+            raise UsageError(
+                f"{name} cannot be {value!r}; it could be {', '.join(known)}, and is "
+                f"{param.name} now"
+            )
     order = old.pop(ORDER, "after")
     chosen = param.words.get(order, order)
     if order == "after" and given.get("zap", "fallible") == "fallible":
@@ -103,7 +109,8 @@ class Recipe:
         return next(param for param in self.params if param.name == name)
 
     def translate(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Parameters as a schedule, a store or a command line of any age has them, in today's words.
+        """Parameters as a schedule, a store or a command line of any age has them,
+        in today's words.
 
         Nothing is checked but what is old. Raises UsageError.
         """
@@ -115,7 +122,9 @@ class Recipe:
         words = {param.name: param.words for param in self.params}
         return {name: words.get(name, {}).get(value, value) for name, value in given.items()}
 
-    def settings(self, given: Mapping[str, str], without: tuple[str, ...] = (), patch: Patch | None = None) -> Settings:
+    def settings(
+        self, given: Mapping[str, str], without: tuple[str, ...] = (), patch: Patch | None = None
+    ) -> Settings:
         """Defaults, overridden by `given`, which may be in old words.
 
         Raises UsageError for a name or a value that does not exist.
@@ -124,7 +133,9 @@ class Recipe:
         given = self.translate(given)
         for name, value in given.items():
             if name not in known:
-                raise UsageError(f"{self.name} has no parameter {name!r}; it has {', '.join(known)}")
+                raise UsageError(
+                    f"{self.name} has no parameter {name!r}; it has {', '.join(known)}"
+                )
             if value not in known[name].values:
                 choices = ", ".join(known[name].values)
                 raise UsageError(f"{self.name}: {name} cannot be {value!r}; it can be {choices}")
@@ -135,6 +146,8 @@ class Recipe:
         values = {name: given.get(name, param.default) for name, param in known.items()}
         return Settings(values, tuple(guard for guard in guards if guard in without), patch)
 
-    def scenario(self, given: Mapping[str, str], without: tuple[str, ...] = (), patch: Patch | None = None) -> Scenario:
+    def scenario(
+        self, given: Mapping[str, str], without: tuple[str, ...] = (), patch: Patch | None = None
+    ) -> Scenario:
         """Build it. Raises UsageError as `settings` does."""
         return self.build(self, self.settings(given, without, patch))

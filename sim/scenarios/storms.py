@@ -1,15 +1,17 @@
 """Storms: as many vCPUs, pages and zappers as one likes, and each decides as it goes what it does.
 
-What cannot be explored is fuzzed. The tasks run the functions that the what-ifs run; only what they are asked to do is
-left to choice: a guest's next instruction and the page that it is on, what a zapper takes away, whom an interrupt
-hits. With `inject`, when a walk yields and a fault is stale is left to chance as well.
+What cannot be explored is fuzzed. The tasks run the functions that the what-ifs run; only what they
+are asked to do is left to choice: a guest's next instruction and the page that it is on, what a
+zapper takes away, whom an interrupt hits. With `inject`, when a walk yields and a fault is stale is
+left to chance as well.
 
-Every other page is mapped at first. Every 2M range has a page table; with `levels=2M` the first one has none, and is
-mapped at 2M by whoever faults there first, as long as no part of it has been given up. Guests do no more than accept it
-at 2M: guests that accept a part of a large page are `accept-4k`, and what keeps the next fault from mapping it at 2M
-again (the accept-level inhibit) is not modelled. Zappers take single pages, so that a large page is split, and never
-goes whole: a range of one page is refused where anybody zaps. A guest touches pages that were mapped at first; where
-one has been taken away and has come back PENDING, that is the end of its TD.
+Every other page is mapped at first. Every 2M range has a page table; with `levels=2M` the first one
+has none, and is mapped at 2M by whoever faults there first, as long as no part of it has been given
+up. Guests do no more than accept it at 2M: guests that accept a part of a large page are
+`accept-4k`, and what keeps the next fault from mapping it at 2M again (the accept-level inhibit) is
+not modelled. Zappers take single pages, so that a large page is split, and never goes whole: a
+range of one page is refused where anybody zaps. A guest touches pages that were mapped at first;
+where one has been taken away and has come back PENDING, that is the end of its TD.
 """
 
 from __future__ import annotations
@@ -89,14 +91,18 @@ async def interrupting(kvm: Kvm, times: int) -> None:
 
 @attrs.frozen
 class _Ground:
-    """Which gfns there are, which of them are mapped at first, and those of the range that may be mapped at 2M."""
+    """Which gfns there are, which of them are mapped at first,
+    and those of the range that may be mapped at 2M.
+    """
 
     gfns: tuple[str, ...]
     large: tuple[str, ...]
 
     @property
     def shape(self) -> tuple[tuple[str, ...], ...]:
-        return tuple(self.gfns[at : at + _IN_A_RANGE] for at in range(0, len(self.gfns), _IN_A_RANGE))
+        return tuple(
+            self.gfns[at : at + _IN_A_RANGE] for at in range(0, len(self.gfns), _IN_A_RANGE)
+        )
 
     @property
     def mapped(self) -> tuple[str, ...]:
@@ -123,7 +129,9 @@ def _deciding(vcpu: Vcpu, ground: _Ground, length: int) -> Vcpu:
     return attrs.evolve(vcpu, guest=attrs.evolve(vcpu.guest, menu=ground.menu, length=length))
 
 
-def _tasks(kvm: Kvm, settings: Settings, ground: _Ground, zappers: tuple[str, ...]) -> Iterator[Task]:
+def _tasks(
+    kvm: Kvm, settings: Settings, ground: _Ground, zappers: tuple[str, ...]
+) -> Iterator[Task]:
     for name in zappers:
         yield Task(name, zapping(kvm, name, ground.gfns, int(settings["zaps"])))
     for vcpu in kvm.vcpus:
@@ -142,7 +150,8 @@ def build(recipe: Recipe, settings: Settings) -> Scenario:
     zappers = tuple(f"z{number}" for number in range(int(settings["zappers"])))
     if len(ground.large) == 1 and zappers:
         raise UsageError(
-            f"{recipe.name}: with levels=2M and pages=1 a zapper would take a page of 2M whole, which is not modelled;"
+            f"{recipe.name}: with levels=2M and pages=1 a zapper would take a page of 2M "
+            "whole, which is not modelled;"
             " pages=2 or more, or zappers=0"
         )
     kernel = kernel_of(settings)
@@ -161,7 +170,9 @@ def build(recipe: Recipe, settings: Settings) -> Scenario:
         given=tuple(name for name, is_given in given.items() if is_given),
         shape=ground.shape,
     )
-    kvm = attrs.evolve(kvm, vcpus=tuple(_deciding(vcpu, ground, int(settings["guest_ops"])) for vcpu in kvm.vcpus))
+    kvm = attrs.evolve(
+        kvm, vcpus=tuple(_deciding(vcpu, ground, int(settings["guest_ops"])) for vcpu in kvm.vcpus)
+    )
     return Scenario(
         recipe.name,
         tuple(_tasks(kvm, settings, ground, zappers)),
@@ -181,9 +192,16 @@ PARAMS = (
     KERNEL_PARAM,
     MODULE,
     Param("vcpus", _numbers(*range(1, 9)), "4", "how many vCPUs run"),
-    Param("pages", _numbers(1, 2, 4, 8, 16, 32), "4", "how many gfns there are, four in a 2M range"),
+    Param(
+        "pages", _numbers(1, 2, 4, 8, 16, 32), "4", "how many gfns there are, four in a 2M range"
+    ),
     Param("levels", ("4K", "2M"), "4K", "whether the first range may be mapped at 2M"),
-    Param("guest_ops", _numbers(1, 2, 3, 4, 6, 8, 12, 16), "2", "how many instructions each guest decides on"),
+    Param(
+        "guest_ops",
+        _numbers(1, 2, 3, 4, 6, 8, 12, 16),
+        "2",
+        "how many instructions each guest decides on",
+    ),
     Param("zappers", _numbers(0, 1, 2, 3), "1", "how many host threads take pages away"),
     Param("zaps", _numbers(1, 2, 3, 4, 6, 8), "1", "how often each of them does"),
     Param("irqs", _numbers(0, 1, 2, 4, 8), "0", "how many host interrupts hit somebody"),
@@ -194,7 +212,8 @@ PARAMS = (
 
 STORM = Recipe(
     "storm",
-    "Guests that touch, accept and change pages as they decide, beside host threads that take them away. For fuzzing.",
+    "Guests that touch, accept and change pages as they decide, beside host threads that take "
+    "them away. For fuzzing.",
     PARAMS,
     GUARDS,
     build,

@@ -1,7 +1,7 @@
 """What the table assumes: each assumption a switch, at the mail's reading unless it is flipped.
 
-A reading is what the mail of 7 April 2026 leaves unsaid. It is either a parameter of the scenario or a guard that is in
-place; a flip is another value, or the guard taken out.
+A reading is what the mail of 7 April 2026 leaves unsaid. It is either a parameter of the scenario
+or a guard that is in place; a flip is another value, or the guard taken out.
 """
 
 from __future__ import annotations
@@ -18,28 +18,46 @@ class Switch:
     """An assumption, the rows that it may decide, and what the table reads."""
 
     param: Param
-    """For the kernel, which every row has: the values that are compared, and what they decide in these rows."""
+    """For the kernel, which every row has: the values that are compared,
+    and what they decide in these rows."""
     rows: tuple[int, ...]
     orders: tuple[str, ...] = ("before", "after")
 
 
 SWITCHES = (
     Switch(
-        Param("np", ("two", "one"), "two", "plain non-present values: with one, old and new of row 5 are equal"), (5,)
+        Param(
+            "np",
+            ("two", "one"),
+            "two",
+            "plain non-present values: with one, old and new of row 5 are equal",
+        ),
+        (5,),
     ),
-    Switch(Param("pfn", ("changed", "same"), "changed", "whether the new leaf of row 6 maps another page"), (6,)),
+    Switch(
+        Param(
+            "pfn", ("changed", "same"), "changed", "whether the new leaf of row 6 maps another page"
+        ),
+        (6,),
+    ),
     Switch(
         Param(
             KERNEL,
             ("hugepages", "7.2"),
             "hugepages",
-            "what splits a large leaf: the hook of the huge-page series (RFC v5), or the stored dispatcher alone",
+            "what splits a large leaf: the hook of the huge-page series (RFC v5), or the "
+            "stored dispatcher alone",
         ),
         (7, 8),
         ("after",),
     ),
     Switch(
-        Param("interrupts", ("none", "host"), "none", "whether a host interrupt may be pending inside DEMOTE"),
+        Param(
+            "interrupts",
+            ("none", "host"),
+            "none",
+            "whether a host interrupt may be pending inside DEMOTE",
+        ),
         (7, 8),
         ("after",),
     ),
@@ -48,22 +66,38 @@ SWITCHES = (
             KERNEL,
             ("7.2", "in-turn"),
             "7.2",
-            "__handle_changed_spte() on a nonleaf: handle_removed_pt() *or* the external operation, or both in turn",
+            "__handle_changed_spte() on a nonleaf: handle_removed_pt() *or* the external "
+            "operation, or both in turn",
         ),
         (9, 10, 13, 14),
         ("after",),
     ),
     Switch(
-        Param("children", ("populated", "empty"), "populated", "whether a page below the nonleaf is mapped"), (9, 13)
+        Param(
+            "children",
+            ("populated", "empty"),
+            "populated",
+            "whether a page below the nonleaf is mapped",
+        ),
+        (9, 13),
     ),
-    Switch(Param("children", ("empty", "populated"), "empty", "whether a page below the nonleaf is mapped"), (10,)),
+    Switch(
+        Param(
+            "children",
+            ("empty", "populated"),
+            "empty",
+            "whether a page below the nonleaf is mapped",
+        ),
+        (10,),
+    ),
     Switch(Param("zaps", ("4K", "2M"), "4K", "the size of the leaf that is zapped"), (11, 12)),
     Switch(
         Param(
             "teardown",
             ("zapped", "leafs", "live"),
             "zapped",
-            "where row 14 happens: after the leafs were zapped and the HKID released, with leafs left, or in a live TD",
+            "where row 14 happens: after the leafs were zapped and the HKID released, with "
+            "leafs left, or in a live TD",
         ),
         (14,),
     ),
@@ -72,7 +106,8 @@ SWITCHES = (
             "zap",
             ("fallible", "retried", "serialised"),
             "fallible",
-            "what makes an atomic zap succeed: nothing; retrying for ever; a lock around every external operation",
+            "what makes an atomic zap succeed: nothing; retrying for ever; a lock around every "
+            "external operation",
         ),
         (11, 13),
         ("after",),
@@ -82,7 +117,8 @@ SWITCHES = (
             "td",
             ("runnable", "initialized"),
             "runnable",
-            "the TD's state: before TDH.MR.FINALIZE no vCPU runs, and a leaf is added with TDH.MEM.PAGE.ADD",
+            "the TD's state: before TDH.MR.FINALIZE no vCPU runs, and a leaf is added with "
+            "TDH.MEM.PAGE.ADD",
         ),
         (1, 2),
     ),
@@ -97,7 +133,10 @@ SWITCHES = (
     ),
     Switch(
         Param(
-            "tdcalls", ("all", "accept-4k"), "all", "what v2's guest tries: ACCEPT at 2M and then at 4K, or 4K alone"
+            "tdcalls",
+            ("all", "accept-4k"),
+            "all",
+            "what v2's guest tries: ACCEPT at 2M and then at 4K, or 4K alone",
         ),
         (3, 4),
     ),
@@ -105,15 +144,23 @@ SWITCHES = (
 
 FAULTS = ("invalidation", "cmpxchg", "resched")
 
-MODULE = Param("module", tuple(release.version for release in RELEASES), "1.5.01", "the release of the TDX module")
-MMU_LOCK = Param("mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock")
+MODULE = Param(
+    "module",
+    tuple(release.version for release in RELEASES),
+    "1.5.01",
+    "the release of the TDX module",
+)
+MMU_LOCK = Param(
+    "mmu_lock", ("fair", "unfair"), "fair", "whether waiters for mmu_lock queue up, as in qrwlock"
+)
 GRAIN = Param("grain", ("lock",), "lock", "the size of a step: each step of each lock on its own")
 
 INJECT = Param(
     "inject",
     ("none", *FAULTS, "all"),
     "none",
-    "faults that may happen at any time: a fault finds its gfn invalidated, a cmpxchg of an SPTE fails, a walk yields",
+    "faults that may happen at any time: a fault finds its gfn invalidated, a cmpxchg of an "
+    "SPTE fails, a walk yields",
 )
 
 
@@ -146,7 +193,8 @@ GUARDS = (
     Guard(
         "kick",
         "KVM_REQ_OUTSIDE_GUEST_MODE makes vCPUs leave the guest, and waits for them",
-        f"{TDX}: tdh_do_no_vcpus(), tdx_no_vcpus_enter_start(); {MAIN}: kvm_make_all_cpus_request()",
+        f"{TDX}: tdh_do_no_vcpus(), tdx_no_vcpus_enter_start(); {MAIN}: "
+        "kvm_make_all_cpus_request()",
     ),
     Guard(
         "wait-for-exiting",
@@ -174,10 +222,15 @@ GUARDS = (
         "KVM list, 6 to 11 February 2026, on handle_changed_spte() of the series that became v3",
     ),
 )
-"""Every guard, with its place in the sources. A guard is added with an entry here, and a look at `without` there."""
+"""Every guard, with its place in the sources. A guard is added with an entry here,
+and a look at `without` there."""
 
-ASSUMED_GUARDS = {"wait-for-exiting": ((8, 12), ("before", "after")), "stats-last": ((1, 3), ("after",))}
-"""Guards that are assumptions of the table, the rows that they may decide, and the orders that have them."""
+ASSUMED_GUARDS = {
+    "wait-for-exiting": ((8, 12), ("before", "after")),
+    "stats-last": ((1, 3), ("after",)),
+}
+"""Guards that are assumptions of the table, the rows that they may decide,
+and the orders that have them."""
 
 
 @attrs.frozen
@@ -201,7 +254,15 @@ class Flip:
 def _flips_of(switch: Switch) -> tuple[Flip, ...]:
     param = switch.param
     return tuple(
-        Flip(f"{param.name}={value}", param.doc, param.default, ((param.name, value),), (), switch.rows, switch.orders)
+        Flip(
+            f"{param.name}={value}",
+            param.doc,
+            param.default,
+            ((param.name, value),),
+            (),
+            switch.rows,
+            switch.orders,
+        )
         for value in param.values[1:]
     )
 
@@ -209,7 +270,14 @@ def _flips_of(switch: Switch) -> tuple[Flip, ...]:
 FLIPS = (
     *(flip for switch in SWITCHES for flip in _flips_of(switch)),
     *(
-        Flip(f"without {guard.name}", guard.doc, "in place", (), (guard.name,), *ASSUMED_GUARDS[guard.name])
+        Flip(
+            f"without {guard.name}",
+            guard.doc,
+            "in place",
+            (),
+            (guard.name,),
+            *ASSUMED_GUARDS[guard.name],
+        )
         for guard in GUARDS
         if guard.name in ASSUMED_GUARDS
     ),
@@ -218,4 +286,6 @@ FLIPS = (
 
 def params_of(row: int) -> tuple[Param, ...]:
     """The switches that a row has of its own."""
-    return tuple(switch.param for switch in SWITCHES if row in switch.rows and switch.param.name != KERNEL)
+    return tuple(
+        switch.param for switch in SWITCHES if row in switch.rows and switch.param.name != KERNEL
+    )

@@ -1,18 +1,20 @@
-"""The transitions of a mirror SPTE, each as a what-if: the setter called once, beside everybody who can contend.
+"""The transitions of a mirror SPTE, each as a what-if: the setter called once,
+beside everybody who can contend.
 
 The table (KVM list, 7 April 2026) asks of each (old, new, lock mode) whether the KVM_BUG_ON() in
-handle_changed_spte() can be hit, were the transition to happen on a mirror root. So one task, `v0`, takes mmu_lock
-and calls the setter of that mode, once, on gfn A: at 4K where both SPTEs are non-present or leafs, else at 2M. Beside
-it run
+handle_changed_spte() can be hit, were the transition to happen on a mirror root. So one task, `v0`,
+takes mmu_lock and calls the setter of that mode, once, on gfn A: at 4K where both SPTEs are
+non-present or leafs, else at 2M. Beside it run
 
-* `v1`, a vCPU whose zero-step list is armed with another gfn, B, that is mapped: it will enter, and to see that it may
-  it takes the S-EPT tree lock;
+* `v1`, a vCPU whose zero-step list is armed with another gfn, B, that is mapped: it will enter, and
+  to see that it may it takes the S-EPT tree lock;
 * `v2`, a vCPU whose guest accepts gfn A, and faults on it where it is not there;
-* `v3`, where a present SPTE goes under the read lock: a vCPU that faults on gfn C beside A, which nothing maps;
+* `v3`, where a present SPTE goes under the read lock: a vCPU that faults on gfn C beside A, which
+  nothing maps;
 * `z`, in the place of all of them where a leaf is zapped under the read lock: the same for gfn C.
 
-A row has no code of its own: what is where at first follows from the kind of its old SPTE, and what v0 calls from that
-of its new one.
+A row has no code of its own: what is where at first follows from the kind of its old SPTE, and what
+v0 calls from that of its new one.
 """
 
 from __future__ import annotations
@@ -72,12 +74,18 @@ class Row:
 
     @property
     def contenders(self) -> tuple[str, ...]:
-        """Who can contend, each alone: a fault on C only where v0 holds the lock for read and takes something away."""
-        return CONTENDERS if self.shared and self.old in {Kind.LEAF, Kind.NONLEAF} else CONTENDERS[:2]
+        """Who can contend, each alone: a fault on C only where v0 holds the lock for read and
+        takes something away.
+        """
+        return (
+            CONTENDERS if self.shared and self.old in {Kind.LEAF, Kind.NONLEAF} else CONTENDERS[:2]
+        )
 
     @property
     def crowds(self) -> tuple[str, ...]:
-        """Who the table has contend at a time: all of two, but of three each two. All three are 70 million states.
+        """Who the table has contend at a time: all of two, but of three each two.
+
+        All three are 70 million states.
 
         A second zapper is alone with v0: guests beside two zappers are more than that.
         """
@@ -88,7 +96,9 @@ class Row:
 
     @property
     def after(self) -> str:
-        """The kernel that is after the mail's series: where a leaf is split, the one that has something to split."""
+        """The kernel that is after the mail's series: where a leaf is split,
+        the one that has something to split.
+        """
         return "hugepages" if (self.old, self.new) == (Kind.LEAF, Kind.NONLEAF) else "7.2"
 
     @property
@@ -138,7 +148,9 @@ TRANSITIONS = (
     (14, Kind.NONLEAF, Kind.NP, (False,)),
 )
 
-ROWS = tuple(Row(number, old, new, shared) for number, old, new, modes in TRANSITIONS for shared in modes)
+ROWS = tuple(
+    Row(number, old, new, shared) for number, old, new, modes in TRANSITIONS for shared in modes
+)
 
 
 def params(row: Row) -> tuple[Param, ...]:
@@ -150,7 +162,8 @@ def params(row: Row) -> tuple[Param, ...]:
             "contenders",
             tuple(dict.fromkeys(("all", *row.crowds, *row.contenders, "none"))),
             row.crowds[0],
-            "who runs beside the setter: v1 (zero-step), v2 (tdcall), v3 (seamcall), z (another zapper), or nobody",
+            "who runs beside the setter: v1 (zero-step), v2 (tdcall), v3 (seamcall), z "
+            "(another zapper), or nobody",
         ),
         Param("root", ("mirror", "direct"), "mirror", "the root that the SPTE belongs to"),
         INJECT,
@@ -163,13 +176,19 @@ def params(row: Row) -> tuple[Param, ...]:
 NOT_COVERED = (
     "weak memory: steps are sequentially consistent",
     "levels above 2M, memslots that come and go, invalidation",
-    "host interrupts inside a SEAMCALL but DEMOTE, signals, preemption by other vCPUs on one processor",
+    (
+        "host interrupts inside a SEAMCALL but DEMOTE, signals, preemption by other vCPUs on one "
+        "processor"
+    ),
 )
 
 
 @routine
 async def set_once(kvm: Kvm, sp: MmuPage, row: Row, gfn: str, new_pfn: int) -> None:
-    """What v0 does. Where another task was first and the old SPTE is not the row's any more, nothing."""
+    """What v0 does.
+
+    Where another task was first and the old SPTE is not the row's any more, nothing.
+    """
     await (kvm.mmu_lock.read_lock() if row.shared else kvm.mmu_lock.write_lock())
     await kvm.rcu_read_lock()
     old_spte = await kvm.kvm_tdp_mmu_read_spte(sp, gfn)
@@ -198,14 +217,20 @@ def _programs(row: Row, settings: Settings) -> dict[str, Program]:
     if settings.get("teardown") in {"zapped", "leafs"}:
         return {}
     accepts = ((Instruction.ACCEPT, "A"),)
-    if row.level == PG_LEVEL_2M and row.old is not Kind.NONLEAF and settings.get("tdcalls") != "accept-4k":
+    if (
+        row.level == PG_LEVEL_2M
+        and row.old is not Kind.NONLEAF
+        and settings.get("tdcalls") != "accept-4k"
+    ):
         accepts = ((Instruction.ACCEPT_2M, "A"), *(accepts if row.old is Kind.NP else ()))
     everybody: dict[str, tuple[str, Program]] = {
         ZERO_STEP: ("v1", ((Instruction.TOUCH, "B"),)),
         TDCALL: ("v2", accepts),
         SEAMCALL: ("v3", ((Instruction.TOUCH, "C"),)),
     }
-    wanted = row.contenders if settings["contenders"] == "all" else settings["contenders"].split("+")
+    wanted = (
+        row.contenders if settings["contenders"] == "all" else settings["contenders"].split("+")
+    )
     return dict(program for one, program in everybody.items() if one in wanted)
 
 
@@ -218,11 +243,17 @@ def _memory(row: Row, settings: Settings) -> tuple[dict[str, SeptState], SeptSta
     """The state of each gfn, and of the 2M range of A."""
     below = settings.get("children") != "empty" and settings.get("teardown") != "zapped"
     large = _is_large(row, settings)
-    leaf = SeptState.PENDING if row.old is Kind.LEAF or (row.old is Kind.NONLEAF and below) else SeptState.FREE
+    leaf = (
+        SeptState.PENDING
+        if row.old is Kind.LEAF or (row.old is Kind.NONLEAF and below)
+        else SeptState.FREE
+    )
     sept = {"A": leaf, "B": SeptState.MAPPED}
     if large or SEAMCALL in row.contenders:
         sept["C"] = leaf if settings["contenders"] == ZAPPER else SeptState.FREE
-    above = {Kind.LEAF: SeptState.PENDING, Kind.NP: SeptState.FREE}.get(row.old, SeptState.NL_MAPPED)
+    above = {Kind.LEAF: SeptState.PENDING, Kind.NP: SeptState.FREE}.get(
+        row.old, SeptState.NL_MAPPED
+    )
     return sept, above if large else SeptState.NL_MAPPED
 
 
@@ -231,8 +262,14 @@ def build(recipe: Recipe, settings: Settings, row: Row) -> Scenario:
     programs = _programs(row, settings)
     sept, above = _memory(row, settings)
     large = _is_large(row, settings)
-    kernel, zapper = kernel_of(settings), settings["contenders"] == ZAPPER and settings.get("zaps") != "2M"
-    is_mirror, torn_down = settings["root"] == "mirror", settings.get("teardown") in {"zapped", "leafs"}
+    kernel, zapper = (
+        kernel_of(settings),
+        settings["contenders"] == ZAPPER and settings.get("zaps") != "2M",
+    )
+    is_mirror, torn_down = (
+        settings["root"] == "mirror",
+        settings.get("teardown") in {"zapped", "leafs"},
+    )
     spares = ("v0",) if row.new is Kind.NONLEAF else ()
     frees = row.old is Kind.NONLEAF
     kvm = machine(
@@ -249,20 +286,30 @@ def build(recipe: Recipe, settings: Settings, row: Row) -> Scenario:
         torn_down=torn_down,
         unfair=settings["mmu_lock"] == "unfair",
         without=settings.without,
-        given=(*injected(settings["inject"]), *(("interrupts",) if settings.get("interrupts") == "host" else ())),
+        given=(
+            *injected(settings["inject"]),
+            *(("interrupts",) if settings.get("interrupts") == "host" else ()),
+        ),
     )
     if settings.get("np") == "two":
         kvm = attrs.evolve(kvm, pages=(_with_zero(kvm.pages[0]), *kvm.pages[1:]))
     listed = "A" if settings.get("armed") == "own" else "B"
-    armed = Tdvps(rip_on_entry=0, possibly_epf_stepping=STEPPING_EPF_THRESHOLD, last_epf_gpa_list=(listed,))
+    armed = Tdvps(
+        rip_on_entry=0, possibly_epf_stepping=STEPPING_EPF_THRESHOLD, last_epf_gpa_list=(listed,)
+    )
     sp = kvm.root if large else kvm.pages[0]
-    new_pfn = kvm.gfn_to_pfn("B" if row.old is Kind.LEAF and settings.get("pfn") == "changed" else "A")
+    new_pfn = kvm.gfn_to_pfn(
+        "B" if row.old is Kind.LEAF and settings.get("pfn") == "changed" else "A"
+    )
     return Scenario(
         recipe.name,
         (
             Task("v0", set_once(kvm, sp, row, "A", new_pfn)),
             *((Task("z", set_once(kvm, sp, row, "C", new_pfn)),) if zapper else ()),
-            *(Task(vcpu.name, kvm.vcpu_run(vcpu, armed if vcpu.name == "v1" else Tdvps())) for vcpu in kvm.vcpus),
+            *(
+                Task(vcpu.name, kvm.vcpu_run(vcpu, armed if vcpu.name == "v1" else Tdvps()))
+                for vcpu in kvm.vcpus
+            ),
             *rcu_tasks(kvm),
         ),
         AtRest(kvm).properties(),
@@ -276,7 +323,12 @@ def build(recipe: Recipe, settings: Settings, row: Row) -> Scenario:
 def _with_zero(page: MmuPage) -> MmuPage:
     """The page with 0 in place of every plain non-present value."""
     sptes = tuple(
-        (gfn, attrs.evolve(cell, initial=ZERO_SPTE) if cell.initial == SHADOW_NONPRESENT_VALUE else cell)
+        (
+            gfn,
+            attrs.evolve(cell, initial=ZERO_SPTE)
+            if cell.initial == SHADOW_NONPRESENT_VALUE
+            else cell,
+        )
         for gfn, cell in page.sptes
     )
     return attrs.evolve(page, sptes=sptes)
@@ -287,9 +339,17 @@ def _recipe(row: Row) -> Recipe:
     setter = "tdp_mmu_set_spte_atomic" if row.shared else "tdp_mmu_set_spte"
     doc = (
         f"Row {row.number} of the table: {' to '.join(row.words)} with mmu_lock held for {mode}. "
-        f"v0 calls {setter}() once; v1 enters with its zero-step list armed, v2's guest accepts the same page."
+        f"v0 calls {setter}() once; v1 enters with its zero-step list armed, v2's guest "
+        "accepts the same page."
     )
-    return Recipe(row.name, doc, params(row), GUARDS, lambda recipe, settings: build(recipe, settings, row), SETTERS)
+    return Recipe(
+        row.name,
+        doc,
+        params(row),
+        GUARDS,
+        lambda recipe, settings: build(recipe, settings, row),
+        SETTERS,
+    )
 
 
 RECIPES = tuple(_recipe(row) for row in ROWS)

@@ -1,8 +1,8 @@
 """Every word that a timeline can show, and where the kernel or the module has it: plain data.
 
-A cell, a lock, a value, an operation or a task. Functions and leafs are not here: what they do is said where they are
-modelled (`sim.scenarios.functions`). Kernel files are those of v6.19 where nothing else is said, module
-files those of release 1.5.01, below `src/`.
+A cell, a lock, a value, an operation or a task. Functions and leafs are not here: what they do is
+said where they are modelled (`sim.scenarios.functions`). Kernel files are those of v6.19 where
+nothing else is said, module files those of release 1.5.01, below `src/`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ _TDP, _MMU, _SPTE = (f"arch/x86/kvm/mmu/{file}" for file in ("tdp_mmu.c", "mmu.c
 _FOLDER = "arch/x86/kvm/mmu"
 _TDX, _HOST, _MAIN = "arch/x86/kvm/vmx/tdx.c", "include/linux/kvm_host.h", "virt/kvm/kvm_main.c"
 _GMEM, _LOCKS = "virt/kvm/guest_memfd.c", "common/helpers/tdx_locks.h"
-_TDCS, _PAMT = "common/data_structures/td_control_structures.h", "common/memory_handlers/pamt_manager.c"
+_TDCS, _PAMT = (
+    "common/data_structures/td_control_structures.h",
+    "common/memory_handlers/pamt_manager.c",
+)
 _STATES = "include/auto_gen/sept_state_lookup.c"
 _DEFS, _ERRORS = "common/x86_defs/x86_defs.h", "include/auto_gen/tdx_error_codes_defs.h"
 _CALLS = "vmm_dispatcher/api_calls"
@@ -48,23 +51,38 @@ _CALLS = "vmm_dispatcher/api_calls"
 TASKS = (
     Word(
         "v0",
-        "In a row of the table, the task that calls the setter, once. In a storm, a vCPU as the others.",
+        "In a row of the table, the task that calls the setter, once. In a storm, a vCPU as "
+        "the others.",
     ),
     Word(
         "v1",
-        "A vCPU. In a row of the table, the one whose zero-step list is armed: TDH.VP.ENTER takes the S-EPT tree lock "
+        "A vCPU. In a row of the table, the one whose zero-step list is armed: TDH.VP.ENTER "
+        "takes the S-EPT tree lock "
         "for it.",
     ),
-    Word("v2", "A vCPU. In a row of the table, the one whose guest accepts the page that v0 changes the SPTE of."),
-    Word("v3", "A vCPU. In a row of the table, the one that faults on gfn C beside v0, which nothing maps."),
+    Word(
+        "v2",
+        "A vCPU. In a row of the table, the one whose guest accepts the page that v0 changes "
+        "the SPTE of.",
+    ),
+    Word(
+        "v3",
+        "A vCPU. In a row of the table, the one that faults on gfn C beside v0, which nothing "
+        "maps.",
+    ),
     Word("v4", "A vCPU.", pattern=r"v(?:[4-9]|\d\d+)"),
     Word("f1", "A vCPU that only faults: it runs no guest.", f"{_TDP}: kvm_tdp_mmu_map()", r"f\d+"),
-    Word("z", "A host thread that takes pages away: in a row of the table it zaps gfn C beside v0.", pattern=r"z\d*"),
+    Word(
+        "z",
+        "A host thread that takes pages away: in a row of the table it zaps gfn C beside v0.",
+        pattern=r"z\d*",
+    ),
     Word("host", "A host thread: the caller that the scenario is about."),
     Word("irq", "A host interrupt: it hits any vCPU.", _DEFS),
     Word(
         "rcu1",
-        "The grace period of a page table, as a task: it ends when nobody who was reading then still is, and the table "
+        "The grace period of a page table, as a task: it ends when nobody who was reading then "
+        "still is, and the table "
         "is freed.",
         f"{_TDP}: tdp_mmu_free_sp_rcu_callback()",
         r"rcu\d+",
@@ -75,7 +93,8 @@ TASKS = (
 CELLS = (
     Word(
         "spte[A]",
-        "The SPTE of a gfn in the page table of 4K; with .2M, that of its 2M range in the one above. On a mirror root, "
+        "The SPTE of a gfn in the page table of 4K; with .2M, that of its 2M range in the one "
+        "above. On a mirror root, "
         "a mirror SPTE.",
         f"{_TDP}: iter->sptep",
         f"spte{_ENTRY}",
@@ -88,7 +107,8 @@ CELLS = (
     ),
     Word(
         "pt[A].life",
-        "Whether a page table is linked, ZAPPED (given to RCU) or FREED; and which readers a grace period still waits "
+        "Whether a page table is linked, ZAPPED (given to RCU) or FREED; and which readers a "
+        "grace period still waits "
         "for.",
         f"{_TDP}: handle_removed_pt(), call_rcu()",
         r"(?:pt\[\w+\]|v\d+\.pt|\w+)\.life",
@@ -103,10 +123,26 @@ CELLS = (
         "The tasks inside rcu_read_lock(): page tables that go are freed after all of them.",
         f"{_TDP}: rcu_read_lock() of a walk",
     ),
-    Word("rcu", "Who reads page tables: rcu_read_lock() and rcu_read_unlock() (cell rcu.readers).", _TDP),
-    Word("epoch", "A TD's epoch, which TDH.MEM.TRACK raises: TLB tracking goes by it.", f"{_TDCS}: td_epoch"),
-    Word("vm_bugged", "Whether KVM has given the VM up.", f"{_HOST}: struct kvm, vm_bugged; kvm_vm_bugged()"),
-    Word("halted", "Whether a BUG() has stopped the host: no task takes another step.", "include/asm-generic/bug.h"),
+    Word(
+        "rcu",
+        "Who reads page tables: rcu_read_lock() and rcu_read_unlock() (cell rcu.readers).",
+        _TDP,
+    ),
+    Word(
+        "epoch",
+        "A TD's epoch, which TDH.MEM.TRACK raises: TLB tracking goes by it.",
+        f"{_TDCS}: td_epoch",
+    ),
+    Word(
+        "vm_bugged",
+        "Whether KVM has given the VM up.",
+        f"{_HOST}: struct kvm, vm_bugged; kvm_vm_bugged()",
+    ),
+    Word(
+        "halted",
+        "Whether a BUG() has stopped the host: no task takes another step.",
+        "include/asm-generic/bug.h",
+    ),
     Word(
         "root.invalid",
         "Whether the root was invalidated, so that faults on it are stale.",
@@ -168,16 +204,22 @@ CELLS = (
         "The lock that makes changes of memslots, and fast zaps, wait for each other.",
         f"{_HOST}: struct kvm, slots_lock",
     ),
-    Word("sept_lock", "A what-if of this model, no lock of KVM's: one lock of a TD around every external operation."),
+    Word(
+        "sept_lock",
+        "A what-if of this model, no lock of KVM's: one lock of a TD around every external "
+        "operation.",
+    ),
     Word(
         "sept.tree",
-        "The lock of a TD's whole S-EPT: shared to change an entry, exclusive for TDH.MEM.RANGE.BLOCK "
+        "The lock of a TD's whole S-EPT: shared to change an entry, exclusive for "
+        "TDH.MEM.RANGE.BLOCK "
         "and for TDH.VP.ENTER past a zero-step list.",
         f"{_TDCS}: secure_ept_lock; {_LOCKS}",
     ),
     Word(
         "sept[A]",
-        "The S-EPT entry of a gfn, a word of state, page, TDEL and TDHP; with .2M, that of its 2M range.",
+        "The S-EPT entry of a gfn, a word of state, page, TDEL and TDHP; with .2M, that of its "
+        "2M range.",
         f"{_STATES}; {_DEFS}",
         f"sept{_ENTRY}",
     ),
@@ -205,7 +247,8 @@ CELLS = (
     ),
     Word(
         "epoch.refcount",
-        "How many vCPUs are in the guest that sampled the current epoch, and how many the one before.",
+        "How many vCPUs are in the guest that sampled the current epoch, and how many the one "
+        "before.",
         f"{_TDCS}: refcount[2]",
     ),
     Word(
@@ -218,7 +261,8 @@ CELLS = (
     Word("pamt[1].pt", "What a page is to the module: NDA, REG or EPT.", _PAMT, rf"pamt{_PFN}\.pt"),
     Word(
         "pamt[1].bepoch",
-        "The epoch in which a page was blocked; what was blocked in it is in no TLB once it is over.",
+        "The epoch in which a page was blocked; what was blocked in it is in no TLB once it is "
+        "over.",
         f"{_CALLS}/tdh_mem_range_block.c, PAMT.BEPOCH; common/helpers/helpers.h: is_tlb_tracked()",
         rf"pamt{_PFN}\.bepoch",
     ),
@@ -234,7 +278,8 @@ CELLS = (
 CHOICES = (
     Word(
         "HP_LOCK_TIMEOUT",
-        "A choice: whether the time is over after which a TDCALL that was turned away for the host's "
+        "A choice: whether the time is over after which a TDCALL that was turned away for the "
+        "host's "
         "sake ends the guest's run.",
         "td_dispatcher/tdx_td_dispatcher.c: td_call(), TDCS.HP_LOCK_TIMEOUT",
     ),
@@ -243,8 +288,16 @@ CHOICES = (
         "A choice: whether a host interrupt is pending inside TDH.MEM.PAGE.DEMOTE.",
         f"{_CALLS}/tdh_mem_page_demote.c",
     ),
-    Word("v0.instruction", "A choice of a guest in a storm: what it does next.", pattern=rf"{_VCPU}\.instruction"),
-    Word("z.deed", "A choice of a host thread in a storm: how it takes pages away.", pattern=rf"{_TASK}\.deed"),
+    Word(
+        "v0.instruction",
+        "A choice of a guest in a storm: what it does next.",
+        pattern=rf"{_VCPU}\.instruction",
+    ),
+    Word(
+        "z.deed",
+        "A choice of a host thread in a storm: how it takes pages away.",
+        pattern=rf"{_TASK}\.deed",
+    ),
     Word("v0.gfn", "A choice of a task in a storm: of which gfn.", pattern=rf"{_TASK}\.gfn"),
     Word("irq.lp", "A choice in a storm: whom a host interrupt hits."),
     Word(
@@ -265,17 +318,26 @@ OPERATIONS = (
     Word("store", "Writes a cell, whatever it holds (WRITE_ONCE())."),
     Word(
         "cmpxchg",
-        "Writes a cell if it holds what is expected, and shows what it held. As a choice of --inject: it "
+        "Writes a cell if it holds what is expected, and shows what it held. As a choice of "
+        "--inject: it "
         "fails, although nobody else wrote.",
         f"{_TDP}: __tdp_mmu_set_spte_atomic(), try_cmpxchg64()",
     ),
-    Word("xchg", "Writes a cell and shows what it held.", f"{_FOLDER}/tdp_iter.h: kvm_tdp_mmu_write_spte_atomic()"),
+    Word(
+        "xchg",
+        "Writes a cell and shows what it held.",
+        f"{_FOLDER}/tdp_iter.h: kvm_tdp_mmu_write_spte_atomic()",
+    ),
     Word(
         "add",
         "Adds to a counter without looking, so two of them commute.",
         f"{_TDP}: kvm_update_page_stats(), atomic64_add()",
     ),
-    Word("choose", "Takes one of several values; each is an interleaving of its own, and the schedule records which."),
+    Word(
+        "choose",
+        "Takes one of several values; each is an interleaving of its own, and the schedule "
+        "records which.",
+    ),
     Word("done", "The step at which a guest in a storm says that it has got somewhere."),
     Word("fill", "Writes all entries of a page that nobody can walk to yet, in one step."),
     Word("zero", "Clears a page that is given back."),
@@ -320,7 +382,8 @@ OPERATIONS = (
     ),
     Word(
         "try_exclusive",
-        "Tries a lock of the module exclusively, and never waits: ok, or busy and who is in the way.",
+        "Tries a lock of the module exclusively, and never waits: ok, or busy and who is in "
+        "the way.",
         f"{_LOCKS}: acquire_sharex_lock_ex()",
     ),
     Word("release_shared", "Gives a lock of the module back.", _LOCKS),
@@ -329,7 +392,8 @@ OPERATIONS = (
     Word("and_HP", "Clears the host-priority bit of a lock: a host has got it.", _LOCKS),
     Word(
         "cmpxchg_HP",
-        "The second attempt at a lock of a host that found nothing but the host-priority bit in the way.",
+        "The second attempt at a lock of a host that found nothing but the host-priority bit "
+        "in the way.",
         _LOCKS,
     ),
     Word(
@@ -343,7 +407,11 @@ OPERATIONS = (
         "Sets TDHP in an S-EPT entry: a host found it locked, and guests are to let it go first.",
         f"{_LOCKS}: sept_lock_acquire_host()",
     ),
-    Word("btr_TDHP", "Clears TDHP in an S-EPT entry: a host has got it.", f"{_LOCKS}: sept_lock_acquire_host()"),
+    Word(
+        "btr_TDHP",
+        "Clears TDHP in an S-EPT entry: a host has got it.",
+        f"{_LOCKS}: sept_lock_acquire_host()",
+    ),
     Word(
         "store_FREE",
         "Commits a new state of an S-EPT entry, the one that is named.",
@@ -352,36 +420,67 @@ OPERATIONS = (
     ),
     Word(
         "sample",
-        "TDH.VP.ENTER counts the vCPU in the current epoch; shows whether it had another one before.",
+        "TDH.VP.ENTER counts the vCPU in the current epoch; shows whether it had another one "
+        "before.",
         "common/helpers/helpers.c: adjust_tlb_tracking_state()",
     ),
-    Word("leave", "A TD exit takes the vCPU out of the count of its epoch.", "td_transitions/td_exit.c"),
-    Word("advance", "TDH.MEM.TRACK raises the epoch: everything stored is one older.", f"{_CALLS}/tdh_mem_track.c"),
+    Word(
+        "leave",
+        "A TD exit takes the vCPU out of the count of its epoch.",
+        "td_transitions/td_exit.c",
+    ),
+    Word(
+        "advance",
+        "TDH.MEM.TRACK raises the epoch: everything stored is one older.",
+        f"{_CALLS}/tdh_mem_track.c",
+    ),
     Word(
         "is_tlb_tracked",
         "Whether what was blocked is in nobody's TLB any more.",
         "common/helpers/helpers.h: is_tlb_tracked()",
     ),
-    Word("disable", "Disables interrupts of the vCPU's processor.", "local_irq_disable() in vcpu_enter_guest()"),
     Word(
-        "enable", "Enables interrupts, and takes the one that is pending.", "local_irq_enable() in vcpu_enter_guest()"
+        "disable",
+        "Disables interrupts of the vCPU's processor.",
+        "local_irq_disable() in vcpu_enter_guest()",
     ),
-    Word("ipi", "Sends the vCPU's processor an interrupt.", f"{_MAIN}: kvm_make_all_cpus_request()"),
-    Word("pending", "Whether an interrupt is pending, as the processor looks between two instructions of the guest."),
+    Word(
+        "enable",
+        "Enables interrupts, and takes the one that is pending.",
+        "local_irq_enable() in vcpu_enter_guest()",
+    ),
+    Word(
+        "ipi", "Sends the vCPU's processor an interrupt.", f"{_MAIN}: kvm_make_all_cpus_request()"
+    ),
+    Word(
+        "pending",
+        "Whether an interrupt is pending, as the processor looks between two instructions of "
+        "the guest.",
+    ),
     Word(
         "wait_for_ack",
         "Waits until the interrupt that was sent has been taken.",
         f"{_MAIN}: kvm_make_all_cpus_request() of a request with KVM_REQUEST_WAIT",
     ),
     Word("begin", "An invalidation begins.", f"{_MAIN}: kvm_mmu_invalidate_begin()"),
-    Word("range_add", "An invalidation says which gfns it is about.", f"{_MAIN}: kvm_mmu_invalidate_range_add()"),
-    Word("end", "An invalidation ends; shows how many are left.", f"{_MAIN}: kvm_mmu_invalidate_end()"),
+    Word(
+        "range_add",
+        "An invalidation says which gfns it is about.",
+        f"{_MAIN}: kvm_mmu_invalidate_range_add()",
+    ),
+    Word(
+        "end",
+        "An invalidation ends; shows how many are left.",
+        f"{_MAIN}: kvm_mmu_invalidate_end()",
+    ),
 )
 """What a step does: the last part of a point."""
 
 VALUES = (
     Word(
-        "NP", "A non-present SPTE, as empty slots have it (bit 63, suppress #VE).", f"{_SPTE}: SHADOW_NONPRESENT_VALUE"
+        "NP",
+        "A non-present SPTE, as empty slots have it (bit 63, suppress #VE).",
+        f"{_SPTE}: SHADOW_NONPRESENT_VALUE",
     ),
     Word(
         "ZERO",
@@ -401,7 +500,11 @@ VALUES = (
         f"{_SPTE}: is_shadow_present_pte()",
         "NONLEAF|nonleaf",
     ),
-    Word("pfn", "The number of a page follows: of a leaf the page that it maps, of NL_MAPPED the S-EPT page."),
+    Word(
+        "pfn",
+        "The number of a page follows: of a leaf the page that it maps, of NL_MAPPED the S-EPT "
+        "page.",
+    ),
     Word("FREE", "An S-EPT entry that maps nothing.", _STATES),
     Word("PENDING", "An S-EPT leaf whose page the guest has not accepted yet.", _STATES),
     Word("MAPPED", "An S-EPT leaf that the guest has accepted.", _STATES),
@@ -420,7 +523,8 @@ VALUES = (
     ),
     Word(
         "TDHP",
-        "The host-priority bit of an S-EPT entry (bit 52): a host was turned away, and guests are to let it go first.",
+        "The host-priority bit of an S-EPT entry (bit 52): a host was turned away, and guests "
+        "are to let it go first.",
         f"{_DEFS}; {_LOCKS}: sept_lock_acquire_host()",
     ),
     Word("HP", "The host-priority bit of a lock of the module.", _LOCKS),
@@ -428,7 +532,8 @@ VALUES = (
     Word("ok", "A try-lock has the lock.", _LOCKS),
     Word(
         "busy",
-        "A try-lock has failed: TDX_OPERAND_BUSY comes of it. Who holds the lock follows, and inside which "
+        "A try-lock has failed: TDX_OPERAND_BUSY comes of it. Who holds the lock follows, and "
+        "inside which "
         "leaf; of several holders, the tasks alone.",
         f"{_ERRORS}: TDX_OPERAND_BUSY",
     ),
@@ -461,7 +566,8 @@ VALUES = (
     Word("EPT", "A page of a TD's S-EPT.", _PAMT),
     Word(
         "ZAPPED",
-        "A page table that nobody can walk to from the root, and that is freed after a grace period.",
+        "A page table that nobody can walk to from the root, and that is freed after a grace "
+        "period.",
         f"{_TDP}: handle_removed_pt()",
     ),
     Word(
@@ -476,10 +582,13 @@ VALUES = (
         f"{_HOST}: mmu_invalidate_range_start",
         "goes|nothing",
     ),
-    Word("yes", "What was asked is so. After a finding such as KVM_BUG_ON: the VM was bugged before."),
+    Word(
+        "yes", "What was asked is so. After a finding such as KVM_BUG_ON: the VM was bugged before."
+    ),
     Word(
         "no",
-        "What was asked is not so. After a finding such as KVM_BUG_ON: the VM was not bugged before; the "
+        "What was asked is not so. After a finding such as KVM_BUG_ON: the VM was not bugged "
+        "before; the "
         "condition is true all the same.",
     ),
     Word("-", "The step gives its task nothing."),
@@ -490,9 +599,21 @@ VALUES = (
         "td_dispatcher/vm_exits/tdg_mem_page_accept.c",
         "accept(?: 2M)?",
     ),
-    Word("attr.wr", "A guest sets attributes of a page.", "td_dispatcher/vm_exits/tdg_mem_page_attr_wr.c"),
-    Word("punch hole", "A host thread in a storm gives pages of guest_memfd up.", f"{_GMEM}: kvm_gmem_punch_hole()"),
-    Word("unmap range", "A host thread in a storm zaps a range.", f"{_TDP}: kvm_tdp_mmu_unmap_gfn_range()"),
+    Word(
+        "attr.wr",
+        "A guest sets attributes of a page.",
+        "td_dispatcher/vm_exits/tdg_mem_page_attr_wr.c",
+    ),
+    Word(
+        "punch hole",
+        "A host thread in a storm gives pages of guest_memfd up.",
+        f"{_GMEM}: kvm_gmem_punch_hole()",
+    ),
+    Word(
+        "unmap range",
+        "A host thread in a storm zaps a range.",
+        f"{_TDP}: kvm_tdp_mmu_unmap_gfn_range()",
+    ),
     Word("zap all", "A host thread in a storm zaps everything.", f"{_MMU}: kvm_mmu_zap_all_fast()"),
 )
 """What a cell holds, or a step shows."""
@@ -500,52 +621,79 @@ VALUES = (
 TERMS = (
     Word(
         "S-EPT",
-        "The module's Secure EPT: the page table that a TD's processor walks. Only the module writes it.",
+        "The module's Secure EPT: the page table that a TD's processor walks. Only the module "
+        "writes it.",
         _STATES,
         "S-?EPT|s-?ept|secure[ -]ept",
     ),
     Word(
         "mirror",
-        "The kind of root that KVM keeps of a TD's private memory: its own copy of the S-EPT, which no "
+        "The kind of root that KVM keeps of a TD's private memory: its own copy of the S-EPT, "
+        "which no "
         "processor walks. Every change of it has to be made in the S-EPT too.",
         f"{_TDP}: is_mirror_sp(); {_FOLDER}/mmu_internal.h",
         "mirror(?: root| SPTE)?",
     ),
     Word(
         "direct",
-        "The kind of root that a processor walks itself: an ordinary VM's, or of a TD's shared memory.",
+        "The kind of root that a processor walks itself: an ordinary VM's, or of a TD's shared "
+        "memory.",
         _TDP,
         "direct(?: root)?",
     ),
     Word(
         "gfn",
-        "The number of a guest's page. A, B and C in a row of the table: A is the one that v0 changes, C is in "
+        "The number of a guest's page. A, B and C in a row of the table: A is the one that v0 "
+        "changes, C is in "
         "A's 2M range, B is mapped elsewhere. p0, p1, ... in a storm, four in a 2M range.",
         pattern=r"gfn|[ABC]|p\d+",
     ),
-    Word("2M", "The size of a page or range, or the level whose entries map as much.", pattern="2M|4K"),
+    Word(
+        "2M",
+        "The size of a page or range, or the level whose entries map as much.",
+        pattern="2M|4K",
+    ),
     Word("SPTE", "An entry of KVM's page tables, of 4K or 2M here.", _SPTE),
-    Word("SEAMCALL", "A call of the host into the module: its leafs begin with TDH.", "vmm_dispatcher/"),
-    Word("TDCALL", "A call of a guest into the module: its leafs begin with TDG.", "td_dispatcher/"),
+    Word(
+        "SEAMCALL",
+        "A call of the host into the module: its leafs begin with TDH.",
+        "vmm_dispatcher/",
+    ),
+    Word(
+        "TDCALL", "A call of a guest into the module: its leafs begin with TDG.", "td_dispatcher/"
+    ),
     Word(
         "BUSY",
         "What a leaf answers that found a lock taken: TDX_OPERAND_BUSY, with the operand that was.",
         f"{_ERRORS}: TDX_OPERAND_BUSY",
     ),
-    Word("TDX_OPERAND_BUSY", "A status of a leaf: a lock was taken; the operand says which.", _ERRORS),
+    Word(
+        "TDX_OPERAND_BUSY", "A status of a leaf: a lock was taken; the operand says which.", _ERRORS
+    ),
     Word(
         "TDX_SUCCESS",
         "A status of a leaf; those of the module are called as its sources have them.",
         _ERRORS,
         r"TDX_[A-Z_]+",
     ),
-    Word("RCX", "An operand of BUSY: the S-EPT entry, or the page, that the call is about.", _ERRORS, "RCX|RDX|R8"),
+    Word(
+        "RCX",
+        "An operand of BUSY: the S-EPT entry, or the page, that the call is about.",
+        _ERRORS,
+        "RCX|RDX|R8",
+    ),
     Word("TDR", "An operand of BUSY: the TD's root page (cell tdr).", _ERRORS),
     Word("SEPT_TREE", "An operand of BUSY: the lock of the whole S-EPT (cell sept.tree).", _ERRORS),
     Word("TD_EPOCH", "An operand of BUSY: the lock of the TD's epoch (cell epoch.lock).", _ERRORS),
     Word("OP_STATE", "An operand of BUSY: the TD's operation state (cell op_state).", _ERRORS),
-    Word("commutes", "A mark beside a step: it could stand elsewhere, since no step of others depends on it."),
-    Word("hangs on", "A step hangs on another task's step if something else would have come of it without."),
+    Word(
+        "commutes",
+        "A mark beside a step: it could stand elsewhere, since no step of others depends on it.",
+    ),
+    Word(
+        "hangs on",
+        "A step hangs on another task's step if something else would have come of it without.",
+    ),
 )
 """What is talked of, and no cell or step."""
 

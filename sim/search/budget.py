@@ -10,7 +10,10 @@ import attrs
 
 @attrs.frozen
 class Budget:
-    """How much an exploration may use; None is no bound. Memory is that of the whole process, in bytes."""
+    """How much an exploration may use.
+
+    None is no bound. Memory is that of the whole process, in bytes.
+    """
 
     seconds: float | None = None
     memory: int | None = None

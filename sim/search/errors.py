@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class CheckpointError(Exception):
-    """A checkpoint that cannot be written, or cannot be gone on from; the message says why and what to do."""
+    """A checkpoint that cannot be written, or cannot be gone on from.
+
+    The message says why and what to do.
+    """
 
 
 class WorkerError(Exception):

@@ -1,4 +1,6 @@
-"""What exploring is told, and what it says: apart from the exploring, since who only reads results needs no numpy."""
+"""What exploring is told, and what it says: apart from the exploring,
+since who only reads results needs no numpy.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ Where = tuple[int, tuple[tuple[str, int], ...]]
 
 @attrs.frozen
 class Progress:
-    """How far an exploration has come, or a `stage` after it, which may have no depth; over if nothing is to go."""
+    """How far an exploration has come, or a `stage` after it, which may have no depth.
+
+    Over if nothing is to go.
+    """
 
     states: int
     transitions: int
@@ -33,7 +38,8 @@ class Progress:
 class Found:
     """A finding and a run that shows it at its last step: a shortest one, unless it says otherwise.
 
-    `reach` is there if it was asked for, and the finding is one of a moment: what goes round is not passed by a run.
+    `reach` is there if it was asked for, and the finding is one of a moment: what goes round is not
+    passed by a run.
     """
 
     finding: Finding
@@ -46,12 +52,14 @@ class Found:
 class Reach:
     """What there is to say of a finding beyond that it is there.
 
-    The witness is `preempted` so often, and every way to go on passes the finding after `inevitable_at` of its steps.
-    No run passes it with fewer `preemptions`, and `fewest` is a shortest that takes no more.
+    The witness is `preempted` so often, and every way to go on passes the finding after
+    `inevitable_at` of its steps. No run passes it with fewer `preemptions`, and `fewest` is a
+    shortest that takes no more.
 
-    Within the bound on retries, so many `interleavings` pass it, and `classes` of them (None where a state in between
-    shows it: not all runs of a class pass that). `odds` is the probability that a random walk does, and `along` the
-    same before each step of the witness, if that keeps the bound. What has not been counted is None.
+    Within the bound on retries, so many `interleavings` pass it, and `classes` of them (None where
+    a state in between shows it: not all runs of a class pass that). `odds` is the probability that
+    a random walk does, and `along` the same before each step of the witness, if that keeps the
+    bound. What has not been counted is None.
     """
 
     preempted: int
@@ -66,7 +74,9 @@ class Reach:
 
 @attrs.frozen
 class Estimate:
-    """A number that is right on average over so many walks, its error, and the quarters of what the walks said."""
+    """A number that is right on average over so many walks, its error,
+    and the quarters of what the walks said.
+    """
 
     mean: int
     error: int
@@ -76,9 +86,11 @@ class Estimate:
 
 @attrs.frozen
 class Counting:
-    """What to count: runs in which each loop is retried so often at most, or less where that takes more states.
+    """What to count: runs in which each loop is retried so often at most,
+    or less where that takes more states.
 
-    Without `reach`, all of them, and not those that reach each finding; and nothing where something `idle` is found.
+    Without `reach`, all of them, and not those that reach each finding; and nothing where something
+    `idle` is found.
     """
 
     retries: int = 2
@@ -93,11 +105,13 @@ class Counting:
 
 @attrs.frozen
 class RunCounts:
-    """How much "every interleaving" is: maximal runs, and classes of them that differ in more than order.
+    """How much "every interleaving" is: maximal runs,
+    and classes of them that differ in more than order.
 
-    `retries` is the bound that they are counted with, None if no task ever retries. The bounded graph has so many
-    `states`. Where it was too large even without retries, there is an `estimate`; classes may be known all the same.
-    `is_cut` says that the time was over before all of it was counted: what is None then may be countable.
+    `retries` is the bound that they are counted with, None if no task ever retries. The bounded
+    graph has so many `states`. Where it was too large even without retries, there is an `estimate`;
+    classes may be known all the same. `is_cut` says that the time was over before all of it was
+    counted: what is None then may be countable.
     """
 
     retries: int | None
@@ -121,10 +135,10 @@ class Verdict(Enum):
 class Exploration:
     """What exploring said: how much there was, and what was found, in the order it was met.
 
-    `unexpanded` states were reached and checked, but a budget ended before their steps were taken. `starving` are ways
-    round that another choice would have led out of, and `unknown` names what there was too much of to look for.
-    `final_states` are those in which nobody can step, and `counts` is how much it was, where they were asked for
-    and nobody `interrupted` it.
+    `unexpanded` states were reached and checked, but a budget ended before their steps were taken.
+    `starving` are ways round that another choice would have led out of, and `unknown` names what
+    there was too much of to look for. `final_states` are those in which nobody can step, and
+    `counts` is how much it was, where they were asked for and nobody `interrupted` it.
     """
 
     scenario: Scenario

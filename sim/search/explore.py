@@ -1,7 +1,9 @@
-"""Explore every interleaving: each reachable state once, breadth first, every property in every one of them.
+"""Explore every interleaving: each reachable state once, breadth first,
+every property in every one of them.
 
-Nothing is pruned. Partial-order reduction keeps final states and deadlocks but skips states in between, and that is
-where a mirror SPTE and its S-EPT entry disagree. Breadth first makes the first way to a finding a shortest one.
+Nothing is pruned. Partial-order reduction keeps final states and deadlocks but skips states in
+between, and that is where a mirror SPTE and its S-EPT entry disagree. Breadth first makes the first
+way to a finding a shortest one.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ if TYPE_CHECKING:  # what a short exploration does without, it does not wait for
 
 
 class Searched(Protocol):
-    """An exploration that is over, however it was done; `findings` has a state and the step that shows it."""
+    """An exploration that is over, however it was done.
+
+    `findings` has a state and the step that shows it.
+    """
 
     findings: dict[Finding, Where]
     depth: int
@@ -79,9 +84,13 @@ class _Witnesses:
                 loop.append(self._pick(many.state(at), many.state(to), task))
                 at = to
             picks, lasso = Picks((*stem, *loop)), Lasso(len(stem), kind, way.tasks)
-            run = run_over_automata(self._product.scenario, picks, automata=self._automata, lasso=lasso)
+            run = run_over_automata(
+                self._product.scenario, picks, automata=self._automata, lasso=lasso
+            )
             if run.lasso is None:
-                raise EngineError(f"{kind} was found, but its loop does not close; this is a bug of tdpsim")
+                raise EngineError(
+                    f"{kind} was found, but its loop does not close; this is a bug of tdpsim"
+                )
             found.append(Found(run.findings[-1], run, picks))
         return found
 
@@ -114,13 +123,15 @@ def explore(
 ) -> Exploration:
     """Visit every reachable state of `scenario`, or as many as `budget` lets, by `jobs` processes.
 
-    With a `checkpoint`, go on from there if there is one, write one down from time to time and when the budget ends,
-    and remove it in the end. The numbers are those of all parts together, `seconds` too; a budget is for each of them.
+    With a `checkpoint`, go on from there if there is one, write one down from time to time and when
+    the budget ends, and remove it in the end. The numbers are those of all parts together,
+    `seconds` too; a budget is for each of them.
 
-    `merge=False` names local states by their whole history: the slow naming that tests compare with. `liveness=False`
-    leaves out livelock and starvation, `starvation` makes a finding of the latter. `finals` asks for the final states
-    as well, `counting` for exact numbers of what has been explored to its end; Ctrl-C ends that, and keeps the verdict.
-    `tick` is told of each level. Raises EngineError where the model breaks a rule.
+    `merge=False` names local states by their whole history: the slow naming that tests compare
+    with. `liveness=False` leaves out livelock and starvation, `starvation` makes a finding of the
+    latter. `finals` asks for the final states as well, `counting` for exact numbers of what has
+    been explored to its end; Ctrl-C ends that, and keeps the verdict. `tick` is told of each level.
+    Raises EngineError where the model breaks a rule.
     """
     automata = Automata(merge=merge)
     product = Product(scenario, automata)
@@ -129,7 +140,9 @@ def explore(
     if budget == UNBOUNDED and checkpoint is None and counting is None:
         quick = in_a_dict.dict_search(product, acyclic=liveness, tick=tick)
         if quick is not None:
-            return _exploration(product, quick, tuple(witnesses.found_in(quick)), endless, finals=finals)
+            return _exploration(
+                product, quick, tuple(witnesses.found_in(quick)), endless, finals=finals
+            )
 
     from sim.search.exploring.in_arrays import ArraySearch  # noqa: PLC0415 - a few states are over before numpy is there
 
@@ -145,12 +158,16 @@ def explore(
         if checkpoint is not None:
             checkpoint.clear()
     said = _exploration(product, many, counted.found or tuple(found), endless, finals=finals)
-    return attrs.evolve(said, seconds=seconds, counts=counted.counts, interrupted=counted.is_interrupted)
+    return attrs.evolve(
+        said, seconds=seconds, counts=counted.counts, interrupted=counted.is_interrupted
+    )
 
 
 @attrs.frozen
 class _Endless:
-    """Ways round for ever: those that are findings, those of starvation, and the kinds that were not looked for."""
+    """Ways round for ever: those that are findings, those of starvation,
+    and the kinds that were not looked for.
+    """
 
     found: tuple[Found, ...] = ()
     starving: tuple[Found, ...] = ()
@@ -166,7 +183,9 @@ def _going_round(many: ArraySearch, witnesses: _Witnesses, *, starvation: bool) 
 
     trapped = liveness.livelocks(many.frontier)
     held_up = liveness.starvation(many.frontier, wanted=starvation)
-    unknown = tuple(kind for kind, ways in zip(ENDLESS, (trapped, held_up), strict=True) if ways is None)
+    unknown = tuple(
+        kind for kind, ways in zip(ENDLESS, (trapped, held_up), strict=True) if ways is None
+    )
     livelocks = witnesses.going_round(LIVELOCK, trapped, many)
     starving = witnesses.going_round(STARVATION, held_up, many)
     return _Endless((*livelocks, *(starving if starvation else ())), tuple(starving), unknown)
@@ -174,7 +193,10 @@ def _going_round(many: ArraySearch, witnesses: _Witnesses, *, starvation: bool) 
 
 @attrs.frozen
 class _Counted:
-    """The findings with what was counted of each, and the counts; nothing where that was interrupted at once."""
+    """The findings with what was counted of each, and the counts.
+
+    Nothing where that was interrupted at once.
+    """
 
     found: tuple[Found, ...] = ()
     counts: RunCounts | None = None
@@ -189,7 +211,10 @@ def _counted(
     budget: Budget,
     tick: Callable[[Progress], None] | None,
 ) -> _Counted:
-    """How many runs there are, and of findings that are a moment how many reach them. Ctrl-C ends it."""
+    """How many runs there are, and of findings that are a moment how many reach them.
+
+    Ctrl-C ends it.
+    """
     from sim.search.counting.count import Count  # noqa: PLC0415 - whoever counts nothing starts without it
 
     try:
@@ -202,7 +227,12 @@ def _counted(
 
 
 def _exploration(
-    product: Product, searched: Searched, found: tuple[Found, ...], endless: _Endless, *, finals: bool
+    product: Product,
+    searched: Searched,
+    found: tuple[Found, ...],
+    endless: _Endless,
+    *,
+    finals: bool,
 ) -> Exploration:
     return Exploration(
         product.scenario,

@@ -1,7 +1,9 @@
-"""Cells of the table by several processes, and kept: a cell depends on the model, on what explores it, and the loop.
+"""Cells of the table by several processes, and kept: a cell depends on the model,
+on what explores it, and the loop.
 
-What was derived lies in the user's cache directory, in a file named by a digest of all three; a file that cannot be
-read is as good as none, and one that cannot be written is done without. A cell is kept the moment it is derived.
+What was derived lies in the user's cache directory, in a file named by a digest of all three; a
+file that cannot be read is as good as none, and one that cannot be written is done without. A cell
+is kept the moment it is derived.
 """
 
 from __future__ import annotations
@@ -60,7 +62,9 @@ class Kept:
         self._cells[question.key] = self._converter.unstructure(cell)
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with NamedTemporaryFile("w", encoding="utf-8", dir=self._path.parent, delete=False) as file:
+            with NamedTemporaryFile(
+                "w", encoding="utf-8", dir=self._path.parent, delete=False
+            ) as file:
                 try:
                     json.dump(self._cells, file)
                     file.flush()
@@ -83,8 +87,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def cells(asked: Iterable[TableQuery], jobs: int, kept: Kept | None) -> Iterator[tuple[TableQuery, TableCell]]:
-    """Every cell as it becomes known, those that are kept first. A process that dies is an error that says so."""
+def cells(
+    asked: Iterable[TableQuery], jobs: int, kept: Kept | None
+) -> Iterator[tuple[TableQuery, TableCell]]:
+    """Every cell as it becomes known, those that are kept first.
+
+    A process that dies is an error that says so.
+    """
     missing = []
     for question in asked:
         known = kept.get(question) if kept else None
@@ -98,10 +107,16 @@ def cells(asked: Iterable[TableQuery], jobs: int, kept: Kept | None) -> Iterator
         yield question, cell
 
 
-def _derived_with(digest: str, function: Callable[[TableQuery], TableCell], question: TableQuery) -> TableCell:
-    """In a process of its own, which imported tdpsim later than whoever asks and keeps what it says."""
+def _derived_with(
+    digest: str, function: Callable[[TableQuery], TableCell], question: TableQuery
+) -> TableCell:
+    """In a process of its own, which imported tdpsim later than whoever asks and keeps
+    what it says.
+    """
     if table_digest() != digest:
-        raise WorkerError("tdpsim has changed since this began; what was derived before is kept: call again")
+        raise WorkerError(
+            "tdpsim has changed since this began; what was derived before is kept: call again"
+        )
     return function(question)
 
 
@@ -119,7 +134,9 @@ def _derived(missing: list[TableQuery], jobs: int) -> Iterator[tuple[TableQuery,
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool:
-        message = "a process that derived cells was killed (out of memory?); what it had derived is kept"
+        message = (
+            "a process that derived cells was killed (out of memory?); what it had derived is kept"
+        )
         raise WorkerError(f"{message}: call again, or with --jobs 1") from None
     except BaseException:
         for worker in active_children():  # they do not hear of Ctrl-C

@@ -1,7 +1,9 @@
-"""A census of who changes SPTEs how: every modelled caller, on both kinds of root, explored to the end.
+"""A census of who changes SPTEs how: every modelled caller, on both kinds of root,
+explored to the end.
 
-What is collected is what reaches the trace point in handle_changed_spte(): old and new kind, level, lock mode, and the
-functions on the way there. A page table that goes has its children frozen: that counts as the zap that it is.
+What is collected is what reaches the trace point in handle_changed_spte(): old and new kind, level,
+lock mode, and the functions on the way there. A page table that goes has its children frozen: that
+counts as the zap that it is.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ _SETTERS = (
 
 @attrs.frozen
 class Change:
-    """A transition that a caller makes on a root, by the kernel functions that ask for it: the path, and who sets."""
+    """A transition that a caller makes on a root, by the kernel functions that ask for it:
+    the path, and who sets.
+    """
 
     root: str
     old: str
@@ -51,7 +55,10 @@ class Change:
 
 @cache
 def census(kernel: str, pages: tuple[str, ...] = PAGES) -> tuple[Change, ...]:
-    """Every change that any caller makes; the kernel may be given in the mail's words, as the callers have them."""
+    """Every change that any caller makes.
+
+    The kernel may be given in the mail's words, as the callers have them.
+    """
     changes: dict[Change, None] = {}
     for recipe in RECIPES:
         for root in sorted(recipe.param("root").values):
@@ -69,7 +76,9 @@ def _changes(caller: str, root: str, found: tuple[Found, ...]) -> Iterator[Chang
             old, new = kinds.split(" to ")
             if new != "FROZEN" or old != "NP":
                 kind = "NP" if new == "FROZEN" else new
-                yield Change(root, old, kind, mode == "shared", caller, _setter(one, one.witness.scenario))
+                yield Change(
+                    root, old, kind, mode == "shared", caller, _setter(one, one.witness.scenario)
+                )
 
 
 def _setter(found: Found, scenario: Scenario) -> str:
@@ -81,7 +90,11 @@ def _setter(found: Found, scenario: Scenario) -> str:
         calls = local.calls
 
     follow_schedule(witness(found), scenario, watch=watch)
-    inner = next(i for i, name in reversed(list(enumerate(calls))) if name not in _SETTERS and not _is_ours(name))
+    inner = next(
+        i
+        for i, name in reversed(list(enumerate(calls)))
+        if name not in _SETTERS and not _is_ours(name)
+    )
     return calls[inner]
 
 

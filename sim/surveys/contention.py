@@ -1,10 +1,11 @@
-"""Which leafs of the module get in each other's way, measured: every pair, in every interleaving of the two.
+"""Which leafs of the module get in each other's way, measured: every pair,
+in every interleaving of the two.
 
-No leaf says what it conflicts with. Two tasks call one leaf each, on the same operands or on others, from every state
-of the S-EPT in which one of them would go all the way, before TDH.MR.FINALIZE and after it (where a vCPU runs, only
-after it); whatever BUSY either of them is ever answered is what the other
-can do to it. A vCPU inside TDH.VP.ENTER is there once as it enters with nothing logged, and once with a page in its
-zero-step list.
+No leaf says what it conflicts with. Two tasks call one leaf each, on the same operands or on
+others, from every state of the S-EPT in which one of them would go all the way, before
+TDH.MR.FINALIZE and after it (where a vCPU runs, only after it); whatever BUSY either of them is
+ever answered is what the other can do to it. A vCPU inside TDH.VP.ENTER is there once as it enters
+with nothing logged, and once with a page in its zero-step list.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Relation(Enum):
 
 @attrs.frozen
 class Meeting:
-    """Two leafs on operands that are so related, and every BUSY that the one can be answered because of the other."""
+    """Two leafs on operands that are so related,
+    and every BUSY that the one can be answered because of the other.
+    """
 
     one: str
     two: str
@@ -80,15 +83,23 @@ def relations(one: Leaf, two: Leaf) -> Iterator[tuple[Relation, Operands, Operan
     if one.level is None or two.level is None:
         yield Relation.TD, Operands("A", _NEW), Operands("A", _ALSO_NEW)
     if one.page and two.page and not one.level == two.level == 1:
-        yield Relation.PAGE, Operands("A", _NEW), Operands("B" if one.level == two.level else "A", _NEW)
+        yield (
+            Relation.PAGE,
+            Operands("A", _NEW),
+            Operands("B" if one.level == two.level else "A", _NEW),
+        )
     elif one.page and two.level == 0:
         yield Relation.PAGE, Operands("B", _GFNS["A"]), Operands("A", _NEW)
     elif two.page and one.level == 0:
         yield Relation.PAGE, Operands("A", _NEW), Operands("B", _GFNS["A"])
 
 
-def _starts(leafs: tuple[tuple[Leaf, Operands], ...]) -> Iterator[tuple[dict[str, SeptState], SeptState]]:
-    """The S-EPT as one of the leafs or the other wants it: the 4K entries by gfn, and the 2M entry."""
+def _starts(
+    leafs: tuple[tuple[Leaf, Operands], ...],
+) -> Iterator[tuple[dict[str, SeptState], SeptState]]:
+    """The S-EPT as one of the leafs or the other wants it: the 4K entries by gfn,
+    and the 2M entry.
+    """
     wanted: dict[str, dict[SeptState, None]] = {"A": {}, "B": {}}
     above = dict.fromkeys([S.NL_MAPPED])
     for leaf, on in leafs:
@@ -108,14 +119,18 @@ def meeting(
     """Run two leafs against each other, from every start, in every interleaving."""
     busy: tuple[dict[str, None], dict[str, None]] = ({}, {})
     runs = any(leaf.name.startswith(("TDG.", "TDH.VP.")) for leaf in (one, two))
-    for (sept, table), finalized in product(_starts(((one, on[0]), (two, on[1]))), (True,) if runs else (True, False)):
+    for (sept, table), finalized in product(
+        _starts(((one, on[0]), (two, on[1]))), (True,) if runs else (True, False)
+    ):
         entries = {gfn: _entry(state, _GFNS[gfn]) for gfn, state in sept.items()}
         td = Td.build(entries, _ALSO_NEW, (ONE, TWO), (ONE, TWO), _entry(table, _TABLE), finalized)
         this = module(td)
         said = tuple(Cell(name, "", _Text()) for name in (ONE, TWO))
         calls = (one.call(this, ONE, on[0]), two.call(this, TWO, on[1]))
         tasks = (Task(cell.name, note(cell, call)) for cell, call in zip(said, calls, strict=True))
-        for final in explore(Scenario("contention", tuple(tasks)), liveness=False, finals=True).final_states:
+        for final in explore(
+            Scenario("contention", tuple(tasks)), liveness=False, finals=True
+        ).final_states:
             for cell, found in zip(said, busy, strict=True):
                 if "BUSY" in final[cell.name]:
                     found[final[cell.name]] = None

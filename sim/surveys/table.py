@@ -1,8 +1,10 @@
-"""The table of transitions, derived: one loop over rows, kernels and modules, and no word about any one of them.
+"""The table of transitions, derived: one loop over rows, kernels and modules,
+and no word about any one of them.
 
-*hit* is the mail's column: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in some interleaving.
-*valid*: the setter of that lock mode takes the transition on a direct root, where nobody contends, and nothing warns.
-What the mail lacks is beside it: everything else that was found, and for each contender whether it alone suffices.
+*hit* is the mail's column: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in
+some interleaving. *valid*: the setter of that lock mode takes the transition on a direct root,
+where nobody contends, and nothing warns. What the mail lacks is beside it: everything else that was
+found, and for each contender whether it alone suffices.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ class TableQuery:
 
     @property
     def key(self) -> str:
-        return " ".join((self.row.name, self.kernel, self.module, *([self.flip.name] if self.flip else ())))
+        return " ".join(
+            (self.row.name, self.kernel, self.module, *([self.flip.name] if self.flip else ()))
+        )
 
     @property
     def setting(self) -> dict[str, str]:
@@ -78,14 +82,16 @@ class TableCell:
 
     row: Row
     order: str
-    """The mail's word for the kernel that was asked for, or its name; a flip may have put another one in its place."""
+    """The mail's word for the kernel that was asked for, or its name;
+    a flip may have put another one in its place."""
     module: str
     kernel: str
     flipped: str
     valid: bool
     told: tuple[CellFinding, ...]
     alone: tuple[tuple[str, tuple[str, ...]], ...]
-    """Per contender, the causes with which a hit comes about when nobody else contends; `none` for nobody at all."""
+    """Per contender, the causes with which a hit comes about when nobody else contends;
+    `none` for nobody at all."""
     states: int
     interleavings: int | None
     classes: int | None
@@ -108,8 +114,12 @@ class TableCell:
         return tuple(dict.fromkeys(cause for _, causes in self.alone for cause in causes))
 
 
-def questions(kernels: tuple[str, ...], modules: tuple[str, ...], flips: tuple[Flip, ...] = ()) -> Iterator[TableQuery]:
-    """Every cell, kernel by kernel and module by module; or those that flips are about, then as each flip has them.
+def questions(
+    kernels: tuple[str, ...], modules: tuple[str, ...], flips: tuple[Flip, ...] = ()
+) -> Iterator[TableQuery]:
+    """Every cell, kernel by kernel and module by module.
+
+    Or those that flips are about, then as each flip has them.
 
     A kernel may be given in the mail's words.
     """
@@ -123,7 +133,11 @@ def questions(kernels: tuple[str, ...], modules: tuple[str, ...], flips: tuple[F
         for name in kernels:
             for module in modules:
                 asked_as_read = (TableQuery(row, row.kernel_named(name), module) for row in ROWS)
-                yield from (attrs.evolve(asked, flip=flip) for asked in asked_as_read if is_about(flip, asked))
+                yield from (
+                    attrs.evolve(asked, flip=flip)
+                    for asked in asked_as_read
+                    if is_about(flip, asked)
+                )
 
 
 def is_about(flip: Flip, asked: TableQuery) -> bool:
@@ -132,12 +146,16 @@ def is_about(flip: Flip, asked: TableQuery) -> bool:
 
 
 def derive(question: TableQuery) -> TableCell:
-    """Explore everything that one cell takes. Raises KeyboardInterrupt where Ctrl-C ended some of that."""
+    """Explore everything that one cell takes.
+
+    Raises KeyboardInterrupt where Ctrl-C ended some of that.
+    """
     row, flip = question.row, question.flip
 
     def run(counting: Counting | None = None, **given: str) -> Exploration:
         exploration = explore(question.scenario(**given), counting=counting)
-        if exploration.interrupted:  # while it was counted: the rest is good for whoever asked for this alone
+        # while it was counted: the rest is good for whoever asked for this alone
+        if exploration.interrupted:
             raise KeyboardInterrupt
         return exploration
 
@@ -170,7 +188,9 @@ def _told(found: list[Found]) -> Iterator[CellFinding]:
             shortest[one.finding] = one
     for finding, one in shortest.items():
         scenario = one.witness.scenario
-        yield CellFinding(finding, file_name(scenario, one), write(witness(one)), len(one.witness.steps))
+        yield CellFinding(
+            finding, file_name(scenario, one), write(witness(one)), len(one.witness.steps)
+        )
 
 
 def _causes(exploration: Exploration) -> tuple[str, ...]:
@@ -194,7 +214,9 @@ class Derivation:
     flips: tuple[Flip, ...] = ()
 
     @classmethod
-    def sorted(cls, asked: Sequence[TableQuery], known: Mapping[str, TableCell], flips: tuple[Flip, ...]) -> Derivation:
+    def sorted(
+        cls, asked: Sequence[TableQuery], known: Mapping[str, TableCell], flips: tuple[Flip, ...]
+    ) -> Derivation:
         """Of the answers by key, in the order in which they were asked for."""
         base = {question.key: known[question.key] for question in asked if question.flip is None}
         return cls(base, tuple(known[question.key] for question in asked if question.flip), flips)
@@ -203,7 +225,10 @@ class Derivation:
         return [cell for cell in self.flipped if cell.flipped == flip.name]
 
     def new(self) -> Iterator[tuple[TableCell, CellFinding]]:
-        """The witnesses to record: all of them; or, where something is flipped, those of what that adds."""
+        """The witnesses to record: all of them.
+
+        Or, where something is flipped, those of what that adds.
+        """
         if not self.flips:
             yield from ((cell, told) for cell in self.base.values() for told in cell.told)
             return

@@ -1,12 +1,15 @@
-"""TLB tracking: the TD's epoch, who runs in which, and when a blocked page is known to be in nobody's TLB.
+"""TLB tracking: the TD's epoch, who runs in which,
+and when a blocked page is known to be in nobody's TLB.
 
-In the module (TDCS.td_epoch, refcount[2], TDVPS.vcpu_epoch, PAMT.bepoch) an epoch is a 64-bit counter that only
-TDH.MEM.TRACK raises. What is asked of it is only whether something was sampled in the current epoch, in the one
-before, or earlier; so that is what is kept here, and TRACK, in the one step that raises the counter, makes
-everything that was sampled one older. The two refcounts, indexed by parity in the module, are those of the current
-and of the previous epoch: TRACK insists that the previous one is 0, and that slot becomes the new epoch's.
+In the module (TDCS.td_epoch, refcount[2], TDVPS.vcpu_epoch, PAMT.bepoch) an epoch is a 64-bit
+counter that only TDH.MEM.TRACK raises. What is asked of it is only whether something was sampled in
+the current epoch, in the one before, or earlier; so that is what is kept here, and TRACK, in the
+one step that raises the counter, makes everything that was sampled one older. The two refcounts,
+indexed by parity in the module, are those of the current and of the previous epoch: TRACK insists
+that the previous one is 0, and that slot becomes the new epoch's.
 
-Sources: helpers.c:adjust_tlb_tracking_state, helpers.h:is_tlb_tracked, api_calls/tdh_mem_track.c, td_exit.c.
+Sources: helpers.c:adjust_tlb_tracking_state, helpers.h:is_tlb_tracked, api_calls/tdh_mem_track.c,
+td_exit.c.
 """
 
 from __future__ import annotations
@@ -34,7 +37,9 @@ class Epoch(Enum):
 
 @attrs.frozen(cache_hash=True)
 class Counts:
-    """How many vCPUs are in the guest (or past the sampling in TDH.VP.ENTER), by the epoch they sampled."""
+    """How many vCPUs are in the guest (or past the sampling in TDH.VP.ENTER),
+    by the epoch they sampled.
+    """
 
     current: int = 0
     previous: int = 0
@@ -55,7 +60,11 @@ def epoch(name: str) -> Cell[Epoch]:
 
 def _sample(_task: str, values: tuple[Counts, Epoch]) -> tuple[Outcome, ...]:
     refcount, stored = values
-    return write(stored is not Epoch.CURRENT, attrs.evolve(refcount, current=refcount.current + 1), Epoch.CURRENT)
+    return write(
+        stored is not Epoch.CURRENT,
+        attrs.evolve(refcount, current=refcount.current + 1),
+        Epoch.CURRENT,
+    )
 
 
 def _leave(_task: str, values: tuple[Counts, Epoch]) -> tuple[Outcome, ...]:
@@ -72,14 +81,17 @@ def _advance(_task: str, values: tuple[Any, ...]) -> tuple[Outcome, ...]:
 
 def _tracked(_task: str, values: tuple[Counts, Epoch]) -> tuple[Outcome, ...]:
     refcount, stored = values
-    return read(stored is Epoch.OLDER or (stored is Epoch.PREVIOUS and refcount.previous == 0), values)
+    return read(
+        stored is Epoch.OLDER or (stored is Epoch.PREVIOUS and refcount.previous == 0), values
+    )
 
 
 def sample(refcount: Cell[Counts], vcpu_epoch: Cell[Epoch]) -> Operation[bool]:
     """Count the vCPU in the current epoch. Gives whether it had another one (and must flush).
 
-    The module reads td_epoch and raises the count in two steps, both under the epoch lock that keeps TRACK out;
-    whatever else happens in between (exits, other samplings) does not look at this vCPU. One step here.
+    The module reads td_epoch and raises the count in two steps, both under the epoch lock that
+    keeps TRACK out; whatever else happens in between (exits, other samplings) does not look at this
+    vCPU. One step here.
     """
     return Operation("epoch.sample", (refcount, vcpu_epoch), _sample)
 

@@ -1,6 +1,8 @@
-"""Every leaf of the module, and how it is called: what is measured of all leafs, and tested of all of them, reads this.
+"""Every leaf of the module, and how it is called: what is measured of all leafs,
+and tested of all of them, reads this.
 
-A leaf is added as a method of its group (`sim.tdx.tdh_mem` and its siblings), and with a line in `LEAFS`.
+A leaf is added as a method of its group (`sim.tdx.tdh_mem` and its siblings), and with a line in
+`LEAFS`.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ class Operands:
 
 @attrs.frozen
 class Leaf:
-    """A leaf, how it is called, the level of its entry (None: it has none), and the states it goes all the way in."""
+    """A leaf, how it is called, the level of its entry (None: it has none),
+    and the states it goes all the way in.
+    """
 
     name: str
     call: Callable[[TdxModule, str, Operands], Call[Any]]
@@ -42,29 +46,66 @@ class Leaf:
 
 def _enter(*logged: str) -> Callable[[TdxModule, str, Operands], Call[Any]]:
     def call(module: TdxModule, task: str, _operands: Operands) -> Call[Any]:
-        return module.tdh_vp_enter(Guest(task, (), irq(f"{task}.lp")), Tdvps(last_epf_gpa_list=logged))
+        return module.tdh_vp_enter(
+            Guest(task, (), irq(f"{task}.lp")), Tdvps(last_epf_gpa_list=logged)
+        )
 
     return call
 
 
 LEAFS: tuple[Leaf, ...] = (
-    Leaf("TDH.MEM.SEPT.ADD", lambda m, _, on: m.tdh_mem_sept_add(on.gfn, 1, on.pfn), 1, (S.FREE,), page=True),
-    Leaf("TDH.MEM.SEPT.REMOVE", lambda m, _, on: m.tdh_mem_sept_remove(on.gfn, 1), 1, (S.NL_BLOCKED,)),
+    Leaf(
+        "TDH.MEM.SEPT.ADD",
+        lambda m, _, on: m.tdh_mem_sept_add(on.gfn, 1, on.pfn),
+        1,
+        (S.FREE,),
+        page=True,
+    ),
+    Leaf(
+        "TDH.MEM.SEPT.REMOVE", lambda m, _, on: m.tdh_mem_sept_remove(on.gfn, 1), 1, (S.NL_BLOCKED,)
+    ),
     Leaf("TDH.MEM.SEPT.RD", lambda m, _, on: m.tdh_mem_sept_rd(on.gfn), 0, (S.MAPPED,)),
-    Leaf("TDH.MEM.PAGE.ADD", lambda m, _, on: m.tdh_mem_page_add(on.gfn, on.pfn), 0, (S.FREE,), page=True),
-    Leaf("TDH.MEM.PAGE.AUG", lambda m, _, on: m.tdh_mem_page_aug(on.gfn, on.pfn), 0, (S.FREE,), page=True),
+    Leaf(
+        "TDH.MEM.PAGE.ADD",
+        lambda m, _, on: m.tdh_mem_page_add(on.gfn, on.pfn),
+        0,
+        (S.FREE,),
+        page=True,
+    ),
+    Leaf(
+        "TDH.MEM.PAGE.AUG",
+        lambda m, _, on: m.tdh_mem_page_aug(on.gfn, on.pfn),
+        0,
+        (S.FREE,),
+        page=True,
+    ),
     Leaf("TDH.MEM.PAGE.REMOVE", lambda m, _, on: m.tdh_mem_page_remove(on.gfn), 0, (S.BLOCKED,)),
-    Leaf("TDH.MEM.PAGE.DEMOTE", lambda m, _, on: m.tdh_mem_page_demote(on.gfn, 1, on.pfn), 1, (S.BLOCKED,), page=True),
+    Leaf(
+        "TDH.MEM.PAGE.DEMOTE",
+        lambda m, _, on: m.tdh_mem_page_demote(on.gfn, 1, on.pfn),
+        1,
+        (S.BLOCKED,),
+        page=True,
+    ),
     Leaf("TDH.MEM.RANGE.BLOCK", lambda m, _, on: m.tdh_mem_range_block(on.gfn), 0, (S.MAPPED,)),
-    Leaf("TDH.MEM.RANGE.BLOCK 2M", lambda m, _, on: m.tdh_mem_range_block(on.gfn, 1), 1, (S.NL_MAPPED, S.MAPPED)),
-    Leaf("TDH.MEM.RANGE.UNBLOCK", lambda m, _, on: m.tdh_mem_range_unblock(on.gfn), 0, (S.BLOCKED,)),
+    Leaf(
+        "TDH.MEM.RANGE.BLOCK 2M",
+        lambda m, _, on: m.tdh_mem_range_block(on.gfn, 1),
+        1,
+        (S.NL_MAPPED, S.MAPPED),
+    ),
+    Leaf(
+        "TDH.MEM.RANGE.UNBLOCK", lambda m, _, on: m.tdh_mem_range_unblock(on.gfn), 0, (S.BLOCKED,)
+    ),
     Leaf("TDH.MEM.TRACK", lambda m, _task, _on: m.tdh_mem_track()),
     Leaf("TDH.PHYMEM.PAGE.WBINVD", lambda m, _, on: m.tdh_phymem_page_wbinvd(on.pfn), page=True),
     Leaf("TDH.PHYMEM.PAGE.RECLAIM", lambda m, _, on: m.tdh_phymem_page_reclaim(on.pfn), page=True),
     Leaf("TDH.VP.ENTER", _enter()),
     Leaf("TDH.VP.ENTER zero-step", _enter("A")),
     Leaf("TDG.MEM.PAGE.ACCEPT", lambda m, _, on: m.tdg_mem_page_accept(on.gfn), 0, (S.PENDING,)),
-    Leaf("TDG.MEM.PAGE.ACCEPT 2M", lambda m, _, on: m.tdg_mem_page_accept(on.gfn, 1), 1, (S.PENDING,)),
+    Leaf(
+        "TDG.MEM.PAGE.ACCEPT 2M", lambda m, _, on: m.tdg_mem_page_accept(on.gfn, 1), 1, (S.PENDING,)
+    ),
     Leaf("TDG.MEM.PAGE.ATTR.RD", lambda m, _, on: m.tdg_mem_page_attr_rd(on.gfn), 0, (S.MAPPED,)),
     Leaf("TDG.MEM.PAGE.ATTR.WR", lambda m, _, on: m.tdg_mem_page_attr_wr(on.gfn), 0, (S.MAPPED,)),
 )

@@ -1,21 +1,23 @@
 """The module's locks: every one of them a try-lock, none ever waits.
 
 sharex (common/helpers/tdx_locks.h): bit 0 EXCLUSIVE, the rest a count of readers.
-`acquire_sharex_lock_sh` adds to the count and then looks at EXCLUSIVE in the old value; where it fails, the count stays
-raised until the exclusive holder's release stores 0 over the whole word. Nobody can see that surplus in between: a
-reader looks at EXCLUSIVE only, and an exclusive attempt fails on EXCLUSIVE alone. So a failed attempt changes nothing
-here. `acquire_sharex_lock_ex` is one cmpxchg of the free word, and fails without a trace. There is no fairness.
+`acquire_sharex_lock_sh` adds to the count and then looks at EXCLUSIVE in the old value; where it
+fails, the count stays raised until the exclusive holder's release stores 0 over the whole word.
+Nobody can see that surplus in between: a reader looks at EXCLUSIVE only, and an exclusive attempt
+fails on EXCLUSIVE alone. So a failed attempt changes nothing here. `acquire_sharex_lock_ex` is one
+cmpxchg of the free word, and fails without a trace. There is no fairness.
 
-sharex_hp adds a host-priority bit. A host that finds the lock taken sets it in a second step, and one that gets the
-lock clears it: a shared one in a second step, an exclusive one with its second cmpxchg, which may lose. Release leaves
-it as it is. It turns away *guest-side* acquirers, of TDR, OP_STATE, TDVPR, PAMT entries and (from 1.5.20 on) the S-EPT
-tree, and in this model no guest-side call takes any of them: the bit could be set but not felt, and is left out. In one
-family of releases TDH.MEM.PAGE.DEMOTE feels that of the tree (`sim.tdx.releases`), and only there it is kept.
+sharex_hp adds a host-priority bit. A host that finds the lock taken sets it in a second step, and
+one that gets the lock clears it: a shared one in a second step, an exclusive one with its second
+cmpxchg, which may lose. Release leaves it as it is. It turns away *guest-side* acquirers, of TDR,
+OP_STATE, TDVPR, PAMT entries and (from 1.5.20 on) the S-EPT tree, and in this model no guest-side
+call takes any of them: the bit could be set but not felt, and is left out. In one family of
+releases TDH.MEM.PAGE.DEMOTE feels that of the tree (`sim.tdx.releases`), and only there it is kept.
 
 The S-EPT entry lock, where host priority is felt, has its own file (`sim.tdx.sept`).
 
-What a lock holds here is not a count but who: the task and the leaf it is executing. That is the same word to the
-module, and it lets a BUSY say who was in the way.
+What a lock holds here is not a count but who: the task and the leaf it is executing. That is the
+same word to the module, and it lets a BUSY say who was in the way.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class Try:
 
     holders: tuple[Holder, ...] = ()
     hp: bool = False
-    """The host-priority bit was set: a shared attempt has the lock, an exclusive one goes on to its second cmpxchg."""
+    """The host-priority bit was set: a shared attempt has the lock,
+    an exclusive one goes on to its second cmpxchg."""
     is_lost: bool = False
     """That second cmpxchg lost to somebody who may be gone again."""
 
@@ -88,7 +91,9 @@ class Sharex:
 
 @attrs.frozen
 class _HeldBy:
-    """Sharex words: one exclusive holder or any readers, each of these tasks at most once, in order of task."""
+    """Sharex words: one exclusive holder or any readers, each of these tasks at most once,
+    in order of task.
+    """
 
     tasks: tuple[str, ...]
 

@@ -1,7 +1,8 @@
 """A logical processor's interrupts, as far as a kick needs them.
 
-An IPI that finds interrupts enabled is taken at once (its handler only acknowledges); one that finds them disabled
-stays pending until they are enabled, or makes the guest exit at its next instruction boundary.
+An IPI that finds interrupts enabled is taken at once (its handler only acknowledges); one that
+finds them disabled stays pending until they are enabled, or makes the guest exit at its next
+instruction boundary.
 """
 
 from __future__ import annotations

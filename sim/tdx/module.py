@@ -11,4 +11,7 @@ from sim.tdx.vp_enter import VpEnter
 
 @attrs.frozen(eq=False)
 class TdxModule(TdhMem, TdhSept, VpEnter):
-    """All that a host can call, and what a guest can. A release is a subclass that overrides what it changed."""
+    """All that a host can call, and what a guest can.
+
+    A release is a subclass that overrides what it changed.
+    """

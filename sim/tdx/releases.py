@@ -1,4 +1,5 @@
-"""Releases of the module, in five families: each a class that overrides what it changed, on top of the one before.
+"""Releases of the module, in five families: each a class that overrides what it changed,
+on top of the one before.
 
 What the families differ in, as far as this model has it:
 
@@ -13,7 +14,8 @@ What the families differ in, as far as this model has it:
 
 The two lines of releases, 1.5 and 2.0, went through the same changes.
 
-A release is added with a line in `RELEASES`; one that answers as none before it, with a class as well.
+A release is added with a line in `RELEASES`; one that answers as none before it, with a class as
+well.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ from sim.tdx.tdg_mem import Accepted
 
 @attrs.frozen(eq=False)
 class Module_1_5_01(TdxModule):
-    """The public release (tag TDX_1.5.01): zero-step takes the tree exclusively, commits erase TDHP."""
+    """The public release (tag TDX_1.5.01): zero-step takes the tree exclusively,
+    commits erase TDHP.
+    """
 
     VERSION = "1.5.01"
 
@@ -49,7 +53,9 @@ class Module_1_5_05(Module_1_5_01):
 
 @attrs.frozen(eq=False)
 class Module_1_5_20(Module_1_5_05):
-    """Zero-step takes the tree shared, commits keep TDHP, and DEMOTE gives way to hosts that the tree turned away."""
+    """Zero-step takes the tree shared, commits keep TDHP,
+    and DEMOTE gives way to hosts that the tree turned away.
+    """
 
     VERSION = "1.5.20"
     STEPPING_TREE_MODE = Mode.SHARED
@@ -59,7 +65,8 @@ class Module_1_5_20(Module_1_5_05):
 
 @attrs.frozen(eq=False)
 class Module_1_5_28(Module_1_5_20):
-    """Nothing interrupts DEMOTE in a TD without nested VMs, and ACCEPT looks at the entry under its lock.
+    """Nothing interrupts DEMOTE in a TD without nested VMs,
+    and ACCEPT looks at the entry under its lock.
 
     From this release and from 2.0.16 on KVM has pages of 2M for a TD.
     """

@@ -1,18 +1,21 @@
-"""S-EPT entries: their states, the lock inside each, and what a TDCALL and a SEAMCALL do to each other on one entry.
+"""S-EPT entries: their states, the lock inside each,
+and what a TDCALL and a SEAMCALL do to each other on one entry.
 
-An entry is one 64-bit word: state, page, TDEL (bit 11, the lock) and TDHP (bit 52, host priority), and every access
-below is an access to that one word. Sources: x86_defs.h (bits), sept_manager.h and sept_state_lookup.c (states),
-tdx_locks.h: `sept_lock_acquire_host`, `sept_lock_acquire_guest`, `sept_lock_release`.
+An entry is one 64-bit word: state, page, TDEL (bit 11, the lock) and TDHP (bit 52, host priority),
+and every access below is an access to that one word. Sources: x86_defs.h (bits), sept_manager.h and
+sept_state_lookup.c (states), tdx_locks.h: `sept_lock_acquire_host`, `sept_lock_acquire_guest`,
+`sept_lock_release`.
 
-* A host that finds TDEL set sets TDHP in a second step and answers BUSY; one that gets TDEL clears TDHP in a second
-  step.
-* A guest that finds TDEL set answers BUSY. One that gets TDEL then looks at TDHP, and gives the lock back if it is set:
-  a guest that polls holds the lock for moments, and can make the host's next attempt fail too. From 1.5.34 and 2.0.18
-  on it looks at TDHP before it touches TDEL, and not again after.
+* A host that finds TDEL set sets TDHP in a second step and answers BUSY; one that gets TDEL clears
+  TDHP in a second step.
+* A guest that finds TDEL set answers BUSY. One that gets TDEL then looks at TDHP, and gives the
+  lock back if it is set: a guest that polls holds the lock for moments, and can make the host's
+  next attempt fail too. From 1.5.34 and 2.0.18 on it looks at TDHP before it touches TDEL, and not
+  again after.
 * Release clears TDEL alone.
-* Before 1.5.20 a change of state is committed by a plain store of a value computed under the lock with TDHP clear, so a
-  TDHP that a loser set in the meantime is lost. From then on it is a cmpxchg loop that keeps TDHP; under TDEL nothing
-  else can change, so the loop is one step here.
+* Before 1.5.20 a change of state is committed by a plain store of a value computed under the lock
+  with TDHP clear, so a TDHP that a loser set in the meantime is lost. From then on it is a cmpxchg
+  loop that keeps TDHP; under TDEL nothing else can change, so the loop is one step here.
 """
 
 from __future__ import annotations
@@ -40,7 +43,12 @@ class SeptState(Enum):
 
     @property
     def is_leaf(self) -> bool:
-        return self in {SeptState.MAPPED, SeptState.BLOCKED, SeptState.PENDING, SeptState.PENDING_BLOCKED}
+        return self in {
+            SeptState.MAPPED,
+            SeptState.BLOCKED,
+            SeptState.PENDING,
+            SeptState.PENDING_BLOCKED,
+        }
 
     @property
     def is_blocked(self) -> bool:
@@ -49,7 +57,9 @@ class SeptState(Enum):
 
 @attrs.frozen(cache_hash=True)
 class SeptEntry:
-    """The word: state, page (0: none, or an S-EPT page that no scenario touches), who holds TDEL, and TDHP."""
+    """The word: state, page (0: none, or an S-EPT page that no scenario touches),
+    who holds TDEL, and TDHP.
+    """
 
     state: SeptState = SeptState.FREE
     pfn: int = 0
@@ -58,7 +68,10 @@ class SeptEntry:
 
     def __str__(self) -> str:
         lock = f" TDEL {self.tdel.task}" if self.tdel else ""
-        return f"{self.state.name}{f' pfn {self.pfn}' if self.pfn else ''}{lock}{' TDHP' if self.tdhp else ''}"
+        return (
+            f"{self.state.name}{f' pfn {self.pfn}' if self.pfn else ''}{lock}"
+            f"{' TDHP' if self.tdhp else ''}"
+        )
 
 
 @attrs.frozen
@@ -79,7 +92,9 @@ class _Entries:
         )
 
 
-def sept_entry(name: str, first: SeptEntry, pfns: tuple[int, ...], tasks: tuple[str, ...]) -> Cell[SeptEntry]:
+def sept_entry(
+    name: str, first: SeptEntry, pfns: tuple[int, ...], tasks: tuple[str, ...]
+) -> Cell[SeptEntry]:
     return Cell(name, first, _Entries(one_of(pfns), tasks))
 
 
@@ -109,7 +124,9 @@ def _fill(_task: str, _values: tuple[SeptEntry, ...], *entries: SeptEntry) -> tu
     return write(None, *entries)
 
 
-def fill(name: str, cells: tuple[Cell[SeptEntry], ...], entries: tuple[SeptEntry, ...]) -> Operation[None]:
+def fill(
+    name: str, cells: tuple[Cell[SeptEntry], ...], entries: tuple[SeptEntry, ...]
+) -> Operation[None]:
     """A new S-EPT page. Nobody walks to it yet, so one step."""
     return Operation(f"{name}.fill", cells, _fill, entries)
 
@@ -134,6 +151,8 @@ def btr_tdhp(entry: Cell[SeptEntry]) -> Operation[None]:
 def commit(
     entry: Cell[SeptEntry], state: SeptState, pfn: int, *, held_by: str = "", keep_tdhp: bool
 ) -> Operation[None]:
-    """Store a new state and page; TDEL stays with the leaf `held_by`, or is dropped by the same store."""
+    """Store a new state and page; TDEL stays with the leaf `held_by`,
+    or is dropped by the same store.
+    """
     args = (state, pfn, held_by, keep_tdhp)
     return Operation(f"{entry.name}.store_{state.name}", (entry,), _commit, args)

@@ -1,6 +1,7 @@
 """Completion status codes: a class, the operand it is about, and (ours) who brought it about.
 
-Source: include/auto_gen/tdx_error_codes_defs.h; `api_error_with_operand_id` in include/tdx_api_defs.h.
+Source: include/auto_gen/tdx_error_codes_defs.h; `api_error_with_operand_id` in
+include/tdx_api_defs.h.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ class Operand(Enum):
 
 @attrs.frozen(cache_hash=True)
 class Status:
-    """What a leaf returns. `causes` is not the module's: it says what stood in the way, for whoever reads a finding."""
+    """What a leaf returns.
+
+    `causes` is not the module's: it says what stood in the way, for whoever reads a finding.
+    """
 
     code: Code
     operand: Operand | None = None

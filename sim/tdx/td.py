@@ -1,9 +1,11 @@
-"""A TD as the module sees it: control structures, S-EPT, PAMT, and how every SEAMCALL on its memory begins.
+"""A TD as the module sees it: control structures, S-EPT, PAMT,
+and how every SEAMCALL on its memory begins.
 
-Left out: the PAMT entries of the 2M and 1G ranges around a page (taken shared by everybody here), `chldcnt`, the key
-state and lifecycle checks (a TD that runs passes them), and S-EPT levels above 2M (the walk reads one entry a level,
-and all of them are NL_MAPPED for good). A page of 2M and the first 4K page in it share a PAMT entry here, and the
-entries below a 2M entry are those of whatever S-EPT page it links: KVM gives one back only once the TD is torn down.
+Left out: the PAMT entries of the 2M and 1G ranges around a page (taken shared by everybody here),
+`chldcnt`, the key state and lifecycle checks (a TD that runs passes them), and S-EPT levels above
+2M (the walk reads one entry a level, and all of them are NL_MAPPED for good). A page of 2M and the
+first 4K page in it share a PAMT entry here, and the entries below a 2M entry are those of whatever
+S-EPT page it links: KVM gives one back only once the TD is torn down.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ PRIORITY = "priority"
 
 
 def causes(operand: Operand, busy: Try) -> tuple[str, ...]:
-    """What stood in the way, in the words of a finding's causes; nobody is there where only a bit was (`take_hp()`)."""
+    """What stood in the way, in the words of a finding's causes;
+    nobody is there where only a bit was (`take_hp()`).
+    """
     kinds = []
     for holder in busy.holders:
         if holder.leaf.startswith("TDG."):
@@ -76,7 +80,9 @@ class Page:
 
 @attrs.frozen(eq=False)
 class Vp:
-    """A vCPU's TDVPR, as far as others see it: the lock on it, and the epoch in which it last entered."""
+    """A vCPU's TDVPR, as far as others see it: the lock on it,
+    and the epoch in which it last entered.
+    """
 
     tdvpr: Cell[Sharex]
     epoch: Cell[Epoch]
@@ -94,8 +100,9 @@ class Range:
 class Td:
     """Everything the module shares between SEAMCALLs and TDCALLs on one TD.
 
-    Its op_state is RUNNABLE throughout, or INITIALIZED throughout where it is not `finalized`: TDH.MR.FINALIZE has the
-    TD to itself. `torn_down` is a lifecycle of its own: TEARDOWN, with the key given back and every vCPU flushed.
+    Its op_state is RUNNABLE throughout, or INITIALIZED throughout where it is not `finalized`:
+    TDH.MR.FINALIZE has the TD to itself. `torn_down` is a lifecycle of its own: TEARDOWN, with the
+    key given back and every vCPU flushed.
     """
 
     tdr: Cell[Sharex]
@@ -132,7 +139,9 @@ class Td:
         finalized: bool = True,
         torn_down: bool = False,
     ) -> Td:
-        """A TD with these 2M ranges, each its own entry and the 4K ones below it, for these vCPUs and tasks."""
+        """A TD with these 2M ranges, each its own entry and the 4K ones below it,
+        for these vCPUs and tasks.
+        """
         mapped, table = list[int](), list[int]()
         for entry, below in ranges:
             if entry.state.is_leaf:
@@ -149,7 +158,10 @@ class Td:
             sept=tuple(
                 Range(
                     sept_entry(f"sept[{next(iter(below))}.2M]", entry, known, tasks),
-                    tuple((gfn, sept_entry(f"sept[{gfn}]", child, known, tasks)) for gfn, child in below.items()),
+                    tuple(
+                        (gfn, sept_entry(f"sept[{gfn}]", child, known, tasks))
+                        for gfn, child in below.items()
+                    ),
                 )
                 for entry, below in ranges
             ),
@@ -161,7 +173,9 @@ class Td:
                 )
                 for pfn in known
             ),
-            vps=tuple((name, Vp(sharex(f"{name}.tdvpr", tasks), epoch(f"{name}.epoch"))) for name in vps),
+            vps=tuple(
+                (name, Vp(sharex(f"{name}.tdvpr", tasks), epoch(f"{name}.epoch"))) for name in vps
+            ),
             finalized=finalized,
             torn_down=torn_down,
         )
@@ -191,10 +205,11 @@ class Td:
 
 @attrs.frozen(eq=False)
 class LeafBase:
-    """What all leafs have in common; TdhMem, TdhSept, ... are siblings on it, and `sim.tdx.module` joins them.
+    """What all leafs have in common; TdhMem, TdhSept, ... are siblings on it,
+    and `sim.tdx.module` joins them.
 
-    `without` names guards that are taken out to see what they guard, `given` what the environment may do that is off
-    by default.
+    `without` names guards that are taken out to see what they guard, `given` what the environment
+    may do that is off by default.
     """
 
     td: Td
@@ -205,13 +220,17 @@ class LeafBase:
     KEEPS_TDHP = False
     """Whether a committed state keeps the TDHP that somebody set meanwhile (`sim.tdx.sept`)."""
     DEMOTE_FEELS_TREE_HP = False
-    """Whether DEMOTE gives way to the tree's host-priority bit. Where it does not, nobody does, and there is no bit."""
+    """Whether DEMOTE gives way to the tree's host-priority bit. Where it does not, nobody does,
+    and there is no bit."""
 
     @routine
     async def lock_td(self, leaf: str, tdr: Operand = Operand.RDX) -> Status | None:
-        """TDR and OP_STATE, shared: what nearly every TDH.MEM.* leaf begins with. Undoes itself where it fails.
+        """TDR and OP_STATE, shared: what nearly every TDH.MEM.* leaf begins with.
 
-        helpers.c:check_any_td_state_map_tdcs_and_lock. TDR contention is reported as the register that TDR came in.
+        Undoes itself where it fails.
+
+        helpers.c:check_any_td_state_map_tdcs_and_lock. TDR contention is reported as the register
+        that TDR came in.
         """
         busy = await try_lock(self.td.tdr, Mode.SHARED, leaf)
         if busy:
@@ -228,11 +247,15 @@ class LeafBase:
         await release(self.td.tdr, Mode.SHARED)
 
     @routine
-    async def lock_sept_entry(self, gfn: str, leaf: str, tree: Mode, level: int = 0) -> tuple[Status | None, SeptEntry]:
-        """TDR, OP_STATE, the tree in mode `tree`, the walk, the entry; gives the entry as read under its lock.
+    async def lock_sept_entry(
+        self, gfn: str, leaf: str, tree: Mode, level: int = 0
+    ) -> tuple[Status | None, SeptEntry]:
+        """TDR, OP_STATE, the tree in mode `tree`, the walk, the entry;
+        gives the entry as read under its lock.
 
-        helpers.c:lock_sept_check_and_walk_internal, sept_manager.c:secure_ept_walk. The walk takes no entry locks
-        and reads each level once. Undoes itself where it fails, but for the TDHP that a host leaves behind.
+        helpers.c:lock_sept_check_and_walk_internal, sept_manager.c:secure_ept_walk. The walk takes
+        no entry locks and reads each level once. Undoes itself where it fails, but for the TDHP
+        that a host leaves behind.
         """
         none = SeptEntry()
         failed = await self.lock_td(leaf)
@@ -286,13 +309,19 @@ class LeafBase:
             await btr_tdhp(entry)
         return busy
 
-    def commit(self, gfn: str, state: SeptState, pfn: int = 0, *, held_by: str = "", level: int = 0) -> Operation[None]:
+    def commit(
+        self, gfn: str, state: SeptState, pfn: int = 0, *, held_by: str = "", level: int = 0
+    ) -> Operation[None]:
         """Store an entry's new state, as this release does it."""
-        return commit(self.td.entry(gfn, level), state, pfn, held_by=held_by, keep_tdhp=self.KEEPS_TDHP)
+        return commit(
+            self.td.entry(gfn, level), state, pfn, held_by=held_by, keep_tdhp=self.KEEPS_TDHP
+        )
 
     @routine
     async def check_tracked(self, state: SeptState, pfn: int) -> Status | None:
-        """Blocked, and then out of every TLB: op_state_lookup.c demands both once the TD is RUNNABLE."""
+        """Blocked, and then out of every TLB:
+        op_state_lookup.c demands both once the TD is RUNNABLE.
+        """
         if not self.td.finalized:
             return None
         if not state.is_blocked:

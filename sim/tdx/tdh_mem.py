@@ -1,6 +1,7 @@
 """TDH.MEM.* and TDH.PHYMEM.*: what the host asks of a TD's memory.
 
-Each leaf is the ordered steps of its C function (api_calls/<leaf>.c), at 4K (level 0), some at 2M (level 1) too.
+Each leaf is the ordered steps of its C function (api_calls/<leaf>.c), at 4K (level 0), some at 2M
+(level 1) too.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class TdhMem(LeafBase):
 
     @routine
     async def tdh_mem_page_add(self, gfn: str, pfn: int) -> Status:
-        """tdh_mem_page_add.c: TDR exclusively, and so alone on its TD; before TDH.MR.FINALIZE only."""
+        """tdh_mem_page_add.c: TDR exclusively, and so alone on its TD;
+        before TDH.MR.FINALIZE only.
+        """
         busy = await try_lock(self.td.tdr, Mode.EXCLUSIVE, ADD)
         if busy:
             return operand_busy(Operand.RDX, busy)
@@ -67,7 +70,10 @@ class TdhMem(LeafBase):
 
     @routine
     async def tdh_mem_page_aug(self, gfn: str, pfn: int, level: int = 0) -> Status:
-        """tdh_mem_page_aug.c. The store of PENDING publishes the page and drops the entry's lock at once."""
+        """tdh_mem_page_aug.c.
+
+        The store of PENDING publishes the page and drops the entry's lock at once.
+        """
         failed, entry = await self.lock_sept_entry(gfn, AUG, Mode.SHARED, level)
         if failed:
             return failed
@@ -98,7 +104,10 @@ class TdhMem(LeafBase):
 
     @routine
     async def tdh_mem_range_block(self, gfn: str, level: int = 0) -> Status:
-        """tdh_mem_range_block.c: the tree exclusively. Already blocked is a warning class, and not success either."""
+        """tdh_mem_range_block.c: the tree exclusively.
+
+        Already blocked is a warning class, and not success either.
+        """
         failed, entry = await self.lock_sept_entry(gfn, BLOCK, Mode.EXCLUSIVE, level)
         if failed:
             return failed
@@ -110,13 +119,17 @@ class TdhMem(LeafBase):
     async def _range_block(self, gfn: str, state: SeptState, pfn: int, level: int) -> Status:
         """The blocked state, then BEPOCH := td_epoch, then the entry's lock.
 
-        The module reads td_epoch and writes BEPOCH in two steps. Whoever reads BEPOCH holds this entry's lock, and
-        TRACK ages a sampled epoch as it ages a stored one, so one step here.
+        The module reads td_epoch and writes BEPOCH in two steps. Whoever reads BEPOCH holds this
+        entry's lock, and TRACK ages a sampled epoch as it ages a stored one, so one step here.
         """
         blocked = dict(BLOCKED_FORM).get(state)
         if blocked is None:
             await btr_tdel(self.td.entry(gfn, level))
-            return Status(Code.TDX_GPA_RANGE_ALREADY_BLOCKED, Operand.RCX) if state.is_blocked else state_incorrect()
+            return (
+                Status(Code.TDX_GPA_RANGE_ALREADY_BLOCKED, Operand.RCX)
+                if state.is_blocked
+                else state_incorrect()
+            )
         await self.commit(gfn, blocked, pfn, held_by=BLOCK, level=level)
         await store(self.td.page(pfn).bepoch, Epoch.CURRENT)
         await btr_tdel(self.td.entry(gfn, level))
@@ -124,7 +137,10 @@ class TdhMem(LeafBase):
 
     @routine
     async def tdh_mem_track(self) -> Status:
-        """tdh_mem_track.c: no tree, no entry. Waits for nobody: it fails while a vCPU of the epoch before last runs."""
+        """tdh_mem_track.c: no tree, no entry.
+
+        Waits for nobody: it fails while a vCPU of the epoch before last runs.
+        """
         failed = await self.lock_td(TRACK, Operand.RCX)
         if failed:
             return failed
@@ -179,4 +195,6 @@ class TdhMem(LeafBase):
             return operand_busy(Operand.RCX, busy)
         pt = await load(page.pt)
         await release(page.lock, Mode.SHARED)
-        return SUCCESS if pt is PageType.NDA else Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.RCX)
+        return (
+            SUCCESS if pt is PageType.NDA else Status(Code.TDX_PAGE_METADATA_INCORRECT, Operand.RCX)
+        )

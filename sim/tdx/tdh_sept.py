@@ -1,7 +1,9 @@
-"""TDH.MEM.SEPT.*, PAGE.DEMOTE, RANGE.UNBLOCK, and RECLAIM: the S-EPT's own pages, and taking a BLOCK back.
+"""TDH.MEM.SEPT.*, PAGE.DEMOTE, RANGE.UNBLOCK, and RECLAIM: the S-EPT's own pages,
+and taking a BLOCK back.
 
-Each leaf is the ordered steps of its C function (api_calls/<leaf>.c), at 4K (level 0) and 2M (level 1). Left out: L2
-S-EPT pages, `allow_existing`, and the interruption points that only those have; PAGE.PROMOTE, which KVM never calls.
+Each leaf is the ordered steps of its C function (api_calls/<leaf>.c), at 4K (level 0) and 2M (level
+1). Left out: L2 S-EPT pages, `allow_existing`, and the interruption points that only those have;
+PAGE.PROMOTE, which KVM never calls.
 """
 
 from __future__ import annotations
@@ -33,11 +35,15 @@ class TdhSept(LeafBase):
     """The operand with which UNBLOCK says that tracking is not done."""
 
     DEMOTE_IS_INTERRUPTED = True
-    """Whether a pending host interrupt ends DEMOTE; if not, only in a TD with nested VMs, which this one has not."""
+    """Whether a pending host interrupt ends DEMOTE; if not, only in a TD with nested VMs,
+    which this one has not."""
 
     @routine
     async def tdh_mem_sept_add(self, gfn: str, level: int, pfn: int) -> Status:
-        """tdh_mem_sept_add.c: link page `pfn` below the entry of that level. The entry's lock outlives the store."""
+        """tdh_mem_sept_add.c: link page `pfn` below the entry of that level.
+
+        The entry's lock outlives the store.
+        """
         failed, entry = await self.lock_sept_entry(gfn, SEPT_ADD, Mode.SHARED, level)
         if failed:
             return failed
@@ -97,7 +103,9 @@ class TdhSept(LeafBase):
 
     @routine
     async def tdh_mem_sept_rd(self, gfn: str, level: int = 0) -> Status:
-        """tdh_mem_sept_rd.c: reads, and yet takes the entry's lock, and so takes back a host's priority."""
+        """tdh_mem_sept_rd.c: reads, and yet takes the entry's lock,
+        and so takes back a host's priority.
+        """
         failed, _ = await self.lock_sept_entry(gfn, SEPT_RD, Mode.SHARED, level)
         if failed:
             return failed
@@ -107,7 +115,10 @@ class TdhSept(LeafBase):
 
     @routine
     async def tdh_mem_range_unblock(self, gfn: str, level: int = 0) -> Status:
-        """tdh_mem_range_unblock.c: needs the TRACK sequence as REMOVE does. The store drops the entry's lock."""
+        """tdh_mem_range_unblock.c: needs the TRACK sequence as REMOVE does.
+
+        The store drops the entry's lock.
+        """
         failed, entry = await self.lock_sept_entry(gfn, UNBLOCK, Mode.EXCLUSIVE, level)
         if failed:
             return failed
@@ -122,14 +133,18 @@ class TdhSept(LeafBase):
         unblocked = next((before for before, blocked in BLOCKED_FORM if blocked is state), None)
         if unblocked is None:
             return state_incorrect()
-        if self.td.finalized and not await tracked(self.td.epoch_refcount, self.td.page(pfn).bepoch):
+        if self.td.finalized and not await tracked(
+            self.td.epoch_refcount, self.td.page(pfn).bepoch
+        ):
             return Status(Code.TDX_TLB_TRACKING_NOT_DONE, self.UNTRACKED_UNBLOCK, causes=(EPOCH,))
         await self.commit(gfn, unblocked, pfn, level=level)
         return SUCCESS
 
     @routine
     async def tdh_mem_page_demote(self, gfn: str, level: int, pfn: int) -> Status:
-        """tdh_mem_page_demote.c: a large page into pages of the level below, linked by S-EPT page `pfn`."""
+        """tdh_mem_page_demote.c: a large page into pages of the level below,
+        linked by S-EPT page `pfn`.
+        """
         failed, entry = await self.lock_sept_entry(gfn, DEMOTE, Mode.SHARED, level)
         if failed:
             return failed
@@ -139,8 +154,12 @@ class TdhSept(LeafBase):
         return status
 
     @routine
-    async def _page_demote(self, gfn: str, level: int, state: SeptState, large: int, pfn: int) -> Status:
-        """The children are built before anything points to them; what interrupts this leaves nothing behind."""
+    async def _page_demote(
+        self, gfn: str, level: int, state: SeptState, large: int, pfn: int
+    ) -> Status:
+        """The children are built before anything points to them;
+        what interrupts this leaves nothing behind.
+        """
         if not state.is_leaf:
             return state_incorrect()
         failed = await self.check_tracked(state, large)
@@ -160,21 +179,38 @@ class TdhSept(LeafBase):
 
     @routine
     async def _check_host_interrupt_and_hp_bit(self) -> Status:
-        """helpers.c, with that name from 1.5.20 on. Whether a host interrupt is pending is the environment's choice."""
-        if self.DEMOTE_IS_INTERRUPTED and "interrupts" in self.given and await choose("host_interrupt", (False, True)):
+        """helpers.c, with that name from 1.5.20 on.
+
+        Whether a host interrupt is pending is the environment's choice.
+        """
+        if (
+            self.DEMOTE_IS_INTERRUPTED
+            and "interrupts" in self.given
+            and await choose("host_interrupt", (False, True))
+        ):
             return Status(Code.TDX_INTERRUPTED_RESTARTABLE, causes=(INTERRUPT,))
         if self.DEMOTE_FEELS_TREE_HP and (await load(self.td.sept_tree)).hp:
             return Status(Code.TDX_INTERRUPTED_BUSY, causes=(PRIORITY,))
         return SUCCESS
 
     @routine
-    async def _pamt_demote(self, gfn: str, level: int, state: SeptState, large: int, pfn: int) -> Status:
+    async def _pamt_demote(
+        self, gfn: str, level: int, state: SeptState, large: int, pfn: int
+    ) -> Status:
         busy = await self.lock_page(large, DEMOTE)
         if busy:
             return operand_busy(Operand.RCX, busy)
-        below = SeptState.PENDING if state in {SeptState.PENDING, SeptState.PENDING_BLOCKED} else SeptState.MAPPED
+        below = (
+            SeptState.PENDING
+            if state in {SeptState.PENDING, SeptState.PENDING_BLOCKED}
+            else SeptState.MAPPED
+        )
         children = self.td.children(gfn)
-        await fill(f"page[{pfn}]", children, tuple(SeptEntry(below, large + i) for i in range(len(children))))
+        await fill(
+            f"page[{pfn}]",
+            children,
+            tuple(SeptEntry(below, large + i) for i in range(len(children))),
+        )
         await release(self.td.page(large).lock, Mode.EXCLUSIVE)
         await self.commit(gfn, SeptState.NL_MAPPED, pfn, held_by=DEMOTE, level=level)
         await self.unlock_page(pfn, PageType.EPT)
@@ -182,7 +218,10 @@ class TdhSept(LeafBase):
 
     @routine
     async def tdh_phymem_page_reclaim(self, pfn: int) -> Status:
-        """tdh_phymem_page_reclaim.c: the page, then its TD's TDR; the S-EPT is not looked at. TEARDOWN only."""
+        """tdh_phymem_page_reclaim.c: the page, then its TD's TDR; the S-EPT is not looked at.
+
+        TEARDOWN only.
+        """
         busy = await self.lock_page(pfn, RECLAIM)
         if busy:
             return operand_busy(Operand.RCX, busy)

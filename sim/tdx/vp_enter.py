@@ -1,16 +1,19 @@
 """TDH.VP.ENTER: the way into the guest, the guest itself, and the way out.
 
-td_transitions/tdh_vp_enter.c, td_exit.c. TDR and TDVPR stay locked (shared) while the guest runs; OP_STATE, the
-epoch lock and, where zero-step took it, the tree are released before. Left out: the association with a logical
-processor (each vCPU has its own here) and the single-step defence, which touches no S-EPT lock.
+td_transitions/tdh_vp_enter.c, td_exit.c. TDR and TDVPR stay locked (shared) while the guest runs;
+OP_STATE, the epoch lock and, where zero-step took it, the tree are released before. Left out: the
+association with a logical processor (each vCPU has its own here) and the single-step defence, which
+touches no S-EPT lock.
 
-The guest is a fixed program, or decides at each instruction what it is and what it is on. TOUCH is an access to a
-private page (a hardware walk: no lock stops it), ACCEPT and the others TDCALLs, with the guest's own loop around a BUSY
-answer; HLT (a TDVMCALL) ends it. Guests run with SEPT_VE_DISABLE: a touch of a PENDING page is an EPT violation, not a
-#VE. Between two instructions a pending interrupt makes the guest exit.
+The guest is a fixed program, or decides at each instruction what it is and what it is on. TOUCH is
+an access to a private page (a hardware walk: no lock stops it), ACCEPT and the others TDCALLs, with
+the guest's own loop around a BUSY answer; HLT (a TDVMCALL) ends it. Guests run with
+SEPT_VE_DISABLE: a touch of a PENDING page is an EPT violation, not a #VE. Between two instructions
+a pending interrupt makes the guest exit.
 
-A guest that host priority keeps turning away is taken out after a time (a second, unless the host sets another):
-td_dispatcher/tdx_td_dispatcher.c:td_call. There are no seconds here, so from the second time on it may happen or not.
+A guest that host priority keeps turning away is taken out after a time (a second, unless the host
+sets another): td_dispatcher/tdx_td_dispatcher.c:td_call. There are no seconds here, so from the
+second time on it may happen or not.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ class Guest:
     program: tuple[tuple[Instruction, str], ...]
     lp: Cell[Irq]
     menu: tuple[tuple[Instruction, tuple[str, ...]], ...] = ()
-    """What it decides between, each with the gfns that it may be on; empty for one that has a program."""
+    """What it decides between, each with the gfns that it may be on;
+    empty for one that has a program."""
     length: int = 0
     """How many instructions it decides on."""
 
@@ -84,7 +88,9 @@ class Exit:
 
 @attrs.frozen(eq=False)
 class VpEnter(ZeroStep, TdgMem):
-    """The leaf that runs the guest: behind the zero-step filter, and with the TDCALLs that the guest makes."""
+    """The leaf that runs the guest: behind the zero-step filter,
+    and with the TDCALLs that the guest makes.
+    """
 
     @routine
     async def tdh_vp_enter(self, guest: Guest, tdvps: Tdvps) -> tuple[Exit, Tdvps]:
@@ -167,7 +173,9 @@ class VpEnter(ZeroStep, TdgMem):
         return instruction, await choose(f"{guest.name}.gfn", menu[instruction])
 
     @routine
-    async def _touch(self, guest: Guest, tdvps: Tdvps, gfn: str) -> Again | Done[tuple[Exit, Tdvps]]:
+    async def _touch(
+        self, guest: Guest, tdvps: Tdvps, gfn: str
+    ) -> Again | Done[tuple[Exit, Tdvps]]:
         """A hardware walk: one read a level."""
         state = (await load(self.td.entry(gfn, 1))).state
         if state is SeptState.NL_MAPPED:
@@ -175,17 +183,25 @@ class VpEnter(ZeroStep, TdgMem):
         if state is SeptState.MAPPED:
             return Again(guest, tdvps.retired())
         pending = state is SeptState.PENDING
-        return Done((Exit(ExitReason.EPT_VIOLATION, gfn, pending), tdvps.td_exit_epf_stepping_log(gfn)))
+        return Done(
+            (Exit(ExitReason.EPT_VIOLATION, gfn, pending), tdvps.td_exit_epf_stepping_log(gfn))
+        )
 
     @routine
-    async def _tdcall(self, guest: Guest, tdvps: Tdvps, said: Accepted) -> Again | Done[tuple[Exit, Tdvps]]:
-        """What becomes of it, and what the guest does then: what was too large for 4K, it tries at 4K next."""
+    async def _tdcall(
+        self, guest: Guest, tdvps: Tdvps, said: Accepted
+    ) -> Again | Done[tuple[Exit, Tdvps]]:
+        """What becomes of it, and what the guest does then: what was too large for 4K,
+        it tries at 4K next.
+        """
         instruction, gfn = guest.at(tdvps)
         if said is Accepted.SIZE_MISMATCH:
             said = Accepted.SUCCESS if instruction is Instruction.ACCEPT_2M else Accepted.BUSY
         match said:
             case Accepted.EPT_VIOLATION:
-                exit = Exit(ExitReason.EPT_VIOLATION, gfn, accepts_4k=instruction is Instruction.ACCEPT)
+                exit = Exit(
+                    ExitReason.EPT_VIOLATION, gfn, accepts_4k=instruction is Instruction.ACCEPT
+                )
                 return Done((exit, attrs.evolve(tdvps, hp_lock_busy=False)))
             case Accepted.BUSY | Accepted.SIZE_MISMATCH:
                 return Again(guest, attrs.evolve(tdvps, hp_lock_busy=False))

@@ -1,25 +1,28 @@
-"""Zero-step mitigation: what the module does about a host that keeps a guest from finishing an instruction.
+"""Zero-step mitigation: what the module does about a host that keeps a guest from finishing
+an instruction.
 
-A host that unmaps a page, lets the guest fault on it, and maps and unmaps it again, could watch one instruction as
-often as it likes. So the module counts EPT violations at one RIP, and from the seventh on it keeps a list of the
-pages that faulted; while that list is not empty, TDH.VP.ENTER refuses to enter a guest whose listed pages are not
-all mapped. To look at them it takes the S-EPT tree lock: exclusively before 1.5.20, and then it contends with every
-SEAMCALL that maps a page; shared since, and then with those that block and remove.
+A host that unmaps a page, lets the guest fault on it, and maps and unmaps it again, could watch one
+instruction as often as it likes. So the module counts EPT violations at one RIP, and from the
+seventh on it keeps a list of the pages that faulted; while that list is not empty, TDH.VP.ENTER
+refuses to enter a guest whose listed pages are not all mapped. To look at them it takes the S-EPT
+tree lock: exclusively before 1.5.20, and then it contends with every SEAMCALL that maps a page;
+shared since, and then with those that block and remove.
 
-State, all of it private to one vCPU (TDVPS): the counter, the list, and the RIP at the last entry. It is carried as a
-value, not kept in a cell: nobody else can look at it.
+State, all of it private to one vCPU (TDVPS): the counter, the list, and the RIP at the last entry.
+It is carried as a value, not kept in a cell: nobody else can look at it.
 
 Rules, td_transitions/td_exit_stepping.c:
 
-* every VM exit, also one the module handles itself, clears counter and list if RIP is not that of the last entry
-  (`vmexit_stepping_filter`);
-* an EPT violation that is passed on to the host raises the counter to STEPPING_EPF_THRESHOLD; once there, it adds
-  its page to the list, if that is not there and the list has room (`td_exit_epf_stepping_log`). Violations that
-  TDG.MEM.PAGE.ACCEPT raises, and those made up below, do not count;
-* TDH.VP.ENTER records RIP; with a list, it walks to every page on it (`td_entry_stepping_filter`). The first one
-  that is not fully mapped is reported to the host as an EPT violation, and the guest is not entered: PENDING is not
-  mapped, so a page that the host has added and the guest has not accepted keeps its vCPU out. Otherwise the tree
-  lock is held until just before entry.
+* every VM exit, also one the module handles itself, clears counter and list if RIP is not that of
+  the last entry (`vmexit_stepping_filter`);
+* an EPT violation that is passed on to the host raises the counter to STEPPING_EPF_THRESHOLD; once
+  there, it adds its page to the list, if that is not there and the list has room
+  (`td_exit_epf_stepping_log`). Violations that TDG.MEM.PAGE.ACCEPT raises, and those made up below,
+  do not count;
+* TDH.VP.ENTER records RIP; with a list, it walks to every page on it (`td_entry_stepping_filter`).
+  The first one that is not fully mapped is reported to the host as an EPT violation, and the guest
+  is not entered: PENDING is not mapped, so a page that the host has added and the guest has not
+  accepted keeps its vCPU out. Otherwise the tree lock is held until just before entry.
 
 Progress is RIP alone: an instruction that loops to itself makes none.
 """
@@ -73,7 +76,9 @@ class Tdvps:
 
 @attrs.frozen(cache_hash=True)
 class Filtered:
-    """What the filter says: go on (holding the tree lock or not), the page that is still missing, or busy."""
+    """What the filter says: go on (holding the tree lock or not),
+    the page that is still missing, or busy.
+    """
 
     tree_held: bool = False
     expected: str | None = None
@@ -101,7 +106,9 @@ class ZeroStep(LeafBase):
 
     @routine
     async def _is_epf_expected(self, gfn: str) -> bool:
-        """td_exit_stepping.c:is_epf_expected: a walk without entry locks; anything but a full mapping faults."""
+        """td_exit_stepping.c:is_epf_expected: a walk without entry locks;
+        anything but a full mapping faults.
+        """
         parent = await load(self.td.entry(gfn, 1))
         if parent.state is not SeptState.NL_MAPPED:
             return parent.state is not SeptState.MAPPED

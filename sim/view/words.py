@@ -19,14 +19,21 @@ def fitted(text: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` columns; a word that is longer than a line goes on to the next one after a dot."""
+    """Lines of at most `width` columns.
+
+    A word that is longer than a line goes on to the next one after a dot.
+    """
     parted = re.sub(rf"\S{{{width - 2},}}", lambda word: _parted(word[0], width - 2), text)
     return textwrap.wrap(parted, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _parted(word: str, width: int) -> str:
     dot = word.rfind(".", 0, width) + 1
-    return f"{word[:dot]} {_parted(word[dot:], width)}" if len(word) > width and 0 < dot < len(word) else word
+    return (
+        f"{word[:dot]} {_parted(word[dot:], width)}"
+        if len(word) > width and 0 < dot < len(word)
+        else word
+    )
 
 
 def step_said(step: Step, source: str = "") -> str:

@@ -1,4 +1,7 @@
-"""`python -m tests.bench`: the protocol under this project and its peers. Status 1 says that they disagree."""
+"""`python -m tests.bench`: the protocol under this project and its peers.
+
+Status 1 says that they disagree.
+"""
 
 from __future__ import annotations
 
@@ -54,16 +57,32 @@ def _size(text: str) -> Size:
 def _options(arguments: Sequence[str]) -> Options:
     cores = sorted(os.sched_getaffinity(0))
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="agreement and the small size only, one round")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="of every checker in turn (3)")
-    parser.add_argument("--core", type=int, default=cores[-1], help="to run everything on (%(default)s)")
-    parser.add_argument("--limit", type=float, default=900, metavar="S", help="seconds that a run may take (900)")
-    parser.add_argument("--budget", type=float, default=20, metavar="S", help="seconds that detangle gets (20)")
+    parser.add_argument(
+        "--quick", action="store_true", help="agreement and the small size only, one round"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="of every checker in turn (3)"
+    )
+    parser.add_argument(
+        "--core", type=int, default=cores[-1], help="to run everything on (%(default)s)"
+    )
+    parser.add_argument(
+        "--limit", type=float, default=900, metavar="S", help="seconds that a run may take (900)"
+    )
+    parser.add_argument(
+        "--budget", type=float, default=20, metavar="S", help="seconds that detangle gets (20)"
+    )
     parser.add_argument("--agree", type=_size, nargs="+", default=AGREE, metavar="VCPUS,LIMIT")
-    parser.add_argument("--small", type=_size, default=SMALL, metavar="VCPUS,LIMIT", help="%(default)s")
+    parser.add_argument(
+        "--small", type=_size, default=SMALL, metavar="VCPUS,LIMIT", help="%(default)s"
+    )
     parser.add_argument("--big", type=_size, default=BIG, metavar="VCPUS,LIMIT", help="%(default)s")
-    parser.add_argument("--minicheck", type=_size, default=MINICHECK, metavar="VCPUS,LIMIT", help="its big size")
-    parser.add_argument("--largest", type=_size, default=LARGEST, metavar="VCPUS,LIMIT", help="by one and by two")
+    parser.add_argument(
+        "--minicheck", type=_size, default=MINICHECK, metavar="VCPUS,LIMIT", help="its big size"
+    )
+    parser.add_argument(
+        "--largest", type=_size, default=LARGEST, metavar="VCPUS,LIMIT", help="by one and by two"
+    )
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS, help="all of them")
     options = Options(**vars(parser.parse_args(arguments)))
     return attrs.evolve(options, rounds=1) if options.quick else options
@@ -96,14 +115,18 @@ def _stateless(options: Options, size: Size, valuations: int) -> str:
     detangle = ("detangle", "0.1.0")
     try:
         python_package(*detangle)
-        program = Program("detangle", "tests.bench.stateless", options.limit + options.budget, detangle)
+        program = Program(
+            "detangle", "tests.bench.stateless", options.limit + options.budget, detangle
+        )
         _, said = program.ask(size, str(options.budget))
     except Trouble as trouble:
         return f"detangle: {trouble}"
     schedules, steps = said["schedules"] / said["seconds"], said["steps"] / said["seconds"]
     return (
-        f"detangle (stateless, {said['seconds']:.0f} s at {size}): {said['schedules']:,} schedules, {schedules:,.0f} a "
-        f"second, {steps:,.0f} steps a second, {len(said['met'])} of {valuations} valuations met, not decided"
+        f"detangle (stateless, {said['seconds']:.0f} s at {size}): {said['schedules']:,} "
+        f"schedules, {schedules:,.0f} a "
+        f"second, {steps:,.0f} steps a second, {len(said['met'])} of {valuations} valuations "
+        "met, not decided"
     )
 
 
@@ -114,10 +137,16 @@ def _shared(options: Options) -> str:
         progress(f"{options.largest} by {jobs} of our processes")
         runs.append(ours.ask(options.largest, "--jobs", str(jobs)))
     (alone, said), (together, also) = runs
-    same = "the same" if said["states"] == also["states"] and said["clean"] and also["clean"] else "NOT THE SAME"
+    same = (
+        "the same"
+        if said["states"] == also["states"] and said["clean"] and also["clean"]
+        else "NOT THE SAME"
+    )
     return (
-        f"{options.largest} decided, livelock too: {said['states']:,} states ({same} by two), {alone.seconds:.1f} s by "
-        f"one process, {together.seconds:.1f} s by two ({alone.seconds / together.seconds:.2f} x), peak "
+        f"{options.largest} decided, livelock too: {said['states']:,} states ({same} by two), "
+        f"{alone.seconds:.1f} s by "
+        f"one process, {together.seconds:.1f} s by two ({alone.seconds / together.seconds:.2f} "
+        "x), peak "
         f"{alone.peak >> 20:,} MB by one"
     )
 
@@ -161,7 +190,9 @@ def _run(options: Options, out: Console) -> int:
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     os.sched_setaffinity(0, {options.core})
-    out = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
+    out = Console(
+        highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH
+    )
     try:
         return _run(options, out)
     except Trouble as trouble:

@@ -1,4 +1,6 @@
-"""Whether all checkers meet the same valuations of the shared cells, and how many states each tells apart."""
+"""Whether all checkers meet the same valuations of the shared cells,
+and how many states each tells apart.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,19 @@ class Agreement:
 
     def lines(self) -> Iterator[str]:
         """The comparison, in plain lines."""
-        sets = ", ".join(f"{name} {len(met.valuations)} {digest(met.valuations)}" for name, met in self.met.items())
-        yield f"{self.size} valuations of the shared cells: {sets}: {'the same' if self.holds else 'NOT THE SAME'}"
+        sets = ", ".join(
+            f"{name} {len(met.valuations)} {digest(met.valuations)}"
+            for name, met in self.met.items()
+        )
+        yield (
+            f"{self.size} valuations of the shared cells: {sets}: "
+            f"{'the same' if self.holds else 'NOT THE SAME'}"
+        )
         yield from self._differences()
-        yield f"{self.size} states: {', '.join(f'{name} {met.states:,}' for name, met in self.met.items())}"
+        yield (
+            f"{self.size} states: "
+            f"{', '.join(f'{name} {met.states:,}' for name, met in self.met.items())}"
+        )
         yield from self._bounds()
 
     def _differences(self) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""`python -m tests.bench.counts`: what counting costs beside the verdict, and the large ones of the known answers.
+"""`python -m tests.bench.counts`: what counting costs beside the verdict,
+and the large ones of the known answers.
 
 Status 1 says that a count is not what is known.
 """
@@ -31,7 +32,9 @@ FACTOR = 5
 
 @attrs.frozen
 class Line:
-    """One program: its states, interleavings and classes, and the seconds of the verdict and of counting."""
+    """One program: its states, interleavings and classes,
+    and the seconds of the verdict and of counting.
+    """
 
     name: str
     states: int | None
@@ -60,7 +63,13 @@ class Whole:
         counts = done.counts
         assert counts is not None
         return Line(
-            self.name, done.states, counts.interleavings, counts.classes, self.known, done.seconds, counts.seconds
+            self.name,
+            done.states,
+            counts.interleavings,
+            counts.classes,
+            self.known,
+            done.seconds,
+            counts.seconds,
         )
 
 
@@ -92,15 +101,34 @@ PROGRAMS: tuple[Whole | Reduced, ...] = (
         Reduced(f"filesystem({n})", partial(textbook.filesystem, n), known)
         for n, known in ((14, 2), (16, 8), (18, 32), (19, 64))
     ),
-    Whole("np-to-leaf-exclusive, 2 retries", partial(recipe_named("np-to-leaf-exclusive").scenario, {})),
-    Whole("leaf-to-np-exclusive, 0 retries", partial(recipe_named("leaf-to-np-exclusive").scenario, {}), retries=0),
-    Whole("leaf-to-np-exclusive --without kick", partial(recipe_named("leaf-to-np-exclusive").scenario, {}, ("kick",))),
+    Whole(
+        "np-to-leaf-exclusive, 2 retries",
+        partial(recipe_named("np-to-leaf-exclusive").scenario, {}),
+    ),
+    Whole(
+        "leaf-to-np-exclusive, 0 retries",
+        partial(recipe_named("leaf-to-np-exclusive").scenario, {}),
+        retries=0,
+    ),
+    Whole(
+        "leaf-to-np-exclusive --without kick",
+        partial(recipe_named("leaf-to-np-exclusive").scenario, {}, ("kick",)),
+    ),
 )
 
 
 def table(lines: list[Line]) -> Table:
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    for name in ("program", "states", "interleavings", "classes", "known", "verdict, s", "counting, s", "ratio"):
+    for name in (
+        "program",
+        "states",
+        "interleavings",
+        "classes",
+        "known",
+        "verdict, s",
+        "counting, s",
+        "ratio",
+    ):
         grid.add_column(name, justify="left" if name == "program" else "right", no_wrap=True)
     for line in lines:
         grid.add_row(line.name, *_cells(line))
@@ -116,7 +144,9 @@ def _cells(line: Line) -> Iterator[str]:
 
 
 def main() -> int:
-    out = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 150)
+    out = Console(
+        highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else 150
+    )
     lines = []
     for program in PROGRAMS:
         progress(f"counting {program.name}")
@@ -128,7 +158,9 @@ def main() -> int:
             out.print(f"{line.name}: {line.classes} classes, and {line.known} are known")
         if line.states is not None and line.verdict is not None and line.states >= MANY:
             met = "yes" if line.counting <= FACTOR * line.verdict else "NO"
-            out.print(f"{line.name}: counting <= {FACTOR} x the verdict at {line.states:,} states  {met}")
+            out.print(
+                f"{line.name}: counting <= {FACTOR} x the verdict at {line.states:,} states  {met}"
+            )
     return 0 if all(line.agrees for line in lines) else 1
 
 

@@ -1,10 +1,12 @@
-"""`python -m tests.bench.fuzzing`: how fast seeds are run, and how many it takes, strategy by strategy.
+"""`python -m tests.bench.fuzzing`: how fast seeds are run, and how many it takes,
+strategy by strategy.
 
-First the rate, beside the trio executor and detangle, on one protocol. Then schedules to the first sight of each
-finding of the table's rows and of the mutants, in repetitions with seeds of their own, beside what the walk has to
-expect exactly. Then the programs that schedulers are measured by elsewhere. Status 1 says that the walk is not where it
-has to be, or that a strategy has not found something; of the walk nothing is asked that it has, exactly, to expect more
-schedules for than there are.
+First the rate, beside the trio executor and detangle, on one protocol. Then schedules to the first
+sight of each finding of the table's rows and of the mutants, in repetitions with seeds of their
+own, beside what the walk has to expect exactly. Then the programs that schedulers are measured by
+elsewhere. Status 1 says that the walk is not where it has to be, or that a strategy has not found
+something; of the walk nothing is asked that it has, exactly, to expect more schedules for than
+there are.
 """
 
 from __future__ import annotations
@@ -45,11 +47,13 @@ STRATEGIES = ("walk", "pct:3", "pos", "surw", "fest", "portfolio")
 SMALL = Size(2, 1)
 DETANGLE = ("detangle", "0.1.0")
 MOST, CUT, FIRST, BARREN = 1_000_000, 2000, 256, 2
-"""Seeds of a repetition, steps of a run, seeds of a repetition's first batch, repetitions in vain to give up after."""
+"""Seeds of a repetition, steps of a run, seeds of a repetition's first batch,
+repetitions in vain to give up after."""
 
 RETRIES = 2
 COUNTABLE, LARGEST = 2_000_000, 20_000_000
-"""States of a graph of which the exact odds of a walk are worth the time, and where it has not found something."""
+"""States of a graph of which the exact odds of a walk are worth the time,
+and where it has not found something."""
 
 WIDTH = 190
 
@@ -66,7 +70,12 @@ class Rate:
     @property
     def row(self) -> tuple[str, ...]:
         each = self.steps / self.schedules
-        return self.who, f"{self.schedules / self.seconds:,.0f}", f"{self.steps / self.seconds:,.0f}", f"{each:.0f}"
+        return (
+            self.who,
+            f"{self.schedules / self.seconds:,.0f}",
+            f"{self.steps / self.seconds:,.0f}",
+            f"{each:.0f}",
+        )
 
 
 def ours(asked: Scenario, seconds: float, seeds: int = 200_000) -> Rate:
@@ -76,7 +85,11 @@ def ours(asked: Scenario, seconds: float, seeds: int = 200_000) -> Rate:
         begun = time.perf_counter()
         done = runner.batch(batch * seeds, (batch + 1) * seeds)
         if batch:
-            total, steps, spent = total + seeds, steps + done.steps, spent + time.perf_counter() - begun
+            total, steps, spent = (
+                total + seeds,
+                steps + done.steps,
+                spent + time.perf_counter() - begun,
+            )
         if spent > seconds:
             break
     return Rate(f"tdpsim, {asked.name}", total, steps, spent)
@@ -96,7 +109,12 @@ def by_detangle(seconds: float) -> Rate:
     python_package(*DETANGLE)
     program = Program("detangle", "tests.bench.stateless", 900 + seconds, DETANGLE)
     _, said = program.ask(SMALL, str(seconds))
-    return Rate(f"detangle 0.1.0, the protocol at {SMALL}", said["schedules"], said["steps"], said["seconds"])
+    return Rate(
+        f"detangle 0.1.0, the protocol at {SMALL}",
+        said["schedules"],
+        said["steps"],
+        said["seconds"],
+    )
 
 
 def rates(seconds: float) -> Iterator[Rate]:
@@ -113,8 +131,9 @@ def rates(seconds: float) -> Iterator[Rate]:
 class Question:
     """A scenario, and what is to be found in it.
 
-    How often a random walk, and an interleaving that is drawn uniformly, passes a finding is known where there are not
-    too many states: the one with no bound on retries, the other with two. The latter is not run: it takes that long.
+    How often a random walk, and an interleaving that is drawn uniformly, passes a finding is known
+    where there are not too many states: the one with no bound on retries, the other with two. The
+    latter is not run: it takes that long.
     """
 
     name: str
@@ -125,7 +144,9 @@ class Question:
 
 
 def questions(only: str) -> Iterator[Question]:
-    """The rows after the series on module 1.5.01 in which there is something to be found, and the mutants."""
+    """The rows after the series on module 1.5.01 in which there is something to be found,
+    and the mutants.
+    """
     asked: dict[tuple[str, str, tuple[str, ...]], None] = {}
     for file in shipped().values():
         schedule = parse(file.read_bytes())
@@ -147,15 +168,25 @@ def _explored(label: str, scenario: Scenario) -> Question:
     exploration = explore(scenario, counting=Counting(RETRIES))
     found = [one for one in exploration.found if one.finding.kind not in ENDLESS]
     counts = exploration.counts
-    total = counts.interleavings if counts is not None and counts.retries in {None, RETRIES} else None
+    total = (
+        counts.interleavings if counts is not None and counts.retries in {None, RETRIES} else None
+    )
     passed = {one.finding: (one.reach and one.reach.interleavings) or 0 for one in found}
-    uniform = {finding: float(Fraction(of, total)) for finding, of in passed.items() if of and total}
+    uniform = {
+        finding: float(Fraction(of, total)) for finding, of in passed.items() if of and total
+    }
     return Question(label, scenario, tuple(passed), hitting(scenario, COUNTABLE), uniform)
 
 
 def firsts(asked: Question, strategy: str, repetitions: int) -> dict[Finding, list[int]]:
-    """In which schedule each finding showed first, where it did; a repetition has seeds of its own."""
-    runner, found = Runner(asked.scenario, strategy, CUT), {finding: list[int]() for finding in asked.wanted}
+    """In which schedule each finding showed first, where it did.
+
+    A repetition has seeds of its own.
+    """
+    runner, found = (
+        Runner(asked.scenario, strategy, CUT),
+        {finding: list[int]() for finding in asked.wanted},
+    )
     for repetition in range(repetitions):
         wanted = [finding for finding, at in found.items() if at or repetition < BARREN]
         begin, at, guidance, missing = repetition << 40, 0, b"", dict.fromkeys(wanted)
@@ -208,9 +239,14 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def first_sights(out: Console, repetitions: int, only: str) -> bool:
-    """Print them; whether everything was found, the walk is where it should be, and SURW and POS are quick."""
+    """Print them.
+
+    Whether everything was found, the walk is where it should be, and SURW and POS are quick.
+    """
     remarks = list[str]()
-    title = f"schedules to the first, of {MOST:,}: mean ± spread of {repetitions}; =: exactly expected"
+    title = (
+        f"schedules to the first, of {MOST:,}: mean ± spread of {repetitions}; =: exactly expected"
+    )
     table = _table(title, "finding", "walk =", "uniform =", *STRATEGIES)
     for question in questions(only):
         of = {}
@@ -227,7 +263,9 @@ def first_sights(out: Console, repetitions: int, only: str) -> bool:
             cells = [said(of[strategy][finding], repetitions) for strategy in STRATEGIES]
             table.add_row(name, _times(walk), _times(uniform), *cells)
             rare = walk is not None and walk * MOST < 1
-            missing = [one for one in STRATEGIES if not of[one][finding] and not (one == "walk" and rare)]
+            missing = [
+                one for one in STRATEGIES if not of[one][finding] and not (one == "walk" and rare)
+            ]
             wrong = [f"not found by {', '.join(missing)}"] if missing else []
             if walk and not is_where_it_should(of["walk"][finding], walk, repetitions):
                 wrong.append("the walk is not where it should be")
@@ -242,7 +280,9 @@ def first_sights(out: Console, repetitions: int, only: str) -> bool:
 def published(out: Console, repetitions: int) -> None:
     names = ("walk", "pct:3", "pos", "surw")
     table = _table(
-        "schedules to the first bug, beside the SURW artifact's (20 runs, at most 10,000)", "program", *names
+        "schedules to the first bug, beside the SURW artifact's (20 runs, at most 10,000)",
+        "program",
+        *names,
     )
     for asked in PROGRAMS:
         progress(asked.name)
@@ -262,13 +302,20 @@ def published(out: Console, repetitions: int) -> None:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.fuzzing", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, metavar="S", help="for each rate (10)")
-    parser.add_argument("--repetitions", type=int, default=20, metavar="N", help="of each strategy (20)")
     parser.add_argument(
-        "--only", default="", metavar="TEXT", help="questions whose names have this in them; - for none"
+        "--repetitions", type=int, default=20, metavar="N", help="of each strategy (20)"
+    )
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="TEXT",
+        help="questions whose names have this in them; - for none",
     )
     options = parser.parse_args(arguments)
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    out = Console(highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH)
+    out = Console(
+        highlight=False, markup=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH
+    )
     fine = True
     try:
         if options.only in {"", "-"}:

@@ -26,8 +26,20 @@ def python_package(name: str, version: str) -> None:
     """Have one package of that very version in SITE, without what it depends on."""
     if (SITE / f"{name}-{version}.dist-info").is_dir():
         return
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    run([*pip, "--target", SITE, "--upgrade", f"{name}=={version}"], limit=PATIENCE, cwd=scratch("."))
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]
+    run(
+        [*pip, "--target", SITE, "--upgrade", f"{name}=={version}"],
+        limit=PATIENCE,
+        cwd=scratch("."),
+    )
 
 
 def program(name: str, package: str) -> Path:
@@ -38,7 +50,11 @@ def program(name: str, package: str) -> Path:
     if not shutil.which("apt-get"):
         raise Trouble(f"{name} is not on the path, and there is no apt-get to fetch it with")
     if os.geteuid() == 0:
-        run(["apt-get", "install", "--yes", "--no-install-recommends", package], limit=PATIENCE, cwd=BUILD)
+        run(
+            ["apt-get", "install", "--yes", "--no-install-recommends", package],
+            limit=PATIENCE,
+            cwd=BUILD,
+        )
     else:
         _unpack(package)
     found = shutil.which(name) or shutil.which(name, path=scratch("debian") / "usr/bin")

@@ -18,9 +18,11 @@ from tests.bench.peer import Trouble
 
 @attrs.frozen
 class Ran:
-    """A command that has ended well: seconds, bytes, and its output, each line with the second in which it came.
+    """A command that has ended well: seconds, bytes, and its output,
+    each line with the second in which it came.
 
-    The peak is the kernel's `ru_maxrss`, which is no less than what the bench itself had when it started the command.
+    The peak is the kernel's `ru_maxrss`, which is no less than what the bench itself had when it
+    started the command.
     """
 
     seconds: float
@@ -47,7 +49,10 @@ def run(
     env: Mapping[str, str] | None = None,
     statuses: Container[int] = (0,),
 ) -> Ran:
-    """Run a command to its end. Raises Trouble for any other status, or after more than `limit` seconds."""
+    """Run a command to its end.
+
+    Raises Trouble for any other status, or after more than `limit` seconds.
+    """
     name = Path(command[0]).name
     lines = []
     started = time.perf_counter()
@@ -73,7 +78,10 @@ def run(
     if killed:
         raise Trouble(f"{name} was killed after {limit:g} s")
     if child.returncode not in statuses:
-        raise Trouble(f"{name} ended with status {child.returncode}: {_complaint([line for _, line in lines])}")
+        raise Trouble(
+            f"{name} ended with status {child.returncode}: "
+            f"{_complaint([line for _, line in lines])}"
+        )
     return Ran(seconds, usage.ru_maxrss * 1024, tuple(lines))
 
 
@@ -85,7 +93,10 @@ def _complaint(lines: list[str]) -> str:
 
 @contextmanager
 def _killed_after(limit: float, child: subprocess.Popen[str]) -> Iterator[list[bool]]:
-    """Kill the child and its children after so many seconds, or when an exception passes; the list tells the former."""
+    """Kill the child and its children after so many seconds, or when an exception passes.
+
+    The list tells the former.
+    """
     killed: list[bool] = []
 
     def kill() -> None:

@@ -1,4 +1,6 @@
-"""`protocol.py` under our own search: `python -m tests.bench.ours VCPUS LIMIT [--met | --packed | --jobs N]`."""
+"""`protocol.py` under our own search:
+`python -m tests.bench.ours VCPUS LIMIT [--met | --packed | --jobs N]`.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,10 @@ def _explored(product: Product) -> Frontier:
 
 
 def valuation(product: Product, state: int) -> Valuation:
-    """What the shared cells hold in a state; a cell that nobody has touched yet holds its first value."""
+    """What the shared cells hold in a state.
+
+    A cell that nobody has touched yet holds its first value.
+    """
     from tests.bench.peer import Valuation  # noqa: PLC0415 - of no use where the time is taken
 
     now = {cell.name: product.cell(state, cell) for cell in product.cells}

@@ -50,9 +50,9 @@ def digest(valuations: Iterable[Valuation]) -> str:
 class Verdict:
     """What one run of a checker came to.
 
-    `exploring` is the seconds by the checker's own clock, `command` those from the source to the verdict, all
-    processes and imports counted; `peak` and `packed` are bytes: the most memory that any of its processes had, and
-    that of one visited state, where the checker tells.
+    `exploring` is the seconds by the checker's own clock, `command` those from the source to the
+    verdict, all processes and imports counted; `peak` and `packed` are bytes: the most memory that
+    any of its processes had, and that of one visited state, where the checker tells.
     """
 
     clean: bool
@@ -65,7 +65,10 @@ class Verdict:
 
     @property
     def rate(self) -> float:
-        """States per second while exploring; without end where that took less than the clock can tell."""
+        """States per second while exploring.
+
+        Without end where that took less than the clock can tell.
+        """
         return self.states / self.exploring if self.exploring else math.inf
 
 

@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[2]
 
 @attrs.frozen
 class Program:
-    """A module of the bench that is a checker, and the package that it needs, if any, with its version."""
+    """A module of the bench that is a checker, and the package that it needs, if any,
+    with its version.
+    """
 
     name: str
     module: str
@@ -58,7 +60,9 @@ class Program:
         try:
             said = json.loads(ran.output)
         except ValueError:
-            raise Trouble(f"{self.module} did not print JSON: {ran.output.strip()[-200:]}") from None
+            raise Trouble(
+                f"{self.module} did not print JSON: {ran.output.strip()[-200:]}"
+            ) from None
         if not isinstance(said, dict):
             raise Trouble(f"{self.module} printed no JSON object")
         return ran, said

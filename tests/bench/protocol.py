@@ -1,13 +1,15 @@
-"""The protocol that `make bench` gives to every checker: KVM's fault path against a zap, over one S-EPT entry.
+"""The protocol that `make bench` gives to every checker: KVM's fault path against a zap,
+over one S-EPT entry.
 
-`vcpus` vCPUs fault on one gfn under the shared mmu_lock: freeze the SPTE, TDH.MEM.PAGE.AUG, store the SPTE or restore
-it. A vCPU that has faulted too often takes the tree on its next TDH.VP.ENTER. The first one also accepts the page, and
-faults again where it finds none. A zapper takes the write lock, then blocks and removes the page; where the tree is
-BUSY it kicks the vCPUs out, keeps them out, and tries again. `limit` is how many faults without progress are too many.
+`vcpus` vCPUs fault on one gfn under the shared mmu_lock: freeze the SPTE, TDH.MEM.PAGE.AUG, store
+the SPTE or restore it. A vCPU that has faulted too often takes the tree on its next TDH.VP.ENTER.
+The first one also accepts the page, and faults again where it finds none. A zapper takes the write
+lock, then blocks and removes the page; where the tree is BUSY it kicks the vCPUs out, keeps them
+out, and tries again. `limit` is how many faults without progress are too many.
 
-Seven shared cells; a step is one access to them, or the end of a wait. It is smaller than the model under `sim/`, so
-that it can be written by hand in Promela (`protocol.pml`), TLA+ (`protocol.tla`) and other people's Python, and each be
-held beside this one, step by step.
+Seven shared cells; a step is one access to them, or the end of a wait. It is smaller than the model
+under `sim/`, so that it can be written by hand in Promela (`protocol.pml`), TLA+ (`protocol.tla`)
+and other people's Python, and each be held beside this one, step by step.
 """
 
 from __future__ import annotations
@@ -85,12 +87,18 @@ def _try_exclusive(_task: str, values: tuple[int]) -> tuple[Outcome, ...]:
 
 def _aug(_task: str, values: tuple[Sept]) -> tuple[Outcome, ...]:
     if values[0] is not Sept.FREE:
-        return (attrs.evolve(read(None, values)[0], finding=Finding("TDX_BUG_ON", "tdh_mem_page_aug")),)
+        return (
+            attrs.evolve(read(None, values)[0], finding=Finding("TDX_BUG_ON", "tdh_mem_page_aug")),
+        )
     return write(None, Sept.PENDING)
 
 
 def _accept(_task: str, values: tuple[Sept]) -> tuple[Outcome, ...]:
-    return write(True, Sept.MAPPED) if values[0] is Sept.PENDING else read(values[0] is Sept.MAPPED, values)
+    return (
+        write(True, Sept.MAPPED)
+        if values[0] is Sept.PENDING
+        else read(values[0] is Sept.MAPPED, values)
+    )
 
 
 def _nobody(inside: int) -> bool:
@@ -167,7 +175,10 @@ class Protocol:
 
     @routine
     async def fault(self, faults: int | Stage) -> Again | Done[None]:
-        """Enter, fault, leave, and have the fault handled, after so many in vain; how many is forgotten on success."""
+        """Enter, fault, leave, and have the fault handled, after so many in vain.
+
+        How many is forgotten on success.
+        """
         if isinstance(faults, Stage):
             return await self.succeed(faults)
         await self.vp_enter()
@@ -224,7 +235,9 @@ class Protocol:
 
     @routine
     async def exclusively(self, after: Sept) -> bool:
-        """TDH.MEM.RANGE.BLOCK or TDH.MEM.PAGE.REMOVE: the same locks, another state. False: BUSY."""
+        """TDH.MEM.RANGE.BLOCK or TDH.MEM.PAGE.REMOVE: the same locks,
+        another state. False: BUSY.
+        """
         if not await self.try_exclusive():
             return False
         if await cmpxchg(self.entry, old=False, new=True):

@@ -27,7 +27,9 @@ def table(sections: Sequence[Sequence[Measured]]) -> Table:
     """One line for each checker at each size: medians, with the least and the most."""
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for name in _COLUMNS:
-        grid.add_column(name, justify="left" if name in {"size", "checker"} else "right", no_wrap=True)
+        grid.add_column(
+            name, justify="left" if name in {"size", "checker"} else "right", no_wrap=True
+        )
     for section in sections:
         for measured in section:
             grid.add_row(*_line(measured, named(section, OURS)))
@@ -49,7 +51,9 @@ def _line(measured: Measured, ours: Measured | None) -> Iterator[str]:
         yield ""
     else:
         yield f"{rate(ours) / rate(measured):.2f} x"
-        yield f"{speed(ours) / speed(measured):.2f} x" if ours.size == measured.size else "other size"
+        yield (
+            f"{speed(ours) / speed(measured):.2f} x" if ours.size == measured.size else "other size"
+        )
 
 
 def _spread(figure: Figure, form: str) -> str:
@@ -61,7 +65,10 @@ def _spread(figure: Figure, form: str) -> str:
 def remarks(big: Sequence[Measured], packed: int | None) -> Iterator[str]:
     """What a reader of the table should know."""
     ours = named(big, OURS)
-    yield "states/s: by each checker's own clock, exploring only. Source to verdict: processes, imports, compilers."
+    yield (
+        "states/s: by each checker's own clock, exploring only. Source to verdict: processes, "
+        "imports, compilers."
+    )
     yield "Each checker on one core; median of the rounds, least and most in parentheses."
     yield "A peak is no less than what the bench itself has, some 50 MB."
     if ours is None:

@@ -56,7 +56,9 @@ class Measured:
 
 @attrs.define
 class Bench:
-    """The checkers that are still in, ours first, and the trouble with the others; trouble with ours is raised.
+    """The checkers that are still in, ours first, and the trouble with the others.
+
+    Trouble with ours is raised.
 
     `sooner` are those of them again, set so as to be over sooner where there are few states.
     """
@@ -93,7 +95,9 @@ class Bench:
         """Let every checker run once a round; `sizes` has those that run at another size."""
         return self._measure([self.peers], size, rounds, sizes)
 
-    def _measure(self, groups: list[list[Peer]], size: Size, rounds: int, sizes: dict[str, Size]) -> list[Measured]:
+    def _measure(
+        self, groups: list[list[Peer]], size: Size, rounds: int, sizes: dict[str, Size]
+    ) -> list[Measured]:
         runs: dict[tuple[str, Size], list[Verdict]] = {}
         states: dict[Size, int] = {}
 
@@ -103,7 +107,10 @@ class Bench:
             if peer.name == OURS:
                 states[its] = verdict.states
             runs.setdefault((peer.name, its), []).append(verdict)
-            progress(f"    {verdict.states:,} states, {verdict.rate:,.0f} a second, {verdict.command:.2f} s")
+            progress(
+                f"    {verdict.states:,} states, {verdict.rate:,.0f} a second, "
+                f"{verdict.command:.2f} s"
+            )
 
         for number in range(1, rounds + 1):
             for peers in groups:

@@ -1,8 +1,8 @@
 """Spin on `protocol.pml`: generate a checker, compile it, run it depth first.
 
-`-DNOREDUCE` takes partial-order reduction out, which the properties here would not survive. The hash table gets no
-fewer slots than there are states. More of them, `-O3`, `-DSFH` or bits for bytes made nothing faster. Of a cold run of
-few states, gcc takes most, so that `-O0` is over sooner.
+`-DNOREDUCE` takes partial-order reduction out, which the properties here would not survive. The
+hash table gets no fewer slots than there are states. More of them, `-O3`, `-DSFH` or bits for bytes
+made nothing faster. Of a cold run of few states, gcc takes most, so that `-O0` is over sooner.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Spin:
         spin = run([self._spin, "-V"], limit=self.limit, cwd=scratch("spin"))
         gcc = run([self._cc, "-dumpfullversion"], limit=self.limit, cwd=scratch("spin"))
         settings = " ".join((gcc.output.strip(), self.optimise, *COMPILE))
-        return f"{spin.output.strip().removeprefix('Spin Version ')}; gcc {settings}; pan depth first"
+        return (
+            f"{spin.output.strip().removeprefix('Spin Version ')}; gcc {settings}; pan depth first"
+        )
 
     def check(self, size: Size, states: int) -> Verdict:
         runs, pan = self._run(size, states)
@@ -61,7 +63,10 @@ class Spin:
     def met(self, size: Size) -> Met:
         _, pan = self._run(size, 1 << 20, "-DVALUATIONS")
         lines = re.findall(r"^valuation (.*)$", pan.output, re.MULTILINE)
-        return Met(_count(pan.output, "stored"), frozenset(_valuation(*map(int, line.split())) for line in lines))
+        return Met(
+            _count(pan.output, "stored"),
+            frozenset(_valuation(*map(int, line.split())) for line in lines),
+        )
 
     def _run(self, size: Size, states: int, *macros: str) -> tuple[list[Ran], Ran]:
         where = scratch("spin")
@@ -91,5 +96,7 @@ def _count(text: str, word: str) -> int:
     return int(_number(text, rf"([\d.e+]+) states, {word}"))
 
 
-def _valuation(mmu_lock: int, spte: int, sept: int, tree: int, entry: int, zapping: int, inside: int) -> Valuation:
+def _valuation(
+    mmu_lock: int, spte: int, sept: int, tree: int, entry: int, zapping: int, inside: int
+) -> Valuation:
     return Valuation(mmu_lock, SPTE[spte], SEPT[sept], tree, bool(entry), bool(zapping), inside)

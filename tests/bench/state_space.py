@@ -1,11 +1,13 @@
-"""`protocol.py` for minicheck: `python -m tests.bench.state_space VCPUS LIMIT [--met]`, with minicheck on the path.
+"""`protocol.py` for minicheck: `python -m tests.bench.state_space VCPUS LIMIT [--met]`,
+with minicheck on the path.
 
-minicheck takes a function from a state, which is a flat tuple, to its successors. Where a task stands is a string, the
-fastest key to the table of steps. As in `protocol.tla`, what is dead is forgotten in the step that kills it, accepting
-faults again by the steps that faulted first, and the zapper's second attempt shares the steps of its first one.
+minicheck takes a function from a state, which is a flat tuple, to its successors. Where a task
+stands is a string, the fastest key to the table of steps. As in `protocol.tla`, what is dead is
+forgotten in the step that kills it, accepting faults again by the steps that faulted first, and the
+zapper's second attempt shares the steps of its first one.
 
-minicheck knows no deadlock and no assertion in a step: the port notes both in a list, and a run with a note is not
-clean. minicheck does not count transitions either.
+minicheck knows no deadlock and no assertion in a step: the port notes both in a list, and a run
+with a note is not clean. minicheck does not count transitions either.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ FIRST_PC = 8
 
 
 class Task:
-    """Where a task's own fields lie in a state; each method is a step, and says whether it could be taken."""
+    """Where a task's own fields lie in a state.
+
+    Each method is a step, and says whether it could be taken.
+    """
 
     def __init__(self, number: int, vcpus: int, limit: int, found: list[str]) -> None:
         self.pc = FIRST_PC + number
@@ -226,7 +231,9 @@ class Task:
         s[self.pc] = "done"
         return True
 
-    def do_no_vcpus(self, leaf: str, after: str, following: str) -> dict[str, Callable[[list[Any]], bool]]:
+    def do_no_vcpus(
+        self, leaf: str, after: str, following: str
+    ) -> dict[str, Callable[[list[Any]], bool]]:
         """The steps of a leaf that must not fail."""
 
         def take_tree(s: list[Any]) -> bool:
@@ -296,11 +303,31 @@ class Task:
 
     def steps(self) -> dict[str, Callable[[list[Any]], bool]]:
         """Every step, by the place where a task stands before it; none where it has finished."""
-        fault = (self.enter, self.stepping, self.stepped, self.exit_busy, self.exit, self.read_lock, self.load)
-        map_ = (self.freeze, self.try_shared, self.take_entry, self.put_busy, self.restore, self.unlock_again)
+        fault = (
+            self.enter,
+            self.stepping,
+            self.stepped,
+            self.exit_busy,
+            self.exit,
+            self.read_lock,
+            self.load,
+        )
+        map_ = (
+            self.freeze,
+            self.try_shared,
+            self.take_entry,
+            self.put_busy,
+            self.restore,
+            self.unlock_again,
+        )
         mapped = (self.aug, self.leave_entry, self.put_shared, self.thaw, self.unlock)
         accept = (self.accept, self.accept_try_shared, self.accept_take_entry, self.accept_put_busy)
-        accepted = (self.accept_exit_busy, self.accept_page, self.accept_leave_entry, self.accept_put_shared)
+        accepted = (
+            self.accept_exit_busy,
+            self.accept_page,
+            self.accept_leave_entry,
+            self.accept_put_shared,
+        )
         zapper = (self.accept_exit, self.write_lock, self.zap_load, self.zap, self.write_unlock)
         every = (*fault, *map_, *mapped, *accept, *accepted, *zapper)
         return {
@@ -312,7 +339,10 @@ class Task:
 
 
 class Port:
-    """The protocol as minicheck wants it; `found` has what went wrong in a step or after the last one."""
+    """The protocol as minicheck wants it.
+
+    `found` has what went wrong in a step or after the last one.
+    """
 
     def __init__(self, vcpus: int, limit: int) -> None:
         self.found: list[str] = []
@@ -320,7 +350,12 @@ class Port:
         self._steps = [(task.pc, task.steps()) for task in tasks]
         self._done = ("done",) * len(tasks)
         pcs = ("enter",) * vcpus + ("write_lock",)
-        self.fields = (*CELLS, "accepted", *(f"pc{i}" for i in range(vcpus + 1)), *(f"faults{i}" for i in range(vcpus)))
+        self.fields = (
+            *CELLS,
+            "accepted",
+            *(f"pc{i}" for i in range(vcpus + 1)),
+            *(f"faults{i}" for i in range(vcpus)),
+        )
         self.initial: State = (0, "NP", "FREE", 0, False, False, 0, False, *pcs, *(0,) * vcpus)
 
     def transitions(self, state: State) -> list[tuple[str, State]]:

@@ -1,9 +1,11 @@
-"""`protocol.py` for detangle: `python -m tests.bench.stateless VCPUS LIMIT SECONDS`, with detangle on the path.
+"""`protocol.py` for detangle: `python -m tests.bench.stateless VCPUS LIMIT SECONDS`,
+with detangle on the path.
 
-detangle runs asyncio tasks in one order after another and remembers no state. Retries here have no bound, so there is
-no last order: it gets a budget of seconds, and decides nothing. Tasks go on at `asyncio.sleep(0)`; one that has to wait
-does so on a future, and looks again after the next step. Orders are drawn at random: detangle's other strategies let
-one task retry for ever what another one's unlock would end, and report that as a bug.
+detangle runs asyncio tasks in one order after another and remembers no state. Retries here have no
+bound, so there is no last order: it gets a budget of seconds, and decides nothing. Tasks go on at
+`asyncio.sleep(0)`; one that has to wait does so on a future, and looks again after the next step.
+Orders are drawn at random: detangle's other strategies let one task retry for ever what another
+one's unlock would end, and report that as a bug.
 """
 
 from __future__ import annotations
@@ -29,7 +31,15 @@ class World:
         self.look()
 
     def look(self) -> None:
-        now = (self.mmu_lock, self.spte, self.sept, self.tree, self.entry, self.zapping, self.inside)
+        now = (
+            self.mmu_lock,
+            self.spte,
+            self.sept,
+            self.tree,
+            self.entry,
+            self.zapping,
+            self.inside,
+        )
         self.met.add(now)
 
     def holds(self) -> bool:
@@ -37,7 +47,10 @@ class World:
         return backed and (self.spte != "FROZEN" or self.mmu_lock != EXCLUSIVE)
 
     async def step(self, when: Callable[[], bool] | None = None) -> None:
-        """Let others run, then wait for the condition; what follows until the next call is one step."""
+        """Let others run, then wait for the condition.
+
+        What follows until the next call is one step.
+        """
         self._stepped()
         await asyncio.sleep(0)
         while when is not None and not when():
@@ -208,7 +221,9 @@ def main(vcpus: int, limit: int, budget: float) -> dict[str, object]:
         steps += world.steps
 
     started = time.perf_counter()
-    stats = detangle.explore(once, runs=sys.maxsize, strategy="random", seed=1, max_duration=budget, database=False)
+    stats = detangle.explore(
+        once, runs=sys.maxsize, strategy="random", seed=1, max_duration=budget, database=False
+    )
     seconds = time.perf_counter() - started
     return {
         "schedules": stats.runs,

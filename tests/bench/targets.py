@@ -23,7 +23,9 @@ class Target:
     met: bool
 
 
-def targets(big: Sequence[Measured], small: Sequence[Measured], packed: int | None) -> Iterator[Target]:
+def targets(
+    big: Sequence[Measured], small: Sequence[Measured], packed: int | None
+) -> Iterator[Target]:
     """Every target for which there are figures."""
     yield from _times(big, "Spin", 2, "states/s", rate)
     yield from _times(big, "Spin", 3, "speed from source to verdict", speed)
@@ -60,4 +62,6 @@ def _times(
     ours, theirs = named(measured, OURS), named(measured, peer)
     if ours is not None and theirs is not None:
         ratio = of(ours) / of(theirs)
-        yield Target(f"{theirs.size} >= {times} x {peer}'s {what}", f"{ratio:.2f} x", ratio >= times)
+        yield Target(
+            f"{theirs.size} >= {times} x {peer}'s {what}", f"{ratio:.2f} x", ratio >= times
+        )

@@ -1,4 +1,6 @@
-"""The protocol and its ports are one protocol: what can be held against that in seconds, with nothing installed."""
+"""The protocol and its ports are one protocol: what can be held against that in seconds,
+with nothing installed.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,12 @@ def test_the_python_port_meets_our_valuations() -> None:
     assert port.found == []
 
 
-@pytest.mark.skipif(not (shutil.which("spin") and shutil.which("gcc")), reason="Spin and gcc are not on the path")
-def test_the_promela_port_meets_our_valuations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(
+    not (shutil.which("spin") and shutil.which("gcc")), reason="Spin and gcc are not on the path"
+)
+def test_the_promela_port_meets_our_valuations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(install, "BUILD", tmp_path)
     spin = Spin(60)
     spin.install()

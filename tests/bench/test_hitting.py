@@ -49,18 +49,28 @@ def test_a_loop_that_may_go_on_for_ever_adds_up() -> None:
 
 
 def test_without_retries_they_are_the_counted_odds() -> None:
-    asked = recipe_named("np-to-leaf-exclusive").scenario({"contenders": "zero-step", "module": "1.5.01"})
+    asked = recipe_named("np-to-leaf-exclusive").scenario(
+        {"contenders": "zero-step", "module": "1.5.01"}
+    )
     exploration = explore(asked, counting=Counting())
-    odds = {one.finding: float(one.reach.odds) for one in exploration.found if one.reach and one.reach.odds}
+    odds = {
+        one.finding: float(one.reach.odds)
+        for one in exploration.found
+        if one.reach and one.reach.odds
+    }
     assert odds
     assert hitting(asked, 1 << 20) == pytest.approx(odds, rel=1e-6)
 
 
 def test_the_walk_is_where_it_has_to_be_where_retries_decide() -> None:
-    """Of the mutant without the kick, counted with hardly any retry, some odds are far from those of a walk."""
+    """Of the mutant without the kick, counted with hardly any retry,
+    some odds are far from those of a walk.
+    """
     asked = recipe_named("leaf-to-np-exclusive").scenario({"contenders": "tdcall"}, ("kick",))
     exact, seeds = hitting(asked, 1 << 20), 20_000
-    met = {one.finding: one.seeds / seeds for one in Runner(asked, "walk").batch(0, seeds).sightings}
+    met = {
+        one.finding: one.seeds / seeds for one in Runner(asked, "walk").batch(0, seeds).sightings
+    }
     for finding, p in exact.items():
         assert abs(met.get(finding, 0) - p) < 4 * sqrt(p * (1 - p) / seeds) + 1e-4
     assert len(exact) >= 3

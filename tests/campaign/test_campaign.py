@@ -51,7 +51,9 @@ ALONE = undisturbed()
 
 @FEW
 @given(jobs=st.integers(1, 5), batch=STEPS, chance=st.integers(0, 99))
-def test_neither_jobs_nor_batches_nor_their_order_change_it(jobs: int, batch: int, chance: int) -> None:
+def test_neither_jobs_nor_batches_nor_their_order_change_it(
+    jobs: int, batch: int, chance: int
+) -> None:
     with folder() as at:
         store = toy.begun(at / "a.db", WHOLE)
         toy.run(store, jobs=jobs, batch=batch, chance=chance)
@@ -61,14 +63,22 @@ def test_neither_jobs_nor_batches_nor_their_order_change_it(jobs: int, batch: in
 
 @FEW
 @given(cuts=st.lists(st.integers(1, 12), max_size=4), batch=STEPS, chance=st.integers(0, 99))
-def test_cut_off_and_gone_on_with_it_comes_to_the_same(cuts: list[int], batch: int, chance: int) -> None:
+def test_cut_off_and_gone_on_with_it_comes_to_the_same(
+    cuts: list[int], batch: int, chance: int
+) -> None:
     """And whatever was out when it was cut off is in the store."""
     with folder() as at:
         toy.begun(at / "a.db", WHOLE).close()
         for cut in [*cuts, None]:
             store = toy.gone_on(at / "a.db", WHOLE)
             before = store.contents.totals.seeds
-            here = toy.run(store, jobs=3, batch=batch, chance=chance, until=cut and store.contents.totals.batches + cut)
+            here = toy.run(
+                store,
+                jobs=3,
+                batch=batch,
+                chance=chance,
+                until=cut and store.contents.totals.batches + cut,
+            )
             assert store.contents.totals.seeds == before + sum(span.size for span in here.asked)
             batch = batch % 86 + 5
             if cut is None:
@@ -86,14 +96,22 @@ def test_holes_are_filled_first(tmp_path: Path) -> None:
 
 
 def _dones(*spans: Span) -> list[FinishedBatch]:
-    return [FinishedBatch(toy.work(toy.QUESTION, span.first, span.stop, b""), 0.1) for span in spans]
+    return [
+        FinishedBatch(toy.work(toy.QUESTION, span.first, span.stop, b""), 0.1) for span in spans
+    ]
 
 
 @FEW
 @given(
-    jobs=st.integers(1, 4), batch=STEPS, chance=st.integers(0, 99), epoch=st.integers(40, 150), cut=st.integers(1, 9)
+    jobs=st.integers(1, 4),
+    batch=STEPS,
+    chance=st.integers(0, 99),
+    epoch=st.integers(40, 150),
+    cut=st.integers(1, 9),
 )
-def test_what_adapts_does_so_at_the_same_seeds(jobs: int, batch: int, chance: int, epoch: int, cut: int) -> None:
+def test_what_adapts_does_so_at_the_same_seeds(
+    jobs: int, batch: int, chance: int, epoch: int, cut: int
+) -> None:
     """Whatever was still out when an epoch ended, and wherever the campaign was cut off."""
     with folder() as at:
         store = toy.begun(at / "a.db", WHOLE)
@@ -104,7 +122,9 @@ def test_what_adapts_does_so_at_the_same_seeds(jobs: int, batch: int, chance: in
         store.close()
 
 
-def test_what_adapts_is_verified_with_what_it_went_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_adapts_is_verified_with_what_it_went_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(CampaignSpec, "runner", lambda _question: toy.Adaptive(60))
     store = toy.begun(tmp_path / "a.db", WHOLE)
     toy.run(store, epoch=60)
@@ -156,14 +176,18 @@ def test_stores_that_share_a_seed_are_not_merged(tmp_path: Path) -> None:
         store = toy.begun(tmp_path / f"{name}.db", span)
         store.add(_dones(span))
         store.close()
-    with pytest.raises(StoreError, match=r"a\.db and .*b\.db both have the seeds 9:10: they would count twice"):
+    with pytest.raises(
+        StoreError, match=r"a\.db and .*b\.db both have the seeds 9:10: they would count twice"
+    ):
         merge(tmp_path / "out.db", [tmp_path / "a.db", tmp_path / "b.db"])
     assert not (tmp_path / "out.db").exists()
 
 
 @FEW
 @given(bad=st.sets(st.integers(3, 402), max_size=4), batch=STEPS, jobs=st.integers(1, 3))
-def test_a_seed_that_cannot_be_run_is_found_and_the_others_are_counted(bad: set[int], batch: int, jobs: int) -> None:
+def test_a_seed_that_cannot_be_run_is_found_and_the_others_are_counted(
+    bad: set[int], batch: int, jobs: int
+) -> None:
     with folder() as at:
         told: list[CampaignEvent] = []
 
@@ -200,7 +224,8 @@ def test_a_worker_that_dies_costs_its_batch_a_retry(tmp_path: Path) -> None:
 def test_where_every_seed_fails_it_ends(tmp_path: Path) -> None:
     store = toy.begun(tmp_path / "a.db", Span(0, 1000))
     with pytest.raises(
-        NoWorkersError, match=f"more than {MOST_TROUBLES} seeds crash or hang, the last one so: no model"
+        NoWorkersError,
+        match=f"more than {MOST_TROUBLES} seeds crash or hang, the last one so: no model",
     ):
         toy.run(store, fails=lambda _span: "no model")
     store.close()

@@ -39,13 +39,26 @@ class Dask:
         self.address: str = json.loads(self.file.read_text())["address"]
 
     def _start(self, what: str, *argv: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", "--scheduler-file", str(self.file), *argv]
+        command = [
+            sys.executable,
+            "-m",
+            f"distributed.cli.dask_{what}",
+            "--scheduler-file",
+            str(self.file),
+            *argv,
+        ]
         return subprocess.Popen(
-            [*command, "--no-dashboard"], stdout=self._log, stderr=self._log, start_new_session=True, cwd=ROOT
+            [*command, "--no-dashboard"],
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+            cwd=ROOT,
         )
 
     def hire(self) -> subprocess.Popen[bytes]:
-        self.processes.append(self._start("worker", "--nthreads", "1", "--nworkers", "1", "--host", "127.0.0.1"))
+        self.processes.append(
+            self._start("worker", "--nthreads", "1", "--nworkers", "1", "--host", "127.0.0.1")
+        )
         return self.processes[-1]
 
     def close(self) -> None:
@@ -70,24 +83,48 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dask]:
 
 def started(dask: Dask, folder: Path, *argv: object) -> subprocess.Popen[str]:
     store = ("--store", folder / "a.db", "--seeds", f"0:{SEEDS}", "--batch", BATCH, "--json")
-    command = [sys.executable, "-m", "sim.cli", "fuzz", NAME, "--cluster", dask.address, *store, *argv]
+    command = [
+        sys.executable,
+        "-m",
+        "sim.cli",
+        "fuzz",
+        NAME,
+        "--cluster",
+        dask.address,
+        *store,
+        *argv,
+    ]
     return subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
     )
 
 
-def test_it_comes_to_the_same_and_a_worker_that_is_killed_costs_a_retry(dask: Dask, tmp_path: Path) -> None:
+def test_it_comes_to_the_same_and_a_worker_that_is_killed_costs_a_retry(
+    dask: Dask, tmp_path: Path
+) -> None:
     workers = [dask.hire(), dask.hire()]
     process = started(dask, tmp_path)
-    while process.poll() is None and (not (tmp_path / "a.db").exists() or not seeds(tmp_path / "a.db")):
+    while process.poll() is None and (
+        not (tmp_path / "a.db").exists() or not seeds(tmp_path / "a.db")
+    ):
         time.sleep(0.01)
     kill(workers[0])
     assert seeds(tmp_path / "a.db") < SEEDS
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (1, "")
     end = json.loads(out.splitlines()[-1])
-    whole = CampaignSpec.from_scenario(recipe_named(NAME).scenario({}), "walk").runner().batch(0, SEEDS)
-    assert (end["digest"], end["steps"], end["troubles"]) == (f"{whole.digest:016x}", whole.steps, [])
+    whole = (
+        CampaignSpec.from_scenario(recipe_named(NAME).scenario({}), "walk").runner().batch(0, SEEDS)
+    )
+    assert (end["digest"], end["steps"], end["troubles"]) == (
+        f"{whole.digest:016x}",
+        whole.steps,
+        [],
+    )
     contents = read(tmp_path / "a.db")
     assert contents.sketch == whole.sketch
     assert contents.sightings == whole.sightings
@@ -130,7 +167,12 @@ fuzz(toy.QUESTION, store, terms, quiet, jobs=1, cluster=sys.argv[2], work=faulty
 
 
 def test_a_worker_that_hangs_is_started_anew(dask: Dask, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", HANGING, tmp_path / "a.db", dask.address], check=True, timeout=90, cwd=ROOT)
+    subprocess.run(
+        [sys.executable, "-c", HANGING, tmp_path / "a.db", dask.address],
+        check=True,
+        timeout=90,
+        cwd=ROOT,
+    )
     contents = read(tmp_path / "a.db")
     assert contents.troubles == (TroubleEvent(faulty.HANGS, "it took longer than 2 s"),)
     assert contents.totals.seeds == 3
@@ -157,7 +199,9 @@ def test_a_scheduler_that_goes_is_one_line(tmp_path: Path) -> None:
     assert 0 < read(tmp_path / "a.db").totals.seeds < SEEDS
 
 
-def test_a_scheduler_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduler_that_is_not_there_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dask_workers, "_ANSWER", 0.3)
 
     async def main() -> None:

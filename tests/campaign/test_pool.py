@@ -32,7 +32,10 @@ QUIET = Audience(lambda _news: None, lambda _now: None, 60.0)
             faulty.crashes,
             8,
             60.0,
-            [(faulty.CRASHES, "its worker died of signal 9"), (faulty.RAISES, "MemoryError: no more")],
+            [
+                (faulty.CRASHES, "its worker died of signal 9"),
+                (faulty.RAISES, "MemoryError: no more"),
+            ],
         ),
         (faulty.hangs, 1, 2.0, [(faulty.HANGS, "it took longer than 2 s")]),
     ],
@@ -45,18 +48,25 @@ def test_it_is_found_and_the_campaign_goes_on(
     store = toy.begun(tmp_path / "a.db", wanted)
     terms = Terms(tmp_path / "findings", batch=batch, patience=patience)
     fuzz(toy.QUESTION, store, terms, QUIET, jobs=2, work=work)
-    assert sorted(store.contents.troubles, key=lambda one: one.seed) == [TroubleEvent(*one) for one in troubles]
+    assert sorted(store.contents.troubles, key=lambda one: one.seed) == [
+        TroubleEvent(*one) for one in troubles
+    ]
     assert store.contents.totals.seeds == wanted.size - len(troubles)
     assert store.contents.done == (wanted,)
     store.close()
 
 
 def test_a_worker_that_has_imported_another_tdpsim_ends_the_campaign(tmp_path: Path) -> None:
-    """Nothing that it says is stored: a worker that replaces another one imports what is there by then."""
-    question = faulty.Drifted(*(getattr(toy.QUESTION, field.name) for field in attrs.fields(CampaignSpec)))
+    """Nothing that it says is stored:
+    a worker that replaces another one imports what is there by then.
+    """
+    question = faulty.Drifted(
+        *(getattr(toy.QUESTION, field.name) for field in attrs.fields(CampaignSpec))
+    )
     store = toy.begun(tmp_path / "a.db", Span(0, 4))
     with pytest.raises(
-        NoWorkersError, match=r"tdpsim has changed since this began: its program is new, and here it is old"
+        NoWorkersError,
+        match=r"tdpsim has changed since this began: its program is new, and here it is old",
     ):
         fuzz(question, store, Terms(tmp_path / "findings"), QUIET, jobs=1, work=toy.work)
     assert store.contents.totals.seeds == 0

@@ -65,14 +65,18 @@ def test_others_read_while_it_is_written(store: Store) -> None:
     assert read(store.path).totals.seeds == 20
 
 
-def test_a_writer_that_was_killed_in_a_commit_is_taken_back_by_whoever_reads(store: Store, tmp_path: Path) -> None:
+def test_a_writer_that_was_killed_in_a_commit_is_taken_back_by_whoever_reads(
+    store: Store, tmp_path: Path
+) -> None:
     """A hot journal: half of a transaction is in the file already."""
     connection = store._connection
     connection.execute("PRAGMA cache_size=1")
     connection.execute("PRAGMA cache_spill=1")
     connection.execute("BEGIN IMMEDIATE")
     for seed in range(5000):
-        connection.execute("INSERT INTO troubles VALUES (?, ?)", [schema.of_seed(1000 + seed), "x" * 100])
+        connection.execute(
+            "INSERT INTO troubles VALUES (?, ?)", [schema.of_seed(1000 + seed), "x" * 100]
+        )
     torn = tmp_path / "torn.db"
     for suffix in ("", "-journal"):
         shutil.copy(f"{store.path}{suffix}", f"{torn}{suffix}")
@@ -87,7 +91,9 @@ def test_a_writer_that_was_killed_in_a_commit_is_taken_back_by_whoever_reads(sto
 def test_a_full_disk_takes_back_the_whole_transaction(store: Store) -> None:
     (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StoreError, match=r"a\.db: the disk is full; what was acknowledged is whole: make room"):
+    with pytest.raises(
+        StoreError, match=r"a\.db: the disk is full; what was acknowledged is whole: make room"
+    ):
         store.add([done(20, 30)], [TroubleEvent(40 + i, "x" * 999) for i in range(50)])
     assert read(store.path).totals.seeds == store.contents.totals.seeds == 10
     store._connection.execute("PRAGMA max_page_count = 100000")
@@ -139,19 +145,26 @@ def test_a_damaged_store_is_refused(store: Store) -> None:
         ("guards out", ["kick"], r"a\.db is of guards out none, this is of kick"),
     ],
 )
-def test_another_campaigns_store_is_refused_by_name(store: Store, key: str, value: object, said: str) -> None:
+def test_another_campaigns_store_is_refused_by_name(
+    store: Store, key: str, value: object, said: str
+) -> None:
     with pytest.raises(StoreError, match=said):
         Store.resume(store.path, {**toy.QUESTION.identity(WHOLE), key: value})
 
 
 def test_a_store_that_is_there_is_not_begun_again(store: Store) -> None:
     store.close()
-    with pytest.raises(StoreError, match="is there already: --resume goes on with it, --store FILE begins another"):
+    with pytest.raises(
+        StoreError, match="is there already: --resume goes on with it, --store FILE begins another"
+    ):
         toy.begun(store.path, WHOLE)
 
 
 def test_a_store_has_one_writer(store: Store) -> None:
-    """The second one is refused in a line that says what to do; when the first one is done, the next may come."""
+    """The second one is refused in a line that says what to do.
+
+    When the first one is done, the next may come.
+    """
     with pytest.raises(StoreError, match=r"a\.db: another process writes to it: .* `tdpsim merge`"):
         toy.gone_on(store.path, WHOLE)
     assert read(store.path).totals.seeds == 10
@@ -187,7 +200,9 @@ sys.stdin.read()
 """
     path = tmp_path / "a.db"
     command = [sys.executable, "-c", holding, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True
+    ) as process:
         assert process.stdout
         assert process.stdout.readline() == "held\n"
         with pytest.raises(StoreError, match="another process writes to it"):
@@ -199,7 +214,9 @@ sys.stdin.read()
     assert not path.with_name("a.db.lock").exists()
 
 
-def test_where_nothing_can_be_locked_two_writers_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_can_be_locked_two_writers_lose_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A file server without locks: rows, digest and coverage are those of both."""
 
     def no_locks(*_: object) -> None:
@@ -214,4 +231,8 @@ def test_where_nothing_can_be_locked_two_writers_lose_nothing(tmp_path: Path, mo
     one.close()
     other.close()
     known, whole = read(path), done(0, 40).batch
-    assert (known.totals.seeds, known.totals.digest, known.sketch) == (40, whole.digest, whole.sketch)
+    assert (known.totals.seeds, known.totals.digest, known.sketch) == (
+        40,
+        whole.digest,
+        whole.sketch,
+    )

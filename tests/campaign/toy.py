@@ -1,4 +1,6 @@
-"""A campaign in which seeds cost nothing: what each shows is drawn from dice, and workers are tasks of this process."""
+"""A campaign in which seeds cost nothing: what each shows is drawn from dice,
+and workers are tasks of this process.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def seen_by(seed: int, guidance: bytes) -> list[int]:
 
 
 def found_by(seed: int, guidance: bytes) -> dict[Finding, int]:
-    return {one: 1 + i for i, one in enumerate(FINDINGS) if not below(40 + len(guidance), seed, i, 2)}
+    return {
+        one: 1 + i for i, one in enumerate(FINDINGS) if not below(40 + len(guidance), seed, i, 2)
+    }
 
 
 def work(_question: CampaignSpec, first: int, stop: int, guidance: bytes) -> Batch:
@@ -46,7 +50,9 @@ def work(_question: CampaignSpec, first: int, stop: int, guidance: bytes) -> Bat
         for finding, steps in found_by(seed, guidance).items():
             one = known.get(finding, Sighting(finding, seed, steps, 0))
             known[finding] = attrs.evolve(one, seeds=one.seeds + 1)
-    states = [state for seed in range(first, stop) for state in dict.fromkeys(seen_by(seed, guidance))]
+    states = [
+        state for seed in range(first, stop) for state in dict.fromkeys(seen_by(seed, guidance))
+    ]
     lessons = bytes(seed & 0xFF for seed in range(first, stop) if found_by(seed, guidance))
     digest = sum(bits(seed, crc32(guidance), 3) for seed in range(first, stop)) & fingerprint.MASK
     sightings = tuple(sorted(known.values(), key=lambda one: (one.seed, one.steps)))
@@ -82,7 +88,10 @@ class Adaptive(Runner):
 
 @attrs.define(eq=False)
 class Here:
-    """Workers that are tasks of this process, and take as long as dice say; `fails` says which calls are lost."""
+    """Workers that are tasks of this process, and take as long as dice say.
+
+    `fails` says which calls are lost.
+    """
 
     slots: trio.CapacityLimiter
     chance: int = 0
@@ -156,4 +165,11 @@ def comes_to(store: Store) -> tuple[object, ...]:
     """All that must not depend on how it was come by."""
     contents = store.contents
     totals = contents.totals
-    return (totals.seeds, totals.steps, totals.digest, contents.sightings, contents.sketch, contents.done)
+    return (
+        totals.seeds,
+        totals.steps,
+        totals.digest,
+        contents.sightings,
+        contents.sketch,
+        contents.done,
+    )

@@ -1,4 +1,6 @@
-"""The command as its users meet it: what it prints, what it exits with, and what it does with garbage."""
+"""The command as its users meet it: what it prints, what it exits with,
+and what it does with garbage.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ from sim.tdx import epoch
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 ROW_2 = (
-    SCHEDULES / "np-to-leaf-exclusive" / "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+    SCHEDULES
+    / "np-to-leaf-exclusive"
+    / "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
 )
 
 
@@ -91,14 +95,25 @@ ROW_FIELDS = {
 
 
 def test_explore_prints_the_contract(tdpsim: Any) -> None:
-    said = tdpsim("explore", "np-to-leaf-exclusive", "--set", "kernel=after", "--set", "module=1.5.01", "--json")
+    said = tdpsim(
+        "explore",
+        "np-to-leaf-exclusive",
+        "--set",
+        "kernel=after",
+        "--set",
+        "module=1.5.01",
+        "--json",
+    )
     result = json.loads(said.out)
     assert said.status == 1
     assert said.err == ""
     assert set(result) == EXPLORE_FIELDS
     assert result["verdict"] == "finding"
     assert [set(finding) for finding in result["findings"]] == [FINDING_FIELDS] * 2
-    assert {tuple(finding["causes"]) for finding in result["findings"]} == {("zero-step",), ("tdcall",)}
+    assert {tuple(finding["causes"]) for finding in result["findings"]} == {
+        ("zero-step",),
+        ("tdcall",),
+    }
     assert set(result["findings"][0]["witness"]) == {"steps", "preemptions", "loop", "schedule"}
     assert set(result["findings"][0]["fewest_preemptions"]) == {"preemptions", "steps", "schedule"}
     assert (result["retries"], result["classes"], result["estimate"]) == (2, "12796", None)
@@ -118,24 +133,39 @@ def test_a_clean_row_exits_with_0(tdpsim: Any) -> None:
     result = json.loads(said.out)
     assert (said.status, result["verdict"], result["findings"]) == (0, "clean", [])
     said = tdpsim("explore", "np-to-leaf-shared").out
-    assert "clean: all 2.35e61 interleavings (39,840 classes, with at most 2 retries), 67,067 states\n" in said
+    assert (
+        "clean: all 2.35e61 interleavings (39,840 classes, with at most 2 retries), 67,067 states\n"
+        in said
+    )
     assert f"exactly {result['interleavings']} interleavings" in said
-    assert "clean: every interleaving, 67,067 states\n" in tdpsim("explore", "np-to-leaf-shared", "--no-count").out
+    assert (
+        "clean: every interleaving, 67,067 states\n"
+        in tdpsim("explore", "np-to-leaf-shared", "--no-count").out
+    )
 
 
-def test_a_bound_that_takes_too_many_states_is_lowered_and_then_there_is_an_estimate(tdpsim: Any) -> None:
+def test_a_bound_that_takes_too_many_states_is_lowered_and_then_there_is_an_estimate(
+    tdpsim: Any,
+) -> None:
     for countable, sentence in (
-        ("60K", "clean: all 2.00e38 interleavings (1,387 classes, without retries), 67,067 states\n"),
+        (
+            "60K",
+            "clean: all 2.00e38 interleavings (1,387 classes, without retries), 67,067 states\n",
+        ),
         ("50K", "clean: every interleaving (1,387 classes, without retries), 67,067 states\n"),
         ("50K", "an estimate, not a count, from 400 random runs; its error is "),
     ):
         assert sentence in tdpsim("explore", "np-to-leaf-shared", "--countable", countable).out
-    estimate = json.loads(tdpsim("explore", "np-to-leaf-shared", "--countable", "50K", "--json").out)["estimate"]
+    estimate = json.loads(
+        tdpsim("explore", "np-to-leaf-shared", "--countable", "50K", "--json").out
+    )["estimate"]
     assert set(estimate) == {"interleavings", "error", "quarters", "walks"}
 
 
 def test_a_finding_that_retries_too_often_to_be_counted_is_one_all_the_same(tdpsim: Any) -> None:
-    said = tdpsim("explore", "leaf-to-np-exclusive", "--without", "kick", "--countable", "1M", "--json")
+    said = tdpsim(
+        "explore", "leaf-to-np-exclusive", "--without", "kick", "--countable", "1M", "--json"
+    )
     last = json.loads(said.out)["findings"][-1]
     assert (last["where"], last["inevitable_at"]) == ("tdx_mem_page_aug", 72)
 
@@ -159,7 +189,10 @@ def test_every_interleaving_has_a_number_that_replays(tdpsim: Any) -> None:
     for number in (0, 1, 99, last // 3, last):
         said = tdpsim("replay", f"{name}@{number}", *FINITE)
         assert said.status == 0
-        assert f"tdpsim replay {name}@{number} --set module=1.5.28 --set contenders=zero-step --model " in said.out
+        assert (
+            f"tdpsim replay {name}@{number} --set module=1.5.28 --set contenders=zero-step --model "
+            in said.out
+        )
     beyond = tdpsim("replay", f"{name}@{last + 1}", *FINITE)
     assert (beyond.status, beyond.err) == (
         2,
@@ -181,7 +214,9 @@ def test_the_number_of_a_schedule_replays_into_it(tdpsim: Any, tmp_path: Path) -
         f"the first of those that begin so: tdpsim replay np-to-leaf-exclusive@{number} --model"
         in tdpsim("replay", str(witness), "--number").out
     )
-    said = tdpsim("replay", f"np-to-leaf-exclusive@{number}", "--record", str(tmp_path / "whole.toml"))
+    said = tdpsim(
+        "replay", f"np-to-leaf-exclusive@{number}", "--record", str(tmp_path / "whole.toml")
+    )
     assert (said.status, "KVM_BUG_ON handle_changed_spte" in said.out) == (1, True)
     begun, whole = (parse(file.read_bytes()).steps for file in (witness, tmp_path / "whole.toml"))
     assert [step.point for step in whole[: len(begun)]] == [step.point for step in begun]
@@ -190,7 +225,9 @@ def test_the_number_of_a_schedule_replays_into_it(tdpsim: Any, tmp_path: Path) -
 @pytest.mark.parametrize("strategy", ["uniform", "uniform-classes"])
 def test_a_uniform_run_is_recorded_and_replays(tdpsim: Any, strategy: str, tmp_path: Path) -> None:
     file = tmp_path / "run.toml"
-    said = tdpsim("run", "np-to-leaf-exclusive", "--strategy", strategy, "--seed", "3", "--record", str(file))
+    said = tdpsim(
+        "run", "np-to-leaf-exclusive", "--strategy", strategy, "--seed", "3", "--record", str(file)
+    )
     assert said.status in (0, 1)
     assert f'strategy = "{strategy}"' in file.read_text()
     assert tdpsim("replay", str(file)).status == 0
@@ -216,7 +253,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def test_the_table_prints_the_contract(tdpsim: Any, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_prints_the_contract(
+    tdpsim: Any, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     said = tdpsim("table", "--kernel", "before", "--module", "1.5.28", "--jobs", "1", "--json")
     rows = json.loads(said.out)["rows"]
@@ -232,7 +271,9 @@ def test_the_table_prints_the_contract(tdpsim: Any, cache: Path, monkeypatch: py
     assert again.out == said.out
 
 
-def test_the_table_fits_80_columns(tdpsim: Any, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_fits_80_columns(
+    tdpsim: Any, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("COLUMNS", "80")
     said = tdpsim("table", "--kernel", "before", "--module", "1.5.28")
@@ -246,15 +287,21 @@ def test_the_table_fits_80_columns(tdpsim: Any, cache: Path, monkeypatch: pytest
 @pytest.fixture
 def alarm() -> Iterator[None]:
     """SIGALRM is Ctrl-C: that one is not heard in a process that pytest-xdist has started."""
-    before = signal.signal(signal.SIGALRM, lambda *_: signal.default_int_handler(signal.SIGINT, None))
+    before = signal.signal(
+        signal.SIGALRM, lambda *_: signal.default_int_handler(signal.SIGINT, None)
+    )
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.usefixtures("alarm")
-def test_what_ctrl_c_ends_is_not_kept(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At ten moments of a cell: status 130, and the next call derives it anew and prints all of it."""
+def test_what_ctrl_c_ends_is_not_kept(
+    tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At ten moments of a cell: status 130,
+    and the next call derives it anew and prints all of it.
+    """
     monkeypatch.setattr("sim.surveys.table.ROWS", ROWS[7:8])
     for cache in ("first", "whole"):  # only the first one learns who calls what
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / cache))
@@ -298,7 +345,9 @@ def die(_question: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_worker_that_is_killed_is_one_line(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_is_killed_is_one_line(
+    tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sim.surveys.cache.derive", die)
     monkeypatch.setattr("sim.surveys.table.ROWS", ROWS[:2])
@@ -308,10 +357,22 @@ def test_a_worker_that_is_killed_is_one_line(tdpsim: Any, tmp_path: Path, monkey
     assert "--jobs 1" in said.complaint
 
 
-def test_a_flip_says_what_it_decides(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flip_says_what_it_decides(
+    tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sim.surveys.table.ROWS", ROWS[4:6])
-    said = tdpsim("table", "--kernel", "after", "--module", "1.5.01", "--flip", "np", "--record", str(tmp_path / "new"))
+    said = tdpsim(
+        "table",
+        "--kernel",
+        "after",
+        "--module",
+        "1.5.01",
+        "--flip",
+        "np",
+        "--record",
+        str(tmp_path / "new"),
+    )
     assert said.status == 0
     assert "row 5 (NP to NP, shared), after: valid N -> Y, on 1.5.01" in said.out
     assert list((tmp_path / "new").iterdir()) == []
@@ -342,27 +403,48 @@ def test_exploring_ends_with_a_schedule_that_replays(tdpsim: Any, tmp_path: Path
     assert "24 steps, the same under both executors" in said.out
 
 
-def test_recording_writes_each_witness_and_the_command_that_replays_it(tdpsim: Any, tmp_path: Path) -> None:
+def test_recording_writes_each_witness_and_the_command_that_replays_it(
+    tdpsim: Any, tmp_path: Path
+) -> None:
     said = tdpsim("explore", "np-to-leaf-exclusive", "--record", tmp_path)
-    commands = [line.split()[1:] for line in said.out.splitlines() if line.strip().startswith("tdpsim replay")]
+    commands = [
+        line.split()[1:]
+        for line in said.out.splitlines()
+        if line.strip().startswith("tdpsim replay")
+    ]
     assert len(commands) == len(list(tmp_path.iterdir())) == 2
     assert [tdpsim(*command).status for command in commands] == [0, 0]
 
 
 def test_recordings_of_different_settings_have_different_names(tdpsim: Any, tmp_path: Path) -> None:
-    for settings in ((), ("--set", "contenders=tdcall"), ("--set", "mmu_lock=unfair"), ("--without", "zero-step")):
-        assert tdpsim("explore", "np-to-leaf-exclusive", *settings, "--record", tmp_path).status == 1
+    for settings in (
+        (),
+        ("--set", "contenders=tdcall"),
+        ("--set", "mmu_lock=unfair"),
+        ("--without", "zero-step"),
+    ):
+        assert (
+            tdpsim("explore", "np-to-leaf-exclusive", *settings, "--record", tmp_path).status == 1
+        )
     assert len(list(tmp_path.iterdir())) == 2 + 1 + 2 + 1
 
 
-@pytest.mark.parametrize("name", sorted(map(str, (path.relative_to(SCHEDULES) for path in SCHEDULES.rglob("*.toml")))))
+@pytest.mark.parametrize(
+    "name", sorted(map(str, (path.relative_to(SCHEDULES) for path in SCHEDULES.rglob("*.toml"))))
+)
 def test_replay_and_show_every_schedule(tdpsim: Any, name: str) -> None:
     assert tdpsim("replay", SCHEDULES / name).status == 0
     shown = tdpsim("show", SCHEDULES / name, "--width", "80")
     assert shown.status == 0
     assert max(map(len, shown.out.splitlines())) <= 80
-    numbers = [int(match[1]) for line in shown.out.splitlines() if (match := re.match(r" {0,2}(\d+)[ ·] ", line))]
-    recorded = (SCHEDULES / name).read_text(encoding="utf-8").partition("saw\n")[2].splitlines()[:-1]
+    numbers = [
+        int(match[1])
+        for line in shown.out.splitlines()
+        if (match := re.match(r" {0,2}(\d+)[ ·] ", line))
+    ]
+    recorded = (
+        (SCHEDULES / name).read_text(encoding="utf-8").partition("saw\n")[2].splitlines()[:-1]
+    )
     assert numbers == list(range(1, len(recorded) + 1))
 
 
@@ -380,10 +462,16 @@ def test_show_cuts_and_says_what_it_cannot_cut(tdpsim: Any) -> None:
     assert "sept.tree.try_exclusive" in part
     assert "epoch.sample" not in part
     assert "mmu_lock" not in tdpsim("show", ROW_2, "--task", "v1", "--width", "100").out
-    assert "no task is named v9; there are v0, v1, v2" in tdpsim("show", ROW_2, "--task", "v9").complaint
+    assert (
+        "no task is named v9; there are v0, v1, v2"
+        in tdpsim("show", ROW_2, "--task", "v9").complaint
+    )
     assert "--steps takes A:B" in tdpsim("show", ROW_2, "--steps", "7").complaint
     assert "sept.tree" not in tdpsim("show", ROW_2, "--cell", "spte[A]", "--width", "60").out
-    assert "named septtree; there are sept.tree" in tdpsim("show", ROW_2, "--cell", "septtree").complaint
+    assert (
+        "named septtree; there are sept.tree"
+        in tdpsim("show", ROW_2, "--cell", "septtree").complaint
+    )
 
 
 @pytest.mark.parametrize("format", ["commit", "svg", "html", "perfetto"])
@@ -396,7 +484,9 @@ def test_show_in_every_format(tdpsim: Any, format: str) -> None:
 def test_replaying_a_mail_that_quotes_it_twice(tdpsim: Any, tmp_path: Path) -> None:
     quoted = "\r\n".join("> > " + line for line in ROW_2.read_text(encoding="utf-8").splitlines())
     mail = tmp_path / "mail"
-    mail.write_bytes(f"Hi,\r\n\r\n> somebody wrote:\r\n{quoted}\r\n> ouch\r\n\r\nme too\r\n".encode())
+    mail.write_bytes(
+        f"Hi,\r\n\r\n> somebody wrote:\r\n{quoted}\r\n> ouch\r\n\r\nme too\r\n".encode()
+    )
     assert tdpsim("replay", mail).status == 0
 
 
@@ -407,7 +497,10 @@ def test_one_changed_step_is_drift(tdpsim: Any, tmp_path: Path) -> None:
     line = 1 + next(i for i, line in enumerate(text.splitlines()) if "busy" in line)
     said = tdpsim("replay", file)
     assert said.status == 3
-    assert f"f.toml:{line}: step 21: v0 at sept.tree.try_shared was recorded to see 'ok'" in said.complaint
+    assert (
+        f"f.toml:{line}: step 21: v0 at sept.tree.try_shared was recorded to see 'ok'"
+        in said.complaint
+    )
     assert "sees 'busy: v1 TDH.VP.ENTER'; v0 is at sim/tdx/td.py:" in said.complaint
 
 
@@ -440,16 +533,27 @@ def test_a_foreign_model_is_refused_unless_loose(tdpsim: Any, tmp_path: Path) ->
     [
         (lambda _text: "", "it is empty"),
         (lambda text: text.replace("[params]", "mood = 3\n[params]"), "unknown key mood"),
-        (lambda text: text.replace('"np-to-leaf-exclusive"', '"np-to-leav-exclusive"'), "did you mean np-to-leaf-ex"),
-        (lambda text: re.sub("(order|kernel) .*", 'kernel = "later"', text, count=1), "kernel cannot be 'later'"),
-        (lambda text: text.replace("[found-by]", 'without = ["brakes"]\n[found-by]'), "no guard 'brakes'"),
+        (
+            lambda text: text.replace('"np-to-leaf-exclusive"', '"np-to-leav-exclusive"'),
+            "did you mean np-to-leaf-ex",
+        ),
+        (
+            lambda text: re.sub("(order|kernel) .*", 'kernel = "later"', text, count=1),
+            "kernel cannot be 'later'",
+        ),
+        (
+            lambda text: text.replace("[found-by]", 'without = ["brakes"]\n[found-by]'),
+            "no guard 'brakes'",
+        ),
         (lambda text: text.replace("format   = 1", "format   = 7"), "format 7 is not known"),
         (lambda text: text.replace("steps = '''", "steps = [1]"), "not TOML"),
         (lambda text: text[: len(text) // 2], "not TOML"),
     ],
 )
 @pytest.mark.parametrize("command", ["replay", "show"])
-def test_a_mangled_schedule_gets_one_line(tdpsim: Any, tmp_path: Path, command: str, change: Any, message: str) -> None:
+def test_a_mangled_schedule_gets_one_line(
+    tdpsim: Any, tmp_path: Path, command: str, change: Any, message: str
+) -> None:
     file = tmp_path / "f.toml"
     file.write_text(change(ROW_2.read_text(encoding="utf-8")), encoding="utf-8")
     said = tdpsim(command, file)
@@ -464,11 +568,16 @@ def test_ten_megabytes_of_noise_get_one_line(tdpsim: Any, tmp_path: Path) -> Non
     assert tdpsim("replay", file).status == 3
 
 
-def test_what_cannot_be_read_or_written_is_named(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read_or_written_is_named(
+    tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "Is a directory" in tdpsim("replay", tmp_path).complaint
     assert "No such file" in tdpsim("replay", tmp_path / "none").complaint
     assert tdpsim("replay", tmp_path).status == 2
-    assert "cannot write" in tdpsim("run", "np-to-leaf-shared", "--record", tmp_path / "no" / "f.toml").complaint
+    assert (
+        "cannot write"
+        in tdpsim("run", "np-to-leaf-shared", "--record", tmp_path / "no" / "f.toml").complaint
+    )
 
     def refused(self: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(self))
@@ -479,7 +588,9 @@ def test_what_cannot_be_read_or_written_is_named(tdpsim: Any, tmp_path: Path, mo
     assert "Permission denied" in said.complaint
 
 
-def test_a_full_disk_leaves_what_was_there(tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_what_was_there(
+    tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "f.toml"
     tdpsim("run", "np-to-leaf-shared", "--seed", "1", "--record", file)
     before = file.read_bytes()
@@ -502,7 +613,9 @@ def test_a_recording_is_not_overwritten(tdpsim: Any, tmp_path: Path) -> None:
     said = tdpsim("run", "np-to-leaf-shared", "--seed", "2", "--record", file)
     assert said.status == 2
     assert "--force" in said.complaint
-    assert tdpsim("run", "np-to-leaf-shared", "--seed", "2", "--record", file, "--force").status == 0
+    assert (
+        tdpsim("run", "np-to-leaf-shared", "--seed", "2", "--record", file, "--force").status == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -518,11 +631,19 @@ def test_a_recording_is_not_overwritten(tdpsim: Any, tmp_path: Path) -> None:
         (("explain", "kik"), "did you mean kick"),
         (("run", "np-to-leaf-shared", "--seed", "x"), "seed"),
         (("explore",), "requires an argument"),
-        (("explore", "np-to-leaf-shared", "--for", "soon"), "--for takes a number and one of s, m, h, d"),
-        (("explore", "np-to-leaf-shared", "--memory", "16"), "--memory takes a number and one of K, M, G"),
+        (
+            ("explore", "np-to-leaf-shared", "--for", "soon"),
+            "--for takes a number and one of s, m, h, d",
+        ),
+        (
+            ("explore", "np-to-leaf-shared", "--memory", "16"),
+            "--memory takes a number and one of K, M, G",
+        ),
     ],
 )
-def test_usage_errors_get_one_line_with_the_way_out(tdpsim: Any, argv: tuple[str, ...], message: str) -> None:
+def test_usage_errors_get_one_line_with_the_way_out(
+    tdpsim: Any, argv: tuple[str, ...], message: str
+) -> None:
     said = tdpsim(*argv)
     assert said.status == 2
     assert message in said.complaint
@@ -542,15 +663,23 @@ def test_a_broken_model_exits_with_70(tdpsim: Any, monkeypatch: pytest.MonkeyPat
 def readme_commands() -> list[str]:
     """Every `tdpsim` line of the README, without its comment."""
     readme = (SCHEDULES.parent / "README.md").read_text(encoding="utf-8")
-    return [line.partition("#")[0].strip() for line in readme.splitlines() if line.startswith("    tdpsim ")]
+    return [
+        line.partition("#")[0].strip()
+        for line in readme.splitlines()
+        if line.startswith("    tdpsim ")
+    ]
 
 
 @pytest.mark.parametrize("strategy", ["pct:3", "pos", "surw", "uniform"])
-def test_a_seed_runs_under_trio_as_a_campaign_ran_it(tdpsim: Any, tmp_path: Path, strategy: str) -> None:
+def test_a_seed_runs_under_trio_as_a_campaign_ran_it(
+    tdpsim: Any, tmp_path: Path, strategy: str
+) -> None:
     """The very schedule that the bulk run took."""
     asked = recipe_named("np-to-leaf-exclusive").scenario({})
     picks = Runner(asked, strategy).picks(77)
-    said = tdpsim("run", asked.name, "--strategy", strategy, "--seed", "77", "--record", tmp_path / "run.toml")
+    said = tdpsim(
+        "run", asked.name, "--strategy", strategy, "--seed", "77", "--record", tmp_path / "run.toml"
+    )
     assert said.status in {0, 1}
     schedule = parse((tmp_path / "run.toml").read_bytes())
     assert [step.task for step in schedule.steps] == [task for task, _ in picks.picks]
@@ -559,7 +688,10 @@ def test_a_seed_runs_under_trio_as_a_campaign_ran_it(tdpsim: Any, tmp_path: Path
 
 def test_a_strategy_that_has_no_runs_of_its_own_is_refused(tdpsim: Any) -> None:
     adapts = tdpsim("run", "np-to-leaf-exclusive", "--strategy", "portfolio")
-    assert (adapts.status, "portfolio adapts, so a seed alone has no run" in adapts.complaint) == (2, True)
+    assert (adapts.status, "portfolio adapts, so a seed alone has no run" in adapts.complaint) == (
+        2,
+        True,
+    )
     unknown = tdpsim("run", "np-to-leaf-exclusive", "--strategy", "luck")
     assert unknown.status == 2
     assert "no strategy is named 'luck'; there are walk, pct:D" in unknown.complaint
@@ -572,23 +704,38 @@ def said_here(tdpsim: Any, command: str, monkeypatch: pytest.MonkeyPatch, where:
     monkeypatch.chdir(where)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(ROW_2.read_bytes())))
     words = shlex.split(command.replace("< mail", ""))[1:]
-    argv = [path for word in words for path in (sorted(map(str, Path().glob(word))) if "*" in word else [word])]
+    argv = [
+        path
+        for word in words
+        for path in (sorted(map(str, Path().glob(word))) if "*" in word else [word])
+    ]
     return tdpsim(*argv)
 
 
 OVERNIGHT = ("fuzz", "status", "verify", "merge")
 
 
-@pytest.mark.parametrize("command", [one for one in readme_commands() if one.split()[1] not in (*OVERNIGHT, "tui")])
-def test_what_the_readme_says_works(tdpsim: Any, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command", [one for one in readme_commands() if one.split()[1] not in (*OVERNIGHT, "tui")]
+)
+def test_what_the_readme_says_works(
+    tdpsim: Any, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     said = said_here(tdpsim, command, monkeypatch, tmp_path)
     assert said.status in {0, 1}
     assert said.err == "" or command.split()[1] == "shrink"
 
 
-def test_what_the_readme_says_of_the_night_works(tdpsim: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_the_readme_says_of_the_night_works(
+    tdpsim: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """One after the other, in less time and space."""
-    less = {"vcpus=8": "vcpus=2", "pages=16": "pages=1", "--for 8h": "--seeds 0:500", "0:100M": "0:2000"}
+    less = {
+        "vcpus=8": "vcpus=2",
+        "pages=16": "pages=1",
+        "--for 8h": "--seeds 0:500",
+        "0:100M": "0:2000",
+    }
     commands = [one for one in readme_commands() if one.split()[1] in OVERNIGHT]
     assert len(commands) >= 4
     for command in commands:
@@ -598,7 +745,9 @@ def test_what_the_readme_says_of_the_night_works(tdpsim: Any, monkeypatch: pytes
         assert said.status in {0, 1}, said.err
 
 
-def test_the_diagram_in_the_readme_is_what_is_printed(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_diagram_in_the_readme_is_what_is_printed(
+    tdpsim: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(SCHEDULES.parent)
     readme = Path("README.md").read_text(encoding="utf-8")
     shown = readme[readme.index("`--format commit`):") :].split("```")[1]
@@ -624,7 +773,14 @@ def test_a_mail_is_read_from_stdin(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [("--replay",), ("replay",), ("replay", "a", "b"), ("replay", "--lose", "a"), ("replay", "--lose")]
+    "argv",
+    [
+        ("--replay",),
+        ("replay",),
+        ("replay", "a", "b"),
+        ("replay", "--lose", "a"),
+        ("replay", "--lose"),
+    ],
 )
 def test_a_slip_in_the_options_is_usage(tdpsim: Any, argv: tuple[str, ...]) -> None:
     said = tdpsim(*argv)
@@ -634,7 +790,10 @@ def test_a_slip_in_the_options_is_usage(tdpsim: Any, argv: tuple[str, ...]) -> N
 
 def python(*argv: str, **env: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, "-m", "sim.cli", *argv], capture_output=True, env={**os.environ, **env}, check=False
+        [sys.executable, "-m", "sim.cli", *argv],
+        capture_output=True,
+        env={**os.environ, **env},
+        check=False,
     )
 
 
@@ -675,28 +834,62 @@ def test_a_reader_that_leaves_is_no_trouble() -> None:
 
 def _runs(python: str | None) -> bool:
     """Whether a Python is there, and is one: a version manager's stand-in may not be."""
-    return python is not None and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+    return (
+        python is not None
+        and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+    )
 
 
 NEWER = [path for minor in range(12, 20) if _runs(path := shutil.which(f"python3.{minor}"))]
 
 
 @pytest.mark.parametrize("newer", NEWER or [sys.executable])
-def test_a_seeded_run_is_the_same_to_the_byte_under_newer_pythons(tmp_path: Path, newer: str) -> None:
-    """They borrow this Python's packages, none of which is compiled but numpy, and that is not needed for a run."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCHEDULES.parent), *site.getsitepackages()])}
+def test_a_seeded_run_is_the_same_to_the_byte_under_newer_pythons(
+    tmp_path: Path, newer: str
+) -> None:
+    """They borrow this Python's packages, none of which is compiled but numpy,
+    and that is not needed for a run.
+    """
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(SCHEDULES.parent), *site.getsitepackages()]),
+    }
     files = [tmp_path / "this.toml", tmp_path / "newer.toml"]
     for python_, file in zip((sys.executable, newer), files, strict=True):
-        command = [python_, "-m", "sim.cli", "run", "np-to-leaf-exclusive", "--seed", "0x2a", "--record", str(file)]
-        assert subprocess.run(command, env=env, capture_output=True, check=False).returncode in {0, 1}
+        command = [
+            python_,
+            "-m",
+            "sim.cli",
+            "run",
+            "np-to-leaf-exclusive",
+            "--seed",
+            "0x2a",
+            "--record",
+            str(file),
+        ]
+        assert subprocess.run(command, env=env, capture_output=True, check=False).returncode in {
+            0,
+            1,
+        }
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
 @pytest.mark.parametrize("kernel", ["before", "after"])
-def test_a_seeded_run_is_the_same_to_the_byte_under_every_hash_seed(tmp_path: Path, kernel: str) -> None:
+def test_a_seeded_run_is_the_same_to_the_byte_under_every_hash_seed(
+    tmp_path: Path, kernel: str
+) -> None:
     files = [tmp_path / f"{i}.toml" for i in range(3)]
     for file, seed in zip(files, ("0", "1", "4242"), strict=True):
-        argv = ("run", "np-to-leaf-exclusive", "--seed", "0x2a", "--set", f"kernel={kernel}", "--record", str(file))
+        argv = (
+            "run",
+            "np-to-leaf-exclusive",
+            "--seed",
+            "0x2a",
+            "--set",
+            f"kernel={kernel}",
+            "--record",
+            str(file),
+        )
         assert python(*argv, PYTHONHASHSEED=seed).returncode in {0, 1}
     assert len({file.read_bytes() for file in files}) == 1
 
@@ -706,9 +899,15 @@ def test_shipped_schedules_are_the_ones_in_the_tree() -> None:
 
 
 def test_processes_change_no_line_of_a_verdict(tdpsim: Any) -> None:
-    one, two = (json.loads(tdpsim("explore", "np-to-leaf-exclusive", "--jobs", n, "--json").out) for n in (1, 2))
+    one, two = (
+        json.loads(tdpsim("explore", "np-to-leaf-exclusive", "--jobs", n, "--json").out)
+        for n in (1, 2)
+    )
     assert {**one, "seconds": 0} == {**two, "seconds": 0}
-    assert "--jobs takes a number of" in tdpsim("explore", "np-to-leaf-shared", "--jobs", "0").complaint
+    assert (
+        "--jobs takes a number of"
+        in tdpsim("explore", "np-to-leaf-shared", "--jobs", "0").complaint
+    )
 
 
 def test_a_livelock_is_shown_as_a_stem_and_a_loop_and_replays(tdpsim: Any, tmp_path: Path) -> None:
@@ -722,13 +921,16 @@ def test_a_livelock_is_shown_as_a_stem_and_a_loop_and_replays(tdpsim: Any, tmp_p
     assert "can go on for ever" in tdpsim("show", file).out
 
 
-def test_a_checkpoint_is_gone_on_from_and_belongs_to_one_question(tdpsim: Any, tmp_path: Path) -> None:
+def test_a_checkpoint_is_gone_on_from_and_belongs_to_one_question(
+    tdpsim: Any, tmp_path: Path
+) -> None:
     kept = ("--checkpoint", tmp_path / "kept")
     assert tdpsim("explore", "leaf-to-np-exclusive", *kept, "--for", "0.2s").status == 4
     other = tdpsim("explore", "np-to-leaf-shared", *kept)
     assert other.status == 2
     assert (
-        "has a checkpoint of another scenario ('leaf-to-np-exclusive', this is 'np-to-leaf-shared')" in other.complaint
+        "has a checkpoint of another scenario ('leaf-to-np-exclusive', this is 'np-to-leaf-shared')"
+        in other.complaint
     )
     whole = json.loads(tdpsim("explore", "leaf-to-np-exclusive", "--json").out)
     rest = json.loads(tdpsim("explore", "leaf-to-np-exclusive", *kept, "--json").out)
@@ -737,6 +939,13 @@ def test_a_checkpoint_is_gone_on_from_and_belongs_to_one_question(tdpsim: Any, t
 
 def test_a_checkpoint_that_cannot_be_written_is_one_line(tdpsim: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    said = tdpsim("explore", "np-to-leaf-shared", "--checkpoint", tmp_path / "file", "--checkpoint-every", "0s")
+    said = tdpsim(
+        "explore",
+        "np-to-leaf-shared",
+        "--checkpoint",
+        tmp_path / "file",
+        "--checkpoint-every",
+        "0s",
+    )
     assert said.status == 2
     assert "cannot read" in said.complaint or "cannot write" in said.complaint

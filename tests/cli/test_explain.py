@@ -39,7 +39,16 @@ def unexplained(words: set[str]) -> list[str]:
 
 def test_everything_that_is_listed_is_explained(tdpsim: Any) -> None:
     listed = json.loads(tdpsim("list", "--json").out)
-    assert {"scenarios", "parameters", "guards", "modules", "strategies", "views", "commands", "words"} <= set(listed)
+    assert {
+        "scenarios",
+        "parameters",
+        "guards",
+        "modules",
+        "strategies",
+        "views",
+        "commands",
+        "words",
+    } <= set(listed)
     assert not unexplained({word for words in listed.values() for word in words})
     assert "kick" in tdpsim("list").out
     said = tdpsim("explain", "kick")
@@ -49,8 +58,12 @@ def test_everything_that_is_listed_is_explained(tdpsim: Any) -> None:
 def test_everything_that_can_be_run_is_listed() -> None:
     recipes = LIBRARY.values()
     assert set(VOCABULARY["scenarios"]) == set(LIBRARY)
-    assert set(VOCABULARY["parameters"]) == {param.name for recipe in recipes for param in recipe.params}
-    assert set(VOCABULARY["guards"]) == {guard.name for recipe in recipes for guard in recipe.guards}
+    assert set(VOCABULARY["parameters"]) == {
+        param.name for recipe in recipes for param in recipe.params
+    }
+    assert set(VOCABULARY["guards"]) == {
+        guard.name for recipe in recipes for guard in recipe.guards
+    }
     assert set(VOCABULARY["strategies"]) == {entry.name for entry in (*running(), *fuzzing())}
     assert set(VOCABULARY["views"]) == set(FORMATS)
     assert set(VOCABULARY["commands"]) == set(COMMANDS)
@@ -69,7 +82,9 @@ def test_a_strategy_is_said_to_be_for_the_commands_that_take_it(tdpsim: Any, ent
     name = entry.name.replace("D", "3")
     text = " ".join(tdpsim("explain", name).out.split())
     ran = tdpsim("run", ALONE.name, "--set", "contenders=none", "--strategy", name).status == 0
-    assert ("`tdpsim fuzz` and `run`" in text or "`tdpsim run` alone" in text) == ran == entry.in_run
+    assert (
+        ("`tdpsim fuzz` and `run`" in text or "`tdpsim run` alone" in text) == ran == entry.in_run
+    )
     with nullcontext() if entry.in_fuzz else pytest.raises(StrategyError):
         assert Runner(ALONE, name).epoch is None or entry.adapts
     assert ("For `tdpsim fuzz`" in text) == entry.in_fuzz
@@ -79,14 +94,21 @@ def test_a_strategy_is_said_to_be_for_the_commands_that_take_it(tdpsim: Any, ent
 def test_a_parameter_is_explained_as_the_scenario_has_it(scenario: str, name: str) -> None:
     (meaning,) = [one for one in meanings(name, scenario) if one.kind == "parameters"]
     param = LIBRARY[scenario].param(name)
-    assert meaning.text == f"{param.doc}. One of {', '.join(param.values)}; {param.default} by default."
+    assert (
+        meaning.text
+        == f"{param.doc}. One of {', '.join(param.values)}; {param.default} by default."
+    )
 
 
 @pytest.mark.parametrize("name", sorted({name for _, name in EVERY}))
 def test_a_parameter_that_means_several_things_says_so(name: str) -> None:
     """Without a scenario, each meaning is there, with the scenarios that it is meant in."""
     (text,) = [one.text for one in meanings(name) if one.kind == "parameters"]
-    meant = {meanings(name, scenario)[-1 if name == "teardown" else 0].text for scenario, n in EVERY if n == name}
+    meant = {
+        meanings(name, scenario)[-1 if name == "teardown" else 0].text
+        for scenario, n in EVERY
+        if n == name
+    }
     assert all(one in text for one in meant)
     assert text.count("\n") == len(meant) - 1
     assert len(meant) == 1 or all(line.startswith("In ") for line in text.splitlines())
@@ -104,10 +126,15 @@ def test_what_a_parameter_was_called_before_is_explained(tdpsim: Any, name: str)
 
 
 @pytest.mark.parametrize(
-    ("scenario", "kernel"), [("np-to-leaf-shared", "7.2"), ("leaf-to-np-exclusive", "7.2"), ("storm", "hugepages")]
+    ("scenario", "kernel"),
+    [("np-to-leaf-shared", "7.2"), ("leaf-to-np-exclusive", "7.2"), ("storm", "hugepages")],
 )
-def test_after_is_the_kernel_that_it_is_in_the_scenario(tdpsim: Any, scenario: str, kernel: str) -> None:
-    assert f"In {scenario}: kernel={kernel}." in " ".join(tdpsim("explain", "after", "--in", scenario).out.split())
+def test_after_is_the_kernel_that_it_is_in_the_scenario(
+    tdpsim: Any, scenario: str, kernel: str
+) -> None:
+    assert f"In {scenario}: kernel={kernel}." in " ".join(
+        tdpsim("explain", "after", "--in", scenario).out.split()
+    )
     assert "the seed" not in tdpsim("explain", "after").out
 
 
@@ -135,7 +162,9 @@ def test_what_a_scenario_does_not_have_is_refused(tdpsim: Any) -> None:
         ("sept[p7].bts_TDEL", "S-EPT entry"),
     ],
 )
-def test_words_of_a_timeline_are_explained_as_one_types_them(tdpsim: Any, word: str, says: str) -> None:
+def test_words_of_a_timeline_are_explained_as_one_types_them(
+    tdpsim: Any, word: str, says: str
+) -> None:
     said = tdpsim("explain", word)
     assert said.status == 0
     assert says in " ".join(said.out.split())
@@ -149,7 +178,9 @@ def seen_of(schedule: Schedule) -> tuple[Moment, ...]:
 def words_of(said: str) -> set[str]:
     """The words of what a step saw, or a cell holds: without numbers and punctuation."""
     parts = said.replace(":", " ").replace(",", " ").replace("(", " ").replace(")", " ").split()
-    return {part.rpartition(".")[2] if part.partition(".")[0].istitle() else part for part in parts} - NUMBERS
+    return {
+        part.rpartition(".")[2] if part.partition(".")[0].istitle() else part for part in parts
+    } - NUMBERS
 
 
 NUMBERS = {str(number) for number in range(100)}
@@ -157,13 +188,17 @@ NUMBERS = {str(number) for number in range(100)}
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
 def test_every_word_that_a_shipped_schedule_shows_is_explained(name: str) -> None:
-    """Tasks, points, functions, what is seen, cells and what they hold, locks and how they are held."""
+    """Tasks, points, functions, what is seen, cells and what they hold,
+    locks and how they are held.
+    """
     seen = seen_of(SCHEDULES[name])
     words = {moment.step.task for moment in seen} | {moment.step.point for moment in seen}
     words |= {call for moment in seen for call in moment.calls}
     words |= {cell for moment in seen for cell, _ in moment.touched}
     words |= {word for moment in seen for word in words_of(moment.step.saw)}
-    words |= {word for moment in seen for _, value in moment.changed for word in words_of(spell(value))}
+    words |= {
+        word for moment in seen for _, value in moment.changed for word in words_of(spell(value))
+    }
     words |= {word for hold in holds(seen) for word in (hold.lock, hold.how, hold.task)}
     assert not unexplained({word.strip("'") for word in words})
 

@@ -48,7 +48,8 @@ END_FIELDS = {
 
 def digest(seeds: int) -> str:
     """Of an undisturbed run."""
-    return f"{CampaignSpec.from_scenario(recipe_named(NAME).scenario({}), 'walk').runner().batch(0, seeds).digest:016x}"
+    spec = CampaignSpec.from_scenario(recipe_named(NAME).scenario({}), "walk")
+    return f"{spec.runner().batch(0, seeds).digest:016x}"
 
 
 DIGEST = digest(SEEDS)
@@ -100,12 +101,21 @@ def test_it_prints_the_contract(ended: tuple[Path, list[dict[str, Any]], int]) -
     last = said[-1]
     assert status == 1
     assert set(last) == END_FIELDS
-    assert (last["event"], last["seeds"], last["digest"], last["ended"]) == ("end", SEEDS, DIGEST, "done")
+    assert (last["event"], last["seeds"], last["digest"], last["ended"]) == (
+        "end",
+        SEEDS,
+        DIGEST,
+        "done",
+    )
     assert {event["event"] for event in said} == {"note", "finding", "end"}
     (finding,) = last["findings"]
     assert (finding["kind"], finding["where"]) == ("KVM_BUG_ON", "handle_changed_spte")
     assert [one["causes"] for one in finding["causes"]] == [["zero-step"], ["tdcall"]]
-    assert finding["seed"] == finding["witness"]["seed"] == min(one["seed"] for one in finding["causes"])
+    assert (
+        finding["seed"]
+        == finding["witness"]["seed"]
+        == min(one["seed"] for one in finding["causes"])
+    )
     assert finding["witness"]["confirmed"]
     assert Path(finding["witness"]["path"]).read_text() == finding["witness"]["schedule"]
     assert path.with_suffix(".findings").is_dir()
@@ -130,13 +140,19 @@ def test_jobs_and_batches_do_not_change_it(tdpsim: Any, jobs: int, batch: int) -
     assert json.loads(said.out.splitlines()[-1])["digest"] == DIGEST
 
 
-def test_a_clean_campaign_ends_with_0_and_yesterdays_findings_come_first(tdpsim: Any, tmp_path: Path) -> None:
-    known = next((Path(__file__).parents[2] / "schedules").rglob("np-to-leaf-shared*divergence*.toml"))
+def test_a_clean_campaign_ends_with_0_and_yesterdays_findings_come_first(
+    tdpsim: Any, tmp_path: Path
+) -> None:
+    known = next(
+        (Path(__file__).parents[2] / "schedules").rglob("np-to-leaf-shared*divergence*.toml")
+    )
     folder = tmp_path / "np-to-leaf-shared.findings"
     folder.mkdir()
     (folder / "a.toml").write_text(known.read_text())
     (folder / "b.toml").write_text(known.read_text().replace("v0 ", "v9 ", 1))
-    (folder / "c.toml").write_text(known.read_text().replace('expect   = "', 'expect   = "WARN nowhere '))
+    (folder / "c.toml").write_text(
+        known.read_text().replace('expect   = "', 'expect   = "WARN nowhere ')
+    )
     (folder / "d.toml").write_text("not one")
     said = tdpsim("fuzz", "np-to-leaf-shared", "--seeds", "0:9", "--jobs", 1)
     assert said.status == 0
@@ -175,7 +191,10 @@ def test_going_on_with_another_question_is_refused_by_name(tdpsim: Any) -> None:
         (("--for", "8"), "--for takes a number and one of s, m, h, d"),
         (("--jobs", "0"), "--jobs takes a number from 1 on, got 0"),
         (("--batch", "0"), "--batch takes a number from 1 on, got 0"),
-        (("--store", "no/such/place.db"), "no/such/place.db: it cannot be opened: no such file or directory"),
+        (
+            ("--store", "no/such/place.db"),
+            "no/such/place.db: it cannot be opened: no such file or directory",
+        ),
         (("--store", "/dev/full", "--resume"), "/dev/full: the disk is full"),
         (("--patch", "gone.py"), "cannot read gone.py: No such file"),
     ],
@@ -196,12 +215,20 @@ def test_what_is_no_store_is_one_line(tdpsim: Any, name: str, tmp_path: Path) ->
 
 
 def test_the_time_is_over_before_the_seeds(tdpsim: Any) -> None:
-    said = tdpsim("fuzz", "np-to-leaf-shared", "--seeds", "0:1G", "--for", "0.1s", "--batch", 5, "--jobs", 1)
+    said = tdpsim(
+        "fuzz", "np-to-leaf-shared", "--seeds", "0:1G", "--for", "0.1s", "--batch", 5, "--jobs", 1
+    )
     assert said.status == 4
     assert "not all done" in said.out
     on = next(line for line in said.out.splitlines() if "--resume" in line)
-    assert on == "  tdpsim fuzz np-to-leaf-shared --strategy walk --store np-to-leaf-shared.db --resume"
-    assert tdpsim("fuzz", "np-to-leaf-shared", "--for", "0.1s", "--jobs", 1, "--store", "b.db").status == 0
+    assert (
+        on
+        == "  tdpsim fuzz np-to-leaf-shared --strategy walk --store np-to-leaf-shared.db --resume"
+    )
+    assert (
+        tdpsim("fuzz", "np-to-leaf-shared", "--for", "0.1s", "--jobs", 1, "--store", "b.db").status
+        == 0
+    )
 
 
 def test_shards_of_a_batch_system_merged_are_one_run(
@@ -215,16 +242,24 @@ def test_shards_of_a_batch_system_merged_are_one_run(
     stores = [f"{NAME}.{number}-of-3.db" for number in (1, 2, 3)]
     assert f"{stores[1]}" in tdpsim("status", ".").out or "1 finding" in tdpsim("status", ".").out
     merged = json.loads(tdpsim("merge", "all.db", *stores, "--json").out)
-    whole = {key: ended[1][-1][key] for key in ("seeds", "steps", "digest", "states", "expected_new_states")}
+    whole = {
+        key: ended[1][-1][key]
+        for key in ("seeds", "steps", "digest", "states", "expected_new_states")
+    }
     assert {key: merged[key] for key in whole} == whole
     mine, theirs = merged["findings"][0], ended[1][-1]["findings"][0]
-    assert (mine["causes"], mine["witness"]["schedule"]) == (theirs["causes"], theirs["witness"]["schedule"])
+    assert (mine["causes"], mine["witness"]["schedule"]) == (
+        theirs["causes"],
+        theirs["witness"]["schedule"],
+    )
     assert Path(mine["witness"]["path"]).exists()
     again = tdpsim("merge", "twice.db", "all.db", stores[0])
     assert "both have the seeds" in again.complaint
 
 
-def test_kubernetes_gives_an_index_and_the_job_the_count(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kubernetes_gives_an_index_and_the_job_the_count(
+    tdpsim: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
     assert "JOB_COMPLETIONS is not" in tdpsim("fuzz", NAME).complaint
     monkeypatch.setenv("JOB_COMPLETIONS", "4")
@@ -233,7 +268,9 @@ def test_kubernetes_gives_an_index_and_the_job_the_count(tdpsim: Any, monkeypatc
     assert read(Path(f"{NAME}.1-of-4.db")).totals.seeds == 10
 
 
-def test_verifying_finds_the_batch_that_differs(tdpsim: Any, ended: tuple[Path, list[dict[str, Any]], int]) -> None:
+def test_verifying_finds_the_batch_that_differs(
+    tdpsim: Any, ended: tuple[Path, list[dict[str, Any]], int]
+) -> None:
     same = tdpsim("verify", ended[0], "--sample", 2)
     assert same.status == 0
     assert same.out.count(": the same\n") == 2
@@ -260,7 +297,9 @@ def test_ctrl_c_drains_and_says_how_to_go_on() -> None:
     assert f"  tdpsim fuzz {NAME} --strategy walk --store a.db --resume" in out
     seeds = done(path)
     assert seeds % 20 == 0
-    process = started("--seeds", f"0:{seeds + 7}", "--resume", "--jobs", 2, "--store", path, "--json")
+    process = started(
+        "--seeds", f"0:{seeds + 7}", "--resume", "--jobs", 2, "--store", path, "--json"
+    )
     out, _ = process.communicate(timeout=60)
     assert json.loads(out.splitlines()[-1])["digest"] == digest(seeds + 7)
 
@@ -281,7 +320,10 @@ def test_the_second_one_stops_at_once(first: signal.Signals) -> None:
 
 
 def test_ctrl_c_while_workers_are_started_shows_no_traceback_of_theirs() -> None:
-    """To the whole group, again and again, as from a terminal; a process that has just begun knows no better."""
+    """To the whole group, again and again, as from a terminal.
+
+    A process that has just begun knows no better.
+    """
     path = Path("a.db")
     process = started("--seeds", "0:1M", "--batch", 20, "--jobs", 6, "--store", path)
     wait_for(lambda: bool(done(path) or workers(process.pid)), process)
@@ -321,7 +363,12 @@ def read_proc(path: Path) -> str:
 def workers(pid: int) -> list[int]:
     """The processes that its threads have started, but for the one that multiprocessing keeps."""
     known = [read_proc(file).split() for file in Path(f"/proc/{pid}/task").glob("*/children")]
-    return [int(child) for of in known for child in of if "spawn_main" in read_proc(Path(f"/proc/{child}/cmdline"))]
+    return [
+        int(child)
+        for of in known
+        for child in of
+        if "spawn_main" in read_proc(Path(f"/proc/{child}/cmdline"))
+    ]
 
 
 def is_running(pid: int) -> bool:
@@ -370,7 +417,12 @@ def test_kill_9_loses_nothing_and_counts_nothing_twice() -> None:
 
 def test_a_store_that_was_killed_while_it_was_made_is_begun_again(tdpsim: Any) -> None:
     with sqlite3.connect("making.db", isolation_level=None) as making:
-        for statement in ("PRAGMA cache_size=1", "PRAGMA cache_spill=1", "BEGIN", "CREATE TABLE batches (first)"):
+        for statement in (
+            "PRAGMA cache_size=1",
+            "PRAGMA cache_spill=1",
+            "BEGIN",
+            "CREATE TABLE batches (first)",
+        ):
             making.execute(statement)
         for _ in range(999):
             making.execute("INSERT INTO batches VALUES (?)", ["x" * 99])
@@ -378,7 +430,10 @@ def test_a_store_that_was_killed_while_it_was_made_is_begun_again(tdpsim: Any) -
             shutil.copy(f"making.db{suffix}", f"a.db{suffix}")
     making.close()
     assert Path("a.db").stat().st_size > 0
-    assert tdpsim("fuzz", NAME, "--seeds", "0:5", "--jobs", 1, "--store", "a.db", "--resume").status == 0
+    assert (
+        tdpsim("fuzz", NAME, "--seeds", "0:5", "--jobs", 1, "--store", "a.db", "--resume").status
+        == 0
+    )
     assert done(Path("a.db")) == 5
 
 
@@ -388,7 +443,9 @@ def test_a_full_disk_is_one_line_and_the_store_is_whole() -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))
 
-    process = started("--seeds", f"0:{SEEDS}", "--batch", 3, "--jobs", 2, "--store", path, limit=limit)
+    process = started(
+        "--seeds", f"0:{SEEDS}", "--batch", 3, "--jobs", 2, "--store", path, limit=limit
+    )
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
     complaint = err.splitlines()[-1]
@@ -404,7 +461,9 @@ def test_a_full_disk_is_one_line_and_the_store_is_whole() -> None:
     assert json.loads(out.splitlines()[-1])["digest"] == DIGEST
 
 
-def test_a_witness_that_does_not_replay_is_not_confirmed(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_witness_that_does_not_replay_is_not_confirmed(
+    tdpsim: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sim.campaign.findings.replayed", lambda _path: "gone: now clean")
     said = tdpsim("fuzz", NAME, "--seeds", "0:40", "--jobs", 1)
     assert "says: gone: now clean" in said.err
@@ -415,7 +474,10 @@ def test_where_schedules_cannot_be_written_the_store_has_them(tdpsim: Any) -> No
     said = tdpsim("fuzz", NAME, "--seeds", "0:40", "--jobs", 1, "--record", "/dev/full")
     assert said.status == 1
     assert "cannot write into /dev/full: File exists; the store has it" in said.err
-    assert "its file is not there; tdpsim status np-to-leaf-exclusive.db --record DIR writes it" in said.out
+    assert (
+        "its file is not there; tdpsim status np-to-leaf-exclusive.db --record DIR writes it"
+        in said.out
+    )
     assert tdpsim("status", f"{NAME}.db", "--record", "kept").status == 0
     (file,) = Path("kept").iterdir()
     assert tdpsim("replay", file).status == 0
@@ -427,14 +489,18 @@ def test_a_file_of_somebody_else_is_left_alone(tdpsim: Any) -> None:
     theirs = file.read_text().replace("seed     = 0x15", "seed     = 0x99")
     assert theirs != file.read_text()
     file.write_text(theirs)
-    said = tdpsim("fuzz", NAME, "--seeds", "0:40", "--jobs", 1, "--store", "b.db", "--record", file.parent)
+    said = tdpsim(
+        "fuzz", NAME, "--seeds", "0:40", "--jobs", 1, "--store", "b.db", "--record", file.parent
+    )
     mine = file.with_name(f"{file.stem}.seed-0x15.toml")
     assert f"tdpsim replay {mine}" in said.out
     assert (file.read_text(), mine.read_text()) == (theirs, theirs.replace("0x99", "0x15"))
 
 
 def test_two_cannot_go_on_with_one_store(tdpsim: Any) -> None:
-    """Disjoint seeds would do each other's coverage no harm, and yet each would report half of it."""
+    """Disjoint seeds would do each other's coverage no harm,
+    and yet each would report half of it.
+    """
     assert tdpsim("fuzz", NAME, "--seeds", "0:20", "--jobs", "1", "--store", "a.db").status == 0
     process = started("--seeds", "0:1M", "--jobs", 1, "--batch", 20, "--store", "a.db", "--resume")
     wait_for(lambda: done(Path("a.db")) > 20, process)
@@ -442,13 +508,20 @@ def test_two_cannot_go_on_with_one_store(tdpsim: Any) -> None:
     assert (refused.status, "a.db: another process writes to it" in refused.complaint) == (2, True)
     process.kill()
     process.communicate()
-    assert tdpsim("fuzz", NAME, "--seeds", "2M:2000020", "--jobs", "1", "--store", "a.db", "--resume").status in {0, 1}
+    assert tdpsim(
+        "fuzz", NAME, "--seeds", "2M:2000020", "--jobs", "1", "--store", "a.db", "--resume"
+    ).status in {0, 1}
 
 
 def test_a_patch_goes_along_to_the_workers() -> None:
     """In processes of its own: what a patch changes stays changed."""
-    patch, path = Path(__file__).parents[2] / "examples" / "patches" / "stats_first.py", Path("a.db")
-    process = started("--patch", patch, "--seeds", "0:20", "--jobs", 2, "--batch", 5, "--store", path)
+    patch, path = (
+        Path(__file__).parents[2] / "examples" / "patches" / "stats_first.py",
+        Path("a.db"),
+    )
+    process = started(
+        "--patch", patch, "--seeds", "0:20", "--jobs", 2, "--batch", 5, "--store", path
+    )
     out, _ = process.communicate(timeout=60)
     contents = read(path)
     assert (contents.totals.seeds, contents.troubles) == (20, ())

@@ -12,7 +12,11 @@ from sim.engine.run.schedule import parse
 FILES = sorted((Path(__file__).parent / "fa09219").glob("*.toml"))
 """Three that were shipped at commit fa09219, when the kernel's parameter was called `order`."""
 
-KERNELS = {"np-to-leaf-exclusive": "7.2", "nonleaf-to-leaf-exclusive": "in-turn", "leaf-to-nonleaf-exclusive": "7.2"}
+KERNELS = {
+    "np-to-leaf-exclusive": "7.2",
+    "nonleaf-to-leaf-exclusive": "in-turn",
+    "leaf-to-nonleaf-exclusive": "7.2",
+}
 """What `order = "after"` and the switches beside it meant in each."""
 
 
@@ -25,7 +29,10 @@ def test_it_is_refused_with_both_models_named_and_replays_loosely(tdpsim: Any, p
     schedule = parse(path.read_bytes())
     refused = tdpsim("replay", path)
     assert refused.status == 3
-    assert f"recorded with model {schedule.model!r}, this is '{KERNELS[schedule.scenario]}+1.5.01 " in refused.err
+    assert (
+        f"recorded with model {schedule.model!r}, this is '{KERNELS[schedule.scenario]}+1.5.01 "
+        in refused.err
+    )
     assert len(refused.err.splitlines()) == 1
     assert "--loose replays it all the same" in refused.err
     said = tdpsim("replay", path, "--loose")

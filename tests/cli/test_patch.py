@@ -24,8 +24,18 @@ from sim.scenarios.patch import Patch, load_patch, read_patch
 FILE = Path(__file__).parents[2] / "examples" / "patches" / "stats_first.py"
 
 
-def test_a_schedule_of_a_patch_replays_with_it_and_with_nothing_else(tdpsim: Any, tmp_path: Path) -> None:
-    said = tdpsim("explore", "np-to-leaf-shared", "--patch", str(FILE), "--no-count", "--record", str(tmp_path))
+def test_a_schedule_of_a_patch_replays_with_it_and_with_nothing_else(
+    tdpsim: Any, tmp_path: Path
+) -> None:
+    said = tdpsim(
+        "explore",
+        "np-to-leaf-shared",
+        "--patch",
+        str(FILE),
+        "--no-count",
+        "--record",
+        str(tmp_path),
+    )
     assert said.status == 1
     (file,) = tmp_path.iterdir()
     assert tdpsim("replay", str(file), "--patch", str(FILE)).status == 0
@@ -69,7 +79,9 @@ print(load_patch(Path(sys.argv[1])).kernel.VERSION)
 def run_of(path: Path) -> str:
     """What a process of its own loads, with the right to write bytecode."""
     told = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    said = subprocess.run([sys.executable, "-c", LOADS, path], env=told, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-c", LOADS, path], env=told, capture_output=True, text=True, check=True
+    )
     return said.stdout.strip()
 
 
@@ -123,7 +135,10 @@ def test_what_runs_is_what_the_digest_is_of_whatever_becomes_of_the_file(tmp_pat
     written(path, "two")
     scenario = of(patch)
     assert scenario.model == "one+1.5.01"
-    assert CampaignSpec.from_scenario(scenario, "walk", patch=patch).scenario().full_model == scenario.full_model
+    assert (
+        CampaignSpec.from_scenario(scenario, "walk", patch=patch).scenario().full_model
+        == scenario.full_model
+    )
     other = of(load_patch(path))
     assert other.model == "two+1.5.01"
     assert other.digest != scenario.digest
@@ -156,7 +171,10 @@ def test_a_file_may_be_of_another_editor(tmp_path: Path) -> None:
 
 def test_a_traceback_shows_the_lines_that_ran(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text(KERNEL.format(version="one") + "    def fails(self):\n        return 1 // 0\n", encoding="utf-8")
+    path.write_text(
+        KERNEL.format(version="one") + "    def fails(self):\n        return 1 // 0\n",
+        encoding="utf-8",
+    )
     kernel = load_patch(path).kernel
     path.write_text("# nothing\n", encoding="utf-8")
     with pytest.raises(ZeroDivisionError) as raised:

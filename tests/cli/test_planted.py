@@ -1,4 +1,6 @@
-"""A guard is taken out of a storm that nobody can exhaust: the bug is found, shrunk to its core, and replays."""
+"""A guard is taken out of a storm that nobody can exhaust: the bug is found,
+shrunk to its core, and replays.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ WITHOUT = "wait-for-sept-zap"
 """Kicked vCPUs may come back before the zapper has tried again."""
 
 DEEP = 2
-"""Preemptions that it takes, at the lock that makes the first try BUSY and at the one that does the second: depth 3."""
+"""Preemptions that it takes, at the lock that makes the first try BUSY and at the one that does
+the second: depth 3."""
 
 
 def test_the_bug_takes_two_preemptions_and_no_fewer() -> None:
@@ -39,7 +42,10 @@ def test_the_storm_is_too_large_to_be_explored() -> None:
 
 
 def test_it_is_found_in_a_storm_and_shrunk_to_its_core(tdpsim: Any, tmp_path: Path) -> None:
-    """SURW's seed 123 shows it, the first of the seeds from 0 on; the core is one zapper and one vCPU."""
+    """SURW's seed 123 shows it, the first of the seeds from 0 on.
+
+    The core is one zapper and one vCPU.
+    """
     store = tmp_path / "night.db"
     asked = ("--set", "pages=1", "--without", WITHOUT, "--strategy", "surw", "--seeds", "110:130")
     said = tdpsim("fuzz", "storm", *asked, "--jobs", "1", "--store", store)

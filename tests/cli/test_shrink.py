@@ -16,7 +16,9 @@ from sim.engine.run.schedule import FoundBy, parse
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 SHORTEST = next(SCHEDULES.rglob("np-to-leaf-exclusive.7.2+1.5.01.*.zero-step.toml"))
 LIVELOCK = next(SCHEDULES.rglob("*livelock*.toml"))
-MESSAGE = "3 tasks, 73 steps, 41 preemptions -> 2 tasks, 24 steps, 1 preemption: the shortest there is"
+MESSAGE = (
+    "3 tasks, 73 steps, 41 preemptions -> 2 tasks, 24 steps, 1 preemption: the shortest there is"
+)
 
 
 @pytest.fixture
@@ -55,7 +57,10 @@ def test_without_a_file_to_write_the_schedule_is_printed_to_be_piped_on(
 
 
 def test_what_is_the_smallest_already_stays_as_it_is(tdpsim: Any, tmp_path: Path) -> None:
-    """How it was found stays with it, causes too; so the same file comes out, and may be written over itself."""
+    """How it was found stays with it, causes too.
+
+    So the same file comes out, and may be written over itself.
+    """
     copy = tmp_path / "copy.toml"
     copy.write_bytes(SHORTEST.read_bytes())
     assert tdpsim("shrink", copy, "--output", copy).status == 0
@@ -81,7 +86,9 @@ def test_a_budget_that_ends_leaves_the_best_so_far(tdpsim: Any, walk: Path, tmp_
     assert tdpsim("replay", small).status == 0
 
 
-def test_ctrl_c_writes_nothing(tdpsim: Any, walk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_writes_nothing(
+    tdpsim: Any, walk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def telling() -> Any:
         def tell(line: str, *, over: bool) -> None:
             if "2 tasks" in line:
@@ -99,7 +106,11 @@ def test_ctrl_c_writes_nothing(tdpsim: Any, walk: Path, tmp_path: Path, monkeypa
 def test_one_of_several_findings_can_be_named(tdpsim: Any, tmp_path: Path) -> None:
     walk, small = tmp_path / "walk.toml", tmp_path / "small.toml"
     tdpsim("run", "nonleaf-to-np-shared", "--seed", "15", "--record", walk)
-    for named, steps in (("lockdep", 26), ("tdh_do_no_vcpus", 11), ("KVM_BUG_ON tdx_sept_reclaim_private_spt", 61)):
+    for named, steps in (
+        ("lockdep", 26),
+        ("tdh_do_no_vcpus", 11),
+        ("KVM_BUG_ON tdx_sept_reclaim_private_spt", 61),
+    ):
         assert tdpsim("shrink", walk, "-o", small, "--force", "--finding", named).status == 0
         assert len(parse(small.read_bytes()).steps) == steps
     assert "does not show WARN; it shows lockdep tdx_sept_remove_leaf_spte, lockdep" in (
@@ -109,8 +120,21 @@ def test_one_of_several_findings_can_be_named(tdpsim: Any, tmp_path: Path) -> No
 
 def test_json_is_the_contract(tdpsim: Any, walk: Path) -> None:
     said = json.loads(tdpsim("shrink", walk, "--json").out)
-    assert list(said) == ["scenario", "params", "model", "finding", "before", "after", "certainty", "schedule"]
-    assert said["finding"] == {"kind": "KVM_BUG_ON", "where": "handle_changed_spte", "causes": ["zero-step"]}
+    assert list(said) == [
+        "scenario",
+        "params",
+        "model",
+        "finding",
+        "before",
+        "after",
+        "certainty",
+        "schedule",
+    ]
+    assert said["finding"] == {
+        "kind": "KVM_BUG_ON",
+        "where": "handle_changed_spte",
+        "causes": ["zero-step"],
+    }
     assert said["before"] == {"tasks": 3, "steps": 73, "preemptions": 41}
     assert said["after"] == {"tasks": 2, "steps": 24, "preemptions": 1}
     assert said["certainty"] == "shortest"
@@ -123,7 +147,9 @@ def test_what_cannot_be_shrunk_gets_one_line(tdpsim: Any, walk: Path, tmp_path: 
     moved = tmp_path / "moved.toml"
     moved.write_text(walk.read_text().replace("spte[A].load", "spte[B].load"))
     other = tmp_path / "other.toml"
-    other.write_text(walk.read_text().replace('model    = "7.2+1.5.01 ', 'model    = "7.2+1.5.01 0'))
+    other.write_text(
+        walk.read_text().replace('model    = "7.2+1.5.01 ', 'model    = "7.2+1.5.01 0')
+    )
     mangled = tmp_path / "mangled.toml"
     mangled.write_text(walk.read_text().replace("[schedule]", "[schedules]"))
     for argv, status, message in (

@@ -1,4 +1,6 @@
-"""`tdpsim tui` on a terminal of its own: how it begins, how it ends, and that it leaves the terminal as it was."""
+"""`tdpsim tui` on a terminal of its own: how it begins, how it ends,
+and that it leaves the terminal as it was.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,24 @@ from sim.view.explorer.dialogs import NotSaved
 
 SCHEDULES = Path(__file__).parents[2] / "schedules"
 ROW_2 = (
-    SCHEDULES / "np-to-leaf-exclusive" / "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+    SCHEDULES
+    / "np-to-leaf-exclusive"
+    / "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
 )
 COLOURS = re.compile(rb"\x1b\[(?:[\d;]*;)?(?:3[0-8]|4[0-8]|9\d|10[0-7])(?:;[\d;]*)?m")
-MODES = {1049: "l", 1000: "l", 1003: "l", 1006: "l", 1015: "l", 1004: "l", 2004: "l", 25: "h", 7: "h"}
-"""How each mode was last set: alternate screen, mouse, focus and pasting off, the cursor and wrapping on."""
+MODES = {
+    1049: "l",
+    1000: "l",
+    1003: "l",
+    1006: "l",
+    1015: "l",
+    1004: "l",
+    2004: "l",
+    25: "h",
+    7: "h",
+}
+"""How each mode was last set: alternate screen, mouse, focus and pasting off,
+the cursor and wrapping on."""
 BREAKS = """\
 import sys
 from sim.view.explorer import panels
@@ -68,7 +83,9 @@ class Terminal:
         os.write(self.master, keys.encode())
 
     def end(self) -> int:
-        """Its exit status, once all that it wrote is read and the terminal is found to be as it was before."""
+        """Its exit status, once all that it wrote is read and the terminal is found to be as
+        it was before.
+        """
         deadline = time.monotonic() + 60
         while self.process.poll() is None and time.monotonic() < deadline:
             self.read(0.1)
@@ -89,7 +106,9 @@ class Terminal:
         """The lines that stand on the terminal after the alternate screen is gone."""
         after = self.said.rpartition(b"\x1b[?1049l")[2].decode()
         return [
-            line for line in re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]|\x1b\][^\a]*\a", "", after).split("\r\n") if line.strip()
+            line
+            for line in re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]|\x1b\][^\a]*\a", "", after).split("\r\n")
+            if line.strip()
         ]
 
 
@@ -102,7 +121,11 @@ def started(tmp_path: Path) -> Any:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         before = termios.tcgetattr(slave)
         program = ["-c", code] if code else ["-m", "sim.cli"]
-        clean = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLORTERM"}}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in {"NO_COLOR", "COLORTERM"}
+        }
         process = subprocess.Popen(
             [sys.executable, *program, "tui", *map(str, argv)],
             stdin=slave,
@@ -159,7 +182,9 @@ def test_ctrl_c_restores_the_terminal_and_is_one_line(started: Any) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_restores_the_terminal_and_is_passed_on(started: Any, number: signal.Signals) -> None:
+def test_a_signal_restores_the_terminal_and_is_passed_on(
+    started: Any, number: signal.Signals
+) -> None:
     terminal = started(ROW_2)
     terminal.until("step 0 of 24")
     terminal.process.send_signal(number)
@@ -191,7 +216,8 @@ def test_an_exception_restores_the_terminal_and_is_one_line(started: Any) -> Non
 
 def test_a_bug_in_the_thread_restores_the_terminal_and_is_one_line(started: Any) -> None:
     code = BREAKS.replace(
-        "from sim.cli import", "import sim.view.explorer.odds_thread as a\na.Odds = int\nfrom sim.cli import"
+        "from sim.cli import",
+        "import sim.view.explorer.odds_thread as a\na.Odds = int\nfrom sim.cli import",
     )
     terminal = started(ROW_2, code=code)
     assert terminal.end() == 70
@@ -213,22 +239,41 @@ def test_no_color_is_respected(started: Any, env: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("argv", "status", "message"),
     [
-        (("-",), 2, "tdpsim tui needs the keyboard, and cannot read a mail from stdin as well; save it to a file"),
-        ((str(ROW_2),), 2, "tdpsim tui needs a terminal; `tdpsim show FILE` draws a schedule without one"),
+        (
+            ("-",),
+            2,
+            (
+                "tdpsim tui needs the keyboard, and cannot read a mail from stdin as well; save it "
+                "to a file"
+            ),
+        ),
+        (
+            (str(ROW_2),),
+            2,
+            "tdpsim tui needs a terminal; `tdpsim show FILE` draws a schedule without one",
+        ),
         (("--sett",), 2, "no option is named --sett"),
         (("no/such/file",), 2, "cannot read no/such/file: No such file or directory"),
         (("no-such.toml",), 2, "cannot read no-such.toml: No such file or directory"),
-        (("np-to-leaf-exclusiv",), 2, "no scenario is named 'np-to-leaf-exclusiv'; did you mean np-to-leaf-exclusive?"),
+        (
+            ("np-to-leaf-exclusiv",),
+            2,
+            "no scenario is named 'np-to-leaf-exclusiv'; did you mean np-to-leaf-exclusive?",
+        ),
         ((str(ROW_2), "--without", "kick"), 2, "--set, --without and --inject go with a scenario"),
         ((str(Path(__file__)),), 3, "no schedule in here: one begins with a line `format = 1`"),
     ],
 )
-def test_what_cannot_be_explored_is_one_line(tdpsim: Any, argv: tuple[str, ...], status: int, message: str) -> None:
+def test_what_cannot_be_explored_is_one_line(
+    tdpsim: Any, argv: tuple[str, ...], status: int, message: str
+) -> None:
     said = tdpsim("tui", *argv)
     assert (said.status, message in said.complaint) == (status, True)
 
 
-def test_without_textual_it_says_how_to_get_it(tdpsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_textual_it_says_how_to_get_it(
+    tdpsim: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in list(sys.modules):
         if name.startswith(("textual.", "sim.view.explorer.")):
             monkeypatch.delitem(sys.modules, name)

@@ -1,7 +1,8 @@
 """A little language, run three ways.
 
-Programs are data. `interpret` runs one as a model, in whatever executor awaits it. `Naive` runs the same program as
-a plain transition system over tuples: it knows no coroutines, no operations and no cells, and is the oracle.
+Programs are data. `interpret` runs one as a model, in whatever executor awaits it. `Naive` runs the
+same program as a plain transition system over tuples: it knows no coroutines, no operations and no
+cells, and is the oracle.
 
 Statements, with one register per task:
   (load c) (put c) (store c v) (xchg c v) (cas c old new) (add c n)    cells 0..N-1; put stores the register
@@ -146,7 +147,10 @@ async def turn(memory: Memory, until: int, block: Block, reg: int) -> Again | Do
 
 def scenario(programs: tuple[Block, ...]) -> Scenario:
     memory = Memory.build()
-    tasks = (Task(name, interpret(memory, block, 0)) for name, block in zip(TASKS, programs, strict=False))
+    tasks = (
+        Task(name, interpret(memory, block, 0))
+        for name, block in zip(TASKS, programs, strict=False)
+    )
     return Scenario("mini", tuple(tasks))
 
 
@@ -165,8 +169,9 @@ Label = tuple[str, str, str]
 class Naive:
     """The oracle: a transition system written down from the language's meaning alone.
 
-    `retries` bounds the turns of a loop that begin with a register that an earlier one of its turns began with; who
-    would take one more has nothing left to do but ("gave up",), which is no statement.
+    `retries` bounds the turns of a loop that begin with a register that an earlier one of its turns
+    began with; who would take one more has nothing left to do but ("gave up",), which is no
+    statement.
     """
 
     def __init__(self, programs: tuple[Block, ...], retries: int | None = None) -> None:
@@ -225,17 +230,23 @@ class Naive:
                 after = (*todo[:-1], ("seq", block, at + 1))
                 yield from self._steps(config, i, reg, block[at], after)
 
-    def _steps(self, config: Config, i: int, reg: int, statement: Any, after: Any) -> Iterator[tuple[Label, Config]]:
+    def _steps(
+        self, config: Config, i: int, reg: int, statement: Any, after: Any
+    ) -> Iterator[tuple[Label, Config]]:
         me = self.names[i]
 
-        def to(point: str, saw: object, reg: int, cell: Any = None, lock: Any = None) -> tuple[Label, Config]:
+        def to(
+            point: str, saw: object, reg: int, cell: Any = None, lock: Any = None
+        ) -> tuple[Label, Config]:
             cells, locks, tasks = list(config.cells), list(config.locks), list(config.tasks)
             if cell:
                 cells[cell[0]] = cell[1]
             if lock:
                 locks[lock[0]] = lock[1]
             tasks[i] = self._settle(reg, after)
-            return (me, point, "-" if saw is None else str(saw)), Config(tuple(cells), tuple(locks), tuple(tasks))
+            return (me, point, "-" if saw is None else str(saw)), Config(
+                tuple(cells), tuple(locks), tuple(tasks)
+            )
 
         match statement:
             case ("load", c):
@@ -255,10 +266,17 @@ class Naive:
                 if not config.locks[m]:
                     yield to(f"m{m}.lock", None, reg, lock=(m, me))
             case ("unlock", m):
-                yield to(f"m{m}.unlock", None, reg, lock=(m, "" if config.locks[m] == me else config.locks[m]))
+                yield to(
+                    f"m{m}.unlock",
+                    None,
+                    reg,
+                    lock=(m, "" if config.locks[m] == me else config.locks[m]),
+                )
             case ("try", m):
                 free = not config.locks[m]
-                yield to(f"m{m}.try", int(free), int(free), lock=(m, me if free else config.locks[m]))
+                yield to(
+                    f"m{m}.try", int(free), int(free), lock=(m, me if free else config.locks[m])
+                )
             case ("wait", c, v):
                 if config.cells[c] == v:
                     yield to(f"c{c}.wait", None, reg)
@@ -307,7 +325,12 @@ _statement = st.recursive(
     lambda inner: st.one_of(
         _tuples("if", _value, _block(inner, 2)),
         _tuples("call", _block(inner, 2)),
-        st.builds(lambda v, first, rest: ("repeat", v, (*rest, first)), _value, _looping, _block(_visible, 1)),
+        st.builds(
+            lambda v, first, rest: ("repeat", v, (*rest, first)),
+            _value,
+            _looping,
+            _block(_visible, 1),
+        ),
         _tuples("guard", st.builds(lambda block: (*block, ("raise",)), _block(inner, 2))),
     ),
     max_leaves=4,

@@ -26,7 +26,11 @@ class Seen:
 
 def valuation(product: Product, state: int) -> Valuation:
     """Where every task stands, and what every cell holds that has left its first value."""
-    cells = tuple((cell.name, value) for cell in product.cells if (value := product.cell(state, cell)) != cell.initial)
+    cells = tuple(
+        (cell.name, value)
+        for cell in product.cells
+        if (value := product.cell(state, cell)) != cell.initial
+    )
     return (*(product.local(state, task.name) for task in product.scenario.tasks), *cells)
 
 

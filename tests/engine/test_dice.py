@@ -13,8 +13,14 @@ _u64 = st.integers(0, 2**64 - 1)
 
 
 @settings(derandomize=True, deadline=None)
-@given(st.lists(st.tuples(_u64, st.integers(1, 2**32)), min_size=1), st.integers(0, 10**6), st.integers(0, 3))
-def test_bulk_draws_are_the_single_draws(seeds: list[tuple[int, int]], step: int, draw: int) -> None:
+@given(
+    st.lists(st.tuples(_u64, st.integers(1, 2**32)), min_size=1),
+    st.integers(0, 10**6),
+    st.integers(0, 3),
+)
+def test_bulk_draws_are_the_single_draws(
+    seeds: list[tuple[int, int]], step: int, draw: int
+) -> None:
     n = np.array([n for _, n in seeds], dtype=np.uint64)
     drawing = dice_many.seeded(np.array([seed for seed, _ in seeds], dtype=np.uint64))
     many = dice_many.below(n, drawing, np.uint64(step), draw)

@@ -137,7 +137,10 @@ def add_a_scenario(tree: Path) -> None:
 
 def add_a_leaf(tree: Path) -> None:
     """A method of the module that nobody calls, and a lock for it."""
-    text = "    @routine\n    async def tdh_mem_new(self, gfn: str) -> int:\n        return len(gfn)\n\n"
+    text = (
+        "    @routine\n    async def tdh_mem_new(self, gfn: str) -> int:\n        return "
+        "len(gfn)\n\n"
+    )
     replaced(tree, "tdh_mem.py", "    @routine\n    async def tdh_mem_track(", text + TRACK)
 
 
@@ -170,7 +173,12 @@ def test_what_no_step_can_tell_moves_no_digest(
 @pytest.mark.parametrize(
     ("old", "new", "moves", "stays"),
     [
-        ("STEPPING_EPF_THRESHOLD = 6", "STEPPING_EPF_THRESHOLD = 7", {"np-to-leaf-shared", "storm"}, {"fault"}),
+        (
+            "STEPPING_EPF_THRESHOLD = 6",
+            "STEPPING_EPF_THRESHOLD = 7",
+            {"np-to-leaf-shared", "storm"},
+            {"fault"},
+        ),
         (
             "def _release(task: str, values: tuple[Sharex], mode: Mode)",
             "def _release(task: str, values: tuple[Sharex], mode: Mode = Mode.SHARED)",
@@ -241,7 +249,9 @@ def unused():
         ('Cell("x", 0', 'Cell("x", 1', True),
     ],
 )
-def test_a_model_of_ones_own_has_a_digest_of_its_files(tmp_path: Path, old: str, new: str, moves: bool) -> None:
+def test_a_model_of_ones_own_has_a_digest_of_its_files(
+    tmp_path: Path, old: str, new: str, moves: bool
+) -> None:
     def digest(change: Callable[[str], str]) -> str:
         (tmp_path / "model.py").write_text(change(MODEL))
         (tmp_path / "helping.py").write_text(change(HELPING))

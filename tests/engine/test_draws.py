@@ -39,7 +39,9 @@ def users() -> dict[str, set[str]]:
 
 
 def test_each_stream_has_one_user() -> None:
-    assert {name: files for name, files in users().items() if len(files) > 1 and files not in SAME} == {}
+    assert {
+        name: files for name, files in users().items() if len(files) > 1 and files not in SAME
+    } == {}
     assert set(users()) == {stream.name for stream in Stream}
 
 
@@ -76,7 +78,8 @@ def test_nobody_draws_what_somebody_else_has_drawn(monkeypatch: pytest.MonkeyPat
     runner.batch(400, 800, guidance)
     together = {draw: names for draw, names in drawn.items() if len(names) > 1}
     assert together.pop(int(Stream.TASK), set()) <= {"walk.py:choose"}
-    again = {"pos.py:begin", "pos.py:moved"}  # a priority, first drawn at step 0, and anew at later steps
+    # a priority, first drawn at step 0, and anew at later steps
+    again = {"pos.py:begin", "pos.py:moved"}
     assert all(names == again for names in together.values())
     assert {name.partition(":")[0] for names in drawn.values() for name in names} >= {
         "fest.py",
@@ -119,18 +122,26 @@ def members_seeds(name: str, many: int) -> Any:
 
 
 def chi_square(one: list[int], other: list[int]) -> float:
-    """How far two samples are from being of one distribution, in standard deviations of chi-square."""
+    """How far two samples are from being of one distribution,
+    in standard deviations of chi-square.
+    """
     total = [a + b for a, b in zip(one, other, strict=True)]
     share = sum(one) / sum(total)
     chi = sum((a - share * t) ** 2 / (share * t) for a, t in zip(one, total, strict=True) if t)
-    chi += sum((b - (1 - share) * t) ** 2 / ((1 - share) * t) for b, t in zip(other, total, strict=True) if t)
+    chi += sum(
+        (b - (1 - share) * t) ** 2 / ((1 - share) * t)
+        for b, t in zip(other, total, strict=True)
+        if t
+    )
     free = sum(1 for t in total if t) - 1
     return (chi - free) / sqrt(2 * free)
 
 
 @pytest.mark.parametrize(("name", "make"), [("surw", Surw), ("pos", Pos)])
 def test_a_member_of_a_portfolio_draws_as_it_does_alone(name: str, make: Any) -> None:
-    """Who begins: the same shares, whether a portfolio has dealt the seeds or they are simply some."""
+    """Who begins: the same shares, whether a portfolio has dealt the seeds or they
+    are simply some.
+    """
     for question in ("np-to-leaf-exclusive", "np-to-leaf-shared", "storm"):
         asked = recipe_named(question).scenario({})
         ground = Shared(asked, 1000)
@@ -138,13 +149,16 @@ def test_a_member_of_a_portfolio_draws_as_it_does_alone(name: str, make: Any) ->
         dealt = members_seeds(name, 40_000)
         alone = np.arange(1 << 40, (1 << 40) + len(dealt), dtype=np.uint64)
         counts = [
-            np.bincount(first_tasks(chooser, ground, seeds), minlength=tasks).tolist() for seeds in (dealt, alone)
+            np.bincount(first_tasks(chooser, ground, seeds), minlength=tasks).tolist()
+            for seeds in (dealt, alone)
         ]
         assert chi_square(*counts) < 4
 
 
 def test_fest_mutates_anywhere_inside_a_portfolio_too() -> None:
-    """Each of a mutation's steps is as likely in any tenth of a tape, for seeds that a portfolio has dealt to it."""
+    """Each of a mutation's steps is as likely in any tenth of a tape,
+    for seeds that a portfolio has dealt to it.
+    """
     dealt = members_seeds("fest", 100_000)
     for steps in steps_of(dealt, 100):
         where = np.bincount(steps[steps >= 0] // 10, minlength=10)

@@ -33,7 +33,9 @@ from tests.engine.mini import Block, Memory, programs, scenario
 
 MOST = 60
 SEEDS = 40
-laws = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+laws = settings(
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
 
 @attrs.define
@@ -61,7 +63,9 @@ class Notes:
         for slot, number in zip(herd.slots.tolist(), row.tolist(), strict=True):
             of = herd.answers.rows[number]
             saw = spell(of.outcome.result)
-            self.runs[int(herd.seed[slot])].steps.append((herd.answers.tasks[of.task].name, of.operation.point, saw))
+            self.runs[int(herd.seed[slot])].steps.append(
+                (herd.answers.tasks[of.task].name, of.operation.point, saw)
+            )
             self.states[int(herd.seed[slot])].append(int(herd.state[slot]))
 
     def shown(self, herd: Herd, slots: Index, finding: Index) -> None:
@@ -94,7 +98,10 @@ def check(asked: Scenario, seeds: range, width: int = 8) -> None:
     automata, notes = Automata(), herded(Tries(asked), seeds, width)
     assert sorted(notes.runs) == list(seeds)
     for seed in seeds:
-        run, mine = automata_executor.run(asked, RandomWalk(seed), automata=automata, longest=MOST), notes.runs[seed]
+        run, mine = (
+            automata_executor.run(asked, RandomWalk(seed), automata=automata, longest=MOST),
+            notes.runs[seed],
+        )
         wanted = expected(run, seed)
         assert mine.steps == wanted.steps
         assert set(mine.findings) == set(wanted.findings)
@@ -110,15 +117,19 @@ def test_its_runs_are_those_of_the_stepper(blocks: tuple[Block, ...]) -> None:
 
 
 def judging(memory: Memory, table: int) -> Property:
-    """A property of five parts that goes by chance: each reads as many cells as it likes, and tells the next a number.
+    """A property of five parts that goes by chance: each reads as many cells as it likes,
+    and tells the next a number.
 
-    What it says is a function of the table, what it was told and what it read; half of what was told is told again.
+    What it says is a function of the table, what it was told and what it read; half of what was
+    told is told again.
     """
 
     def judge(part: int, look: Look, told: int | None) -> object:
         place = 7 * part + (told or 0)
         cells = [cell for nth, cell in enumerate(memory.cells) if below(3, table, place, nth)]
-        said = below(8, table, place, sum((look(cell) + 20) * 60**nth for nth, cell in enumerate(cells)) + 9)
+        said = below(
+            8, table, place, sum((look(cell) + 20) * 60**nth for nth, cell in enumerate(cells)) + 9
+        )
         return {0: False, 1: True}.get(said, said % 3 if part < 4 else None)
 
     return Property("by chance", "divergence", tuple(partial(judge, part) for part in range(5)))
@@ -126,7 +137,9 @@ def judging(memory: Memory, table: int) -> Property:
 
 @laws
 @given(programs, st.integers(0, 1 << 32))
-def test_a_property_of_many_parts_is_judged_as_if_it_were_one(blocks: tuple[Block, ...], table: int) -> None:
+def test_a_property_of_many_parts_is_judged_as_if_it_were_one(
+    blocks: tuple[Block, ...], table: int
+) -> None:
     """In every state, whichever of the ways that its parts look along are known by then."""
     asked = scenario(blocks)
     prop = judging(cast("Memory", asked.tasks[0].call.args[0]), table)
@@ -144,7 +157,9 @@ def test_a_property_of_many_parts_is_judged_as_if_it_were_one(blocks: tuple[Bloc
         ("storm", {"pages": "8", "irqs": "2", "levels": "2M"}, ("kick",)),
     ],
 )
-def test_its_runs_of_the_model_are_those_of_trio(name: str, params: dict[str, str], without: tuple[str, ...]) -> None:
+def test_its_runs_of_the_model_are_those_of_trio(
+    name: str, params: dict[str, str], without: tuple[str, ...]
+) -> None:
     asked = recipe_named(name).scenario(params, without)
     notes = herded(Tries(asked), range(6), 3, 2000)
     for seed, mine in notes.runs.items():
@@ -154,7 +169,9 @@ def test_its_runs_of_the_model_are_those_of_trio(name: str, params: dict[str, st
 
 
 def test_who_runs_beside_it_is_nothing_to_a_run() -> None:
-    """The same runs and the same states, in a herd of one or of many, and by tables that have learned other things."""
+    """The same runs and the same states, in a herd of one or of many,
+    and by tables that have learned other things.
+    """
     asked = recipe_named("np-to-leaf-exclusive").scenario({})
     old = Tries(asked)
     herded(old, range(5000, 5100), 50, 500)
@@ -166,8 +183,16 @@ def test_who_runs_beside_it_is_nothing_to_a_run() -> None:
 
 
 def test_a_state_has_one_number_however_it_was_come_to() -> None:
-    """And two states have two: as many numbers as exploring counts states, once all have been passed."""
-    asked = scenario((((("add", 0, 1)), ("load", 1), ("try", 0)), (("store", 1, 2), ("try", 0)), (("add", 0, 1),)))
+    """And two states have two: as many numbers as exploring counts states,
+    once all have been passed.
+    """
+    asked = scenario(
+        (
+            ((("add", 0, 1)), ("load", 1), ("try", 0)),
+            (("store", 1, 2), ("try", 0)),
+            (("add", 0, 1),),
+        )
+    )
     notes = herded(Tries(asked), range(4000), 500)
     numbers = {number for of in notes.states.values() for number in of}
     assert len(numbers) + 1 == explore(asked).states

@@ -24,7 +24,9 @@ LENGTH = 9
 """Runs are compared up to this length: loops make some of them endless."""
 MOST = 3000
 
-laws = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+laws = settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
 Programs = tuple[Block, ...]
 SPIN: Programs = ((("repeat", 1, (("load", 0),)),), (("store", 0, 1),))
@@ -32,14 +34,23 @@ PULSE: Programs = ((("store", 0, 1), ("store", 0, 0)), (("store", 1, 1), ("store
 ABBA: Programs = ((("lock", 0), ("lock", 1)), (("lock", 1), ("lock", 0)))
 
 
-def product_of(scenario: Scenario, *, merge: bool) -> tuple[Product, list[int], set[Finding], list[int]]:
-    """Every state of the product executor, what its transitions show, and the states where nobody can step."""
+def product_of(
+    scenario: Scenario, *, merge: bool
+) -> tuple[Product, list[int], set[Finding], list[int]]:
+    """Every state of the product executor, what its transitions show,
+    and the states where nobody can step.
+    """
     product = Product(scenario, Automata(merge=merge))
     frontier = Frontier(product)
     for _ in frontier.levels():
         pass
     states = [frontier.visited.state(i) for i in range(frontier.visited.count)]
-    return product, states, set(frontier.flags), [states[i] for part in frontier.stuck for i in part]
+    return (
+        product,
+        states,
+        set(frontier.flags),
+        [states[i] for part in frontier.stuck for i in part],
+    )
 
 
 def view(product: Product, state: int) -> tuple[object, ...]:
@@ -105,9 +116,12 @@ def test_the_product_reaches_exactly_the_states_of_the_naive_enumerator(program:
     configs, stuck, warned = naive_states(naive)
     for merge in (True, False):
         if not merge and any("repeat" in str(block) for block in program):
-            continue  # a whole history never repeats: there is no end to the unmerged names of a loop
+            # a whole history never repeats: there is no end to the unmerged names of a loop
+            continue
         product, states, flags, ends = product_of(scenario(program), merge=merge)
-        assert {view(product, state) for state in states} == {naive.view(config) for config in configs}
+        assert {view(product, state) for state in states} == {
+            naive.view(config) for config in configs
+        }
         assert {view(product, state) for state in ends} == {naive.view(config) for config in stuck}
         assert bool(flags) == warned
 
@@ -166,7 +180,9 @@ def test_trio_and_automata_agree_on_every_seed(program: Programs) -> None:
 @given(programs)
 @example(ABBA)
 def test_trio_takes_every_run_of_the_naive_enumerator(program: Programs) -> None:
-    """Each run, replayed by its choices alone, is that run, ends in that state, and is stuck where that is."""
+    """Each run, replayed by its choices alone, is that run, ends in that state,
+    and is stuck where that is.
+    """
     this, naive = scenario(program), Naive(program)
     for run in sorted(runs(naive.first, naive.steps))[:40]:
         lived = trio_executor.run(this, Follow(run))
@@ -175,9 +191,15 @@ def test_trio_takes_every_run_of_the_naive_enumerator(program: Programs) -> None
         for label in run:
             config = next(after for step, after in naive.steps(config) if step == label)
         cells, locks, finished = naive.view(config)
-        assert {f"c{i}": str(value) for i, value in enumerate(cells)}.items() >= cells_of(lived, "c").items()
-        assert {f"m{i}": holder for i, holder in enumerate(locks)}.items() >= cells_of(lived, "m").items()
-        assert lived.unfinished == tuple(name for name, done in zip(naive.names, finished, strict=True) if not done)
+        assert {f"c{i}": str(value) for i, value in enumerate(cells)}.items() >= cells_of(
+            lived, "c"
+        ).items()
+        assert {f"m{i}": holder for i, holder in enumerate(locks)}.items() >= cells_of(
+            lived, "m"
+        ).items()
+        assert lived.unfinished == tuple(
+            name for name, done in zip(naive.names, finished, strict=True) if not done
+        )
         stuck = not any(True for _ in naive.steps(config)) and not all(finished)
         assert any(finding.kind == "deadlock" for finding in lived.findings) == stuck
 
@@ -212,7 +234,9 @@ def test_a_witness_shows_its_finding_under_trio(program: Programs) -> None:
 
 
 def test_sabotaging_one_executors_locks_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agreement test is worth something: let trio's lock be taken twice, and the executors part."""
+    """The agreement test is worth something: let trio's lock be taken twice,
+    and the executors part.
+    """
     honest = World.outcomes
 
     def sabotaged(self: World, task: str, operation: Any) -> Any:
@@ -221,16 +245,21 @@ def test_sabotaging_one_executors_locks_is_noticed(monkeypatch: pytest.MonkeyPat
         return honest(self, task, operation)
 
     this = scenario(ABBA)
-    monkeypatch.setattr(trio_executor, "World", type("Sabotaged", (World,), {"outcomes": sabotaged}))
+    monkeypatch.setattr(
+        trio_executor, "World", type("Sabotaged", (World,), {"outcomes": sabotaged})
+    )
     assert any(
-        trio_executor.run(this, RandomWalk(seed)) != automata_executor.run(this, RandomWalk(seed)) for seed in range(20)
+        trio_executor.run(this, RandomWalk(seed)) != automata_executor.run(this, RandomWalk(seed))
+        for seed in range(20)
     )
 
 
 def test_the_naive_enumerator_knows_a_deadlock_when_it_sees_one() -> None:
     _, stuck, _ = naive_states(Naive(ABBA))
     assert any(config.tasks[0][1] for config in stuck)
-    assert Finding("deadlock", "p@m1.lock,q@m0.lock") in [found.finding for found in explore(scenario(ABBA)).found]
+    assert Finding("deadlock", "p@m1.lock,q@m0.lock") in [
+        found.finding for found in explore(scenario(ABBA)).found
+    ]
 
 
 def test_picks_end_where_they_end() -> None:

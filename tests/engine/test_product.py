@@ -24,7 +24,9 @@ Z: Cell[int] = Cell("z", 0, range(200))
 DONE: Cell[bool] = Cell("done", initial=False, domain=BOOL)
 
 
-def scenario(*calls: Call[Any], properties: tuple[Property, ...] = (), daemon: Call[Any] | None = None) -> Scenario:
+def scenario(
+    *calls: Call[Any], properties: tuple[Property, ...] = (), daemon: Call[Any] | None = None
+) -> Scenario:
     tasks = [Task(f"t{i}", call) for i, call in enumerate(calls)]
     if daemon is not None:
         tasks.append(Task("daemon", daemon, daemon=True))
@@ -74,9 +76,15 @@ def _never_both(look: Look) -> bool:
 
 
 def test_the_pulse_is_found_in_between() -> None:
-    """x=1;x=0 beside y=1;y=0: no final state, and no partial-order reduced search, shows both at 1."""
+    """x=1;x=0 beside y=1;y=0: no final state, and no partial-order reduced search,
+    shows both at 1.
+    """
     exploration = explore(
-        scenario(pulse(X), pulse(Y), properties=(Property.whole("never-both", "divergence", _never_both),))
+        scenario(
+            pulse(X),
+            pulse(Y),
+            properties=(Property.whole("never-both", "divergence", _never_both),),
+        )
     )
     assert kinds(exploration) == ["divergence"]
     assert [len(found.witness.steps) for found in exploration.found] == [2]
@@ -111,7 +119,9 @@ def test_arrays_and_a_plain_set_agree_on_the_model(name: str, contenders: str) -
 
 
 def test_states_of_many_words_are_states() -> None:
-    """Ten tasks and ten cells with two hundred values each: more than two words, and fields that grow on the way."""
+    """Ten tasks and ten cells with two hundred values each: more than two words,
+    and fields that grow on the way.
+    """
     cells = [Cell(f"wide{i}", 0, range(200)) for i in range(10)]
     calls = [set_to(cell, 150 + i) for i, cell in enumerate(cells)]
     this = scenario(*calls)
@@ -123,8 +133,12 @@ def test_states_of_many_words_are_states() -> None:
 
 
 @pytest.mark.parametrize("widest", [0, 16])
-def test_footprints_with_too_many_valuations_for_a_table(widest: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three cells that count to a hundred each are 21 bits: their questions are numbered as they come up."""
+def test_footprints_with_too_many_valuations_for_a_table(
+    widest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three cells that count to a hundred each are 21 bits:
+    their questions are numbered as they come up.
+    """
     monkeypatch.setattr(tables, "_WIDEST", widest)
     cells = tuple(Cell(f"wide{i}", 0, range(200)) for i in range(3))
     this = scenario(*(climb_to(cell, 100) for cell in cells[:2]), watch_all(cells))
@@ -215,7 +229,9 @@ def _free(held: bool) -> bool:
 
 
 def test_a_deadlock_names_each_task_and_what_it_waits_for() -> None:
-    """Waiting for a lock and taking it are two steps here, but nobody else takes the one that is waited for."""
+    """Waiting for a lock and taking it are two steps here,
+    but nobody else takes the one that is waited for.
+    """
     a, b = Cell("a", initial=False, domain=BOOL), Cell("b", initial=False, domain=BOOL)
     exploration = explore(scenario(take_both(a, b), take_both(b, a)))
     assert [str(found.finding) for found in exploration.found] == ["deadlock t0@b.free,t1@a.free"]
@@ -223,7 +239,9 @@ def test_a_deadlock_names_each_task_and_what_it_waits_for() -> None:
 
 def test_whole_histories_make_more_states_than_frames_that_forget() -> None:
     """Otherwise the two namings that the laws compare would be one."""
-    merged, whole = (explore(scenario(calls(), calls()), merge=merge).states for merge in (True, False))
+    merged, whole = (
+        explore(scenario(calls(), calls()), merge=merge).states for merge in (True, False)
+    )
     assert merged < whole
 
 

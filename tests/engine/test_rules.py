@@ -24,7 +24,9 @@ X: Cell[int] = Cell("x", 0, range(4))
 Y: Cell[int] = Cell("y", 0, range(4))
 
 Executor = Callable[[Scenario, RandomWalk], Run]
-both = pytest.mark.parametrize("execute", [trio_executor.run, automata_executor.run], ids=["trio", "automata"])
+both = pytest.mark.parametrize(
+    "execute", [trio_executor.run, automata_executor.run], ids=["trio", "automata"]
+)
 
 REMEMBERED: list[int] = []
 
@@ -158,7 +160,9 @@ async def catches() -> None:
 
 @both
 def test_exceptions_may_not_carry_what_can_change(execute: Executor) -> None:
-    with pytest.raises(RuleError, match=r"raises Failure\(\[1\]\), which carries argument \[0\] \(list\)"):
+    with pytest.raises(
+        RuleError, match=r"raises Failure\(\[1\]\), which carries argument \[0\] \(list\)"
+    ):
         run(execute, catches())
 
 
@@ -186,7 +190,8 @@ def test_an_exception_is_an_outcome(execute: Executor) -> None:
 @both
 def test_an_exception_that_leaves_a_task_is_the_models_death(execute: Executor) -> None:
     with pytest.raises(
-        TaskDied, match=r"task t0 died in tests/engine/test_rules.py:\d+ in raises: Failure\(2, 'why'\)"
+        TaskDied,
+        match=r"task t0 died in tests/engine/test_rules.py:\d+ in raises: Failure\(2, 'why'\)",
     ):
         run(execute, raises(2))
 

@@ -1,4 +1,5 @@
-"""What crosses a frame or sits in a cell comes back the same, or is refused with its line: by every executor alike.
+"""What crosses a frame or sits in a cell comes back the same, or is refused with its line:
+by every executor alike.
 
 Each program here once had one answer from the search and another from trio, or none.
 """
@@ -70,12 +71,18 @@ def by_arrays(asked: Scenario) -> set[str]:
 
 
 def by_trio(asked: Scenario) -> set[str]:
-    return {str(finding) for seed in range(SEEDS) for finding in trio_executor.run(asked, RandomWalk(seed)).findings}
+    return {
+        str(finding)
+        for seed in range(SEEDS)
+        for finding in trio_executor.run(asked, RandomWalk(seed)).findings
+    }
 
 
 def by_stepper(asked: Scenario) -> set[str]:
     return {
-        str(finding) for seed in range(SEEDS) for finding in automata_executor.run(asked, RandomWalk(seed)).findings
+        str(finding)
+        for seed in range(SEEDS)
+        for finding in automata_executor.run(asked, RandomWalk(seed)).findings
     }
 
 
@@ -142,7 +149,9 @@ async def takes_back() -> None:
 @routine
 async def turns(value: object) -> Again | Done[object]:
     await load(Y)
-    return Done(value) if value is True or value == 2 else Again(await choose("value", (1, True, 2)))
+    return (
+        Done(value) if value is True or value == 2 else Again(await choose("value", (1, True, 2)))
+    )
 
 
 @routine
@@ -522,51 +531,113 @@ def falsy(name: str) -> tuple[Property, ...]:
 
 
 REFUSED: dict[str, tuple[Callable[[], Scenario], str]] = {
-    "a list in an exception": (lambda: scenario(survives(Opaque)), "raises Opaque.*attribute of.*can change"),
+    "a list in an exception": (
+        lambda: scenario(survives(Opaque)),
+        "raises Opaque.*attribute of.*can change",
+    ),
     "a group": (lambda: scenario(survives(ExceptionGroup)), r"carries argument .*\(list\)"),
-    "exit": (lambda: scenario(survives(SystemExit)), "raises SystemExit, which ends whatever runs it"),
-    "a refusal that is swallowed": (lambda: scenario(swallows()), r"given is given argument 0 \(list\)"),
-    "a domain that is swallowed": (lambda: scenario(swallows_a_domain()), "small: 9 is outside its domain"),
+    "exit": (
+        lambda: scenario(survives(SystemExit)),
+        "raises SystemExit, which ends whatever runs it",
+    ),
+    "a refusal that is swallowed": (
+        lambda: scenario(swallows()),
+        r"given is given argument 0 \(list\)",
+    ),
+    "a domain that is swallowed": (
+        lambda: scenario(swallows_a_domain()),
+        "small: 9 is outside its domain",
+    ),
     "a choice that is swallowed": (lambda: scenario(swallows_a_choice()), "a choice needs values"),
     "store without await": (lambda: scenario(forgets_a_store()), "x.store is not awaited"),
     "routine without await": (lambda: scenario(forgets_a_routine()), r"given\(\) is not awaited"),
     "loop without await": (lambda: scenario(forgets_a_loop()), r"repeat\(turns\) is not awaited"),
     "without await at the end": (lambda: scenario(forgets_at_the_end()), "x.store is not awaited"),
-    "an operation stored": (lambda: scenario(stores_an_operation()), "given y.load itself, not its result"),
-    "an operation passed": (lambda: scenario(passes_an_operation()), "given y.load itself, not its result"),
-    "an operation returned": (lambda: scenario(takes_an_operation()), "returns y.load itself, not its result"),
+    "an operation stored": (
+        lambda: scenario(stores_an_operation()),
+        "given y.load itself, not its result",
+    ),
+    "an operation passed": (
+        lambda: scenario(passes_an_operation()),
+        "given y.load itself, not its result",
+    ),
+    "an operation returned": (
+        lambda: scenario(takes_an_operation()),
+        "returns y.load itself, not its result",
+    ),
     "random": (lambda: scenario(rolls()), "rolls uses the global random"),
     "global": (lambda: scenario(counts()), "counts assigns to the global COUNT"),
     "class attribute": (lambda: scenario(boxes()), "boxes sets something in Box"),
-    "a helper's list": (lambda: scenario(helped()), r"helped by way of helper\(\) uses the global KEPT, a list"),
-    "a method's list": (lambda: scenario(Machine().work()), r"work by way of helper\(\) uses the global KEPT"),
+    "a helper's list": (
+        lambda: scenario(helped()),
+        r"helped by way of helper\(\) uses the global KEPT, a list",
+    ),
+    "a method's list": (
+        lambda: scenario(Machine().work()),
+        r"work by way of helper\(\) uses the global KEPT",
+    ),
     "a lambda": (lambda: scenario(waits_for_a_lambda()), "made anew at every run"),
-    "a condition like true": (lambda: scenario(waits_for_something_like_true()), "a wait gives True or False"),
+    "a condition like true": (
+        lambda: scenario(waits_for_something_like_true()),
+        "a wait gives True or False",
+    ),
     "an enum that is a str": (lambda: scenario(given(Mixed.A)), "equals a plain str"),
     "a float": (lambda: scenario(given(1.0)), "may equal an int"),
     "too deep": (lambda: scenario(for_ever()), "is one its own caller"),
     "a read that writes": (lambda: scenario(does(_lies)), "says that it reads x, and changes it"),
-    "two outcomes": (lambda: scenario(does(_gives_two)), "gave 2 outcomes: only an operation with choice=True"),
+    "two outcomes": (
+        lambda: scenario(does(_gives_two)),
+        "gave 2 outcomes: only an operation with choice=True",
+    ),
     "too many values": (lambda: scenario(does(_gives_too_many)), "for a footprint of 1 cells"),
-    "no access": (lambda: scenario(does(_gives_no_access)), "0 kinds of access for a footprint of 1 cells"),
-    "a list of outcomes": (lambda: scenario(does(_gives_a_list)), "an effect gives a tuple of outcomes"),
+    "no access": (
+        lambda: scenario(does(_gives_no_access)),
+        "0 kinds of access for a footprint of 1 cells",
+    ),
+    "a list of outcomes": (
+        lambda: scenario(does(_gives_a_list)),
+        "an effect gives a tuple of outcomes",
+    ),
     "no outcomes": (lambda: scenario(does(_gives_none)), "an effect gives a tuple of outcomes"),
     "an effect that fails": (lambda: scenario(does(_fails)), "raised ZeroDivisionError"),
     "a list as a result": (lambda: scenario(does(_results_in_a_list)), r"gives a result \(list\)"),
     "a list in a cell": (lambda: scenario(does(_leaves_a_list)), r"puts something into x \(list\)"),
-    "a property's int": (lambda: scenario(given(1), properties=falsy("int")), "a property gives True or False"),
-    "a property's None": (lambda: scenario(given(1), properties=falsy("nothing")), "a property gives True or False"),
-    "a property's tuple": (lambda: scenario(given(1), properties=falsy("tuple")), "a property gives True or False"),
-    "a property that fails": (lambda: scenario(given(1), properties=falsy("error")), "raised KeyError"),
+    "a property's int": (
+        lambda: scenario(given(1), properties=falsy("int")),
+        "a property gives True or False",
+    ),
+    "a property's None": (
+        lambda: scenario(given(1), properties=falsy("nothing")),
+        "a property gives True or False",
+    ),
+    "a property's tuple": (
+        lambda: scenario(given(1), properties=falsy("tuple")),
+        "a property gives True or False",
+    ),
+    "a property that fails": (
+        lambda: scenario(given(1), properties=falsy("error")),
+        "raised KeyError",
+    ),
     "a part that hands on a list": (
-        lambda: scenario(given(1), properties=(Property("p", "k", (hands_on_a_list, says_it_holds)),)),
+        lambda: scenario(
+            given(1), properties=(Property("p", "k", (hands_on_a_list, says_it_holds)),)
+        ),
         r"hands something on \(list\)",
     ),
     "no task": (scenario, "has 0 tasks"),
     "too many tasks": (lambda: scenario(*[given(1)] * (MOST_TASKS + 1)), "a scenario has 1 to"),
-    "a coroutine": (lambda: Scenario("s", (Task("t", plain()),)), "is given plain: a task is a call"),  # type: ignore[arg-type]
-    "a routine uncalled": (lambda: Scenario("s", (Task("t", rolls),)), "is given rolls: a task is a call"),  # type: ignore[arg-type]
-    "a field left out": (lambda: scenario(given(Dirty(1))), "leaves its field dirty out of comparison"),
+    "a coroutine": (
+        lambda: Scenario("s", (Task("t", plain()),)),  # type: ignore[arg-type]
+        "is given plain: a task is a call",
+    ),
+    "a routine uncalled": (
+        lambda: Scenario("s", (Task("t", rolls),)),  # type: ignore[arg-type]
+        "is given rolls: a task is a call",
+    ),
+    "a field left out": (
+        lambda: scenario(given(Dirty(1))),
+        "leaves its field dirty out of comparison",
+    ),
     "a first value": (lambda: scenario(starts_with_a_list()), r"its first value \(list\)"),
 }
 
@@ -635,9 +706,13 @@ async def adds(effect: Callable[..., Any], more: int) -> None:
 
 
 @pytest.mark.parametrize("effect", [_doubles, _adds_and_tells])
-def test_additions_that_do_not_commute_are_refused_where_they_meet(effect: Callable[..., Any]) -> None:
+def test_additions_that_do_not_commute_are_refused_where_they_meet(
+    effect: Callable[..., Any],
+) -> None:
     asked = scenario(adds(effect, 1), adds(effect, 2))
-    with pytest.raises(RuleError, match="say that they add to a common cell, and it matters which is first"):
+    with pytest.raises(
+        RuleError, match="say that they add to a common cell, and it matters which is first"
+    ):
         explore(asked, counting=Counting())
 
 
@@ -705,7 +780,9 @@ def test_what_is_not_awaited_is_named_with_its_own_line(name: str) -> None:
     body = globals()[name].__wrapped__
     with pytest.raises(RuleError) as error:
         explore(scenario(globals()[name]()))
-    assert error.value.place == Place("tests/engine/test_same_again.py", body.__code__.co_firstlineno + 2, name)
+    assert error.value.place == Place(
+        "tests/engine/test_same_again.py", body.__code__.co_firstlineno + 2, name
+    )
 
 
 @routine
@@ -988,15 +1065,27 @@ async def twins() -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: scenario(too_few()), r"two_arguments\(\) is given 0 arguments, self included, and takes 1 to 2"),
+        (
+            lambda: scenario(too_few()),
+            r"two_arguments\(\) is given 0 arguments, self included, and takes 1 to 2",
+        ),
         (lambda: scenario(too_many()), r"two_arguments\(\) is given 3 arguments"),
         (lambda: scenario(repeats_with_too_many()), r"turns_with_too_few\(\) is given 2 arguments"),
         (lambda: scenario(drops_what_is_inside()), "returns x.store itself, not its result"),
-        (lambda: scenario(passes_operations_in_a_tuple()), "is given x.store itself, not its result"),
+        (
+            lambda: scenario(passes_operations_in_a_tuple()),
+            "is given x.store itself, not its result",
+        ),
         (lambda: scenario(keeps_a_circle()), "x.store is not awaited"),
-        (lambda: scenario(has_an_effect_of_its_own()), "op has an effect .* made anew at every run"),
+        (
+            lambda: scenario(has_an_effect_of_its_own()),
+            "op has an effect .* made anew at every run",
+        ),
         (lambda: scenario(imports_chance()), "imports time, a source of chance"),
-        (lambda: scenario(is_helped_by_a_wrapper()), r"by way of wrapped_helper\(\) uses the global KEPT"),
+        (
+            lambda: scenario(is_helped_by_a_wrapper()),
+            r"by way of wrapped_helper\(\) uses the global KEPT",
+        ),
         (lambda: scenario(Owner().by_property()), r"by way of helper\(\) uses the global KEPT"),
         (lambda: scenario(Owner().by_class()), r"by way of helper\(\) uses the global KEPT"),
         (lambda: scenario(chooses_nothing_to_write()), "no choice that a schedule can write"),
@@ -1004,7 +1093,9 @@ async def twins() -> None:
         (lambda: scenario(twins()), "two cells are named x"),
     ],
 )
-def test_what_a_stranger_found_is_refused_alike(way: Way, make: Callable[[], Scenario], said: str) -> None:
+def test_what_a_stranger_found_is_refused_alike(
+    way: Way, make: Callable[[], Scenario], said: str
+) -> None:
     with pytest.raises(EngineError, match=said):
         way(make())
 

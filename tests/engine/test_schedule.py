@@ -21,7 +21,12 @@ schedules = st.builds(
     expect=_texts,
     params=st.dictionaries(st.sampled_from(["kernel", "module", "grain"]), _word),
     without=st.lists(_word, max_size=3).map(tuple),
-    found_by=st.builds(FoundBy, _word, st.none() | st.integers(0, 2**63 - 1), st.lists(_word, max_size=2).map(tuple)),
+    found_by=st.builds(
+        FoundBy,
+        _word,
+        st.none() | st.integers(0, 2**63 - 1),
+        st.lists(_word, max_size=2).map(tuple),
+    ),
     steps=st.lists(st.builds(Recorded, _word, _word, _saw), max_size=5).map(tuple),
 )
 
@@ -45,8 +50,19 @@ def test_what_is_written_is_what_is_read(schedule: Schedule) -> None:
 
 @settings(derandomize=True, deadline=None)
 @given(schedules, st.integers(0, 4), st.sampled_from(["\n", "\r\n"]), st.sampled_from(["> ", ">"]))
-def test_a_mail_may_quote_it_at_any_depth(schedule: Schedule, depth: int, end: str, mark: str) -> None:
-    lines = ["Hi,", "", "On Monday somebody wrote:", *write(schedule).splitlines(), "'''", "format = 3", "--", "me"]
+def test_a_mail_may_quote_it_at_any_depth(
+    schedule: Schedule, depth: int, end: str, mark: str
+) -> None:
+    lines = [
+        "Hi,",
+        "",
+        "On Monday somebody wrote:",
+        *write(schedule).splitlines(),
+        "'''",
+        "format = 3",
+        "--",
+        "me",
+    ]
     mail = end.join(mark * depth + line for line in lines) + end
     assert parse(mail.encode()) == schedule
 
@@ -85,17 +101,27 @@ def test_keys_of_ones_own_begin_with_x() -> None:
         (TEXT.replace("[found-by]", "[found-by"), "not TOML", None),
         (TEXT.replace('expect   = "', "expect   = "), "not TOML", 4),
         (TEXT.replace("[params]", "mood = 1\n[params]"), "unknown key mood", None),
-        (TEXT.replace("[found-by]", "[found-by]\nwho = 1"), r"unknown key who in \[found-by\]", None),
+        (
+            TEXT.replace("[found-by]", "[found-by]\nwho = 1"),
+            r"unknown key who in \[found-by\]",
+            None,
+        ),
         (TEXT.replace('scenario = "np-to-leaf-exclusive"\n', ""), "key scenario is missing", None),
         (TEXT.replace("seed     = 0x2a", 'seed     = "x"'), "found-by.seed: int is wanted", None),
-        (TEXT.replace('scenario = "np-to-leaf-exclusive"', "scenario = 3"), "scenario: str is wanted", None),
+        (
+            TEXT.replace('scenario = "np-to-leaf-exclusive"', "scenario = 3"),
+            "scenario: str is wanted",
+            None,
+        ),
         (TEXT.replace('kernel  = "7.2"', "kernel = 3"), "params.*kernel", None),
         (TEXT.replace('kernel  = "7.2"', 'kernel = ["7.2"]'), "params.kernel is a text", None),
         (TEXT.replace("v0      spte[A].store", "v0"), "not a step", 15),
         (TEXT.replace("v0      spte[A].store", "v0 spte[A].store LOCKED"), "not a step", 15),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(text: str | bytes, message: str, line: int | None) -> None:
+def test_what_is_wrong_is_said_in_one_line(
+    text: str | bytes, message: str, line: int | None
+) -> None:
     with pytest.raises(ScheduleError, match=message) as error:
         parse(text if isinstance(text, bytes) else text.encode())
     assert "\n" not in str(error.value)

@@ -75,7 +75,20 @@ def _local() -> object:
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, 3, "text", b"bytes", Colour.RED, (1, (2, Colour.RED)), Point(1), Pointer(1), len, int]
+    "value",
+    [
+        None,
+        True,
+        3,
+        "text",
+        b"bytes",
+        Colour.RED,
+        (1, (2, Colour.RED)),
+        Point(1),
+        Pointer(1),
+        len,
+        int,
+    ],
 )
 def test_these_are_values(value: object) -> None:
     assert problem_of(value) is None
@@ -93,11 +106,17 @@ def test_these_are_values(value: object) -> None:
         ((0, Level.LOW), "[1] (Level), which is a member of an enum that equals a plain int"),
         (Name.LOW, " (Name), which is a member of an enum that equals a plain str"),
         (Nicknamed("a", "b"), " (Nicknamed), which leaves its field nickname out of comparison"),
-        (Folded("a"), " (Folded), which leaves its field name out of comparison, or compares it in a way"),
+        (
+            Folded("a"),
+            " (Folded), which leaves its field name out of comparison, or compares it in a way",
+        ),
         (Own(1), " (Own), which has an __eq__ of its own"),
         (_local(), " (function), which is made anew at every run"),
         (lambda: None, ""),
-        ([].append, " (builtin_function_or_method), which is a method of something that can change"),
+        (
+            [].append,
+            " (builtin_function_or_method), which is a method of something that can change",
+        ),
     ],
 )
 def test_these_are_refused_with_their_path_and_a_reason(value: object, start: str) -> None:
@@ -132,7 +151,8 @@ def test_true_is_not_one_however_deep_it_lies(one: object, other: object) -> Non
 
 
 @pytest.mark.parametrize(
-    "value", [None, 3, "text", Colour.RED, (1, (2, Colour.RED)), Point((1, "a")), Pointer(True), len]
+    "value",
+    [None, 3, "text", Colour.RED, (1, (2, Colour.RED)), Point((1, "a")), Pointer(True), len],
 )
 def test_most_values_are_their_own_key(value: object) -> None:
     assert key_of(value) is value
@@ -140,7 +160,15 @@ def test_most_values_are_their_own_key(value: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (True, "yes"), (False, "no"), (-3, "-3"), (Colour.RED, "RED"), ((1, True), "(1 yes)"), (int, "int")],
+    [
+        (None, "-"),
+        (True, "yes"),
+        (False, "no"),
+        (-3, "-3"),
+        (Colour.RED, "RED"),
+        ((1, True), "(1 yes)"),
+        (int, "int"),
+    ],
 )
 def test_a_value_has_one_spelling(value: object, text: str) -> None:
     assert spell(value) == text

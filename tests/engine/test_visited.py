@@ -42,7 +42,8 @@ def test_each_state_once_in_the_order_of_candidates(batches: list[list[int]], pa
             known.setdefault(state, len(known))
         said = add(visited, batch, number)
         assert all(
-            n == known[state] if known[state] < first else n >= first for n, state in zip(said, batch, strict=True)
+            n == known[state] if known[state] < first else n >= first
+            for n, state in zip(said, batch, strict=True)
         )
     assert states_of(visited) == list(seen)
     assert visited.before[: visited.count].tolist() == list(seen.values())

@@ -1,4 +1,6 @@
-"""Every assertion of the setters and hooks fires when what it asserts is not so, and names its function."""
+"""Every assertion of the setters and hooks fires when what it asserts is not so,
+and names its function.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ async def under(kvm: Kvm, mode: str, call: Call[Any]) -> None:
     await call
 
 
-def fired(kernel: type[Kvm], mode: str, setter: Callable[[Kvm], Call[Any]], state: SeptState) -> list[str]:
+def fired(
+    kernel: type[Kvm], mode: str, setter: Callable[[Kvm], Call[Any]], state: SeptState
+) -> list[str]:
     kvm = kvm_with(kernel, state)
     scenario = Scenario("asserts", (Task("v0", under(kvm, mode, setter(kvm))),))
     return [str(finding) for finding in automata_executor.run(scenario, RandomWalk(0)).findings]
@@ -79,7 +83,13 @@ BEFORE, AFTER = Kvm, Series
             FREE,
             ["lockdep tdp_mmu_set_spte_atomic", "lockdep set_external_spte_present"],
         ),
-        (AFTER, "", atomic(NP, LEAF), FREE, ["lockdep tdp_mmu_set_spte_atomic", "lockdep set_external_spte"]),
+        (
+            AFTER,
+            "",
+            atomic(NP, LEAF),
+            FREE,
+            ["lockdep tdp_mmu_set_spte_atomic", "lockdep set_external_spte"],
+        ),
         (
             AFTER,
             "read",
@@ -109,12 +119,24 @@ BEFORE, AFTER = Kvm, Series
         (BEFORE, "read", atomic(FROZEN_SPTE, LEAF), FREE, ["WARN __tdp_mmu_set_spte_atomic"]),
         (AFTER, "read", atomic(FROZEN_SPTE, LEAF), FREE, ["WARN __tdp_mmu_set_spte_atomic"]),
         (AFTER, "read", atomic(NP, FROZEN_SPTE), FREE, ["WARN tdp_mmu_set_spte_atomic"]),
-        (AFTER, "write", exclusive(FROZEN_SPTE, NP), FREE, ["WARN tdp_mmu_set_spte", "WARN __handle_changed_spte"]),
+        (
+            AFTER,
+            "write",
+            exclusive(FROZEN_SPTE, NP),
+            FREE,
+            ["WARN tdp_mmu_set_spte", "WARN __handle_changed_spte"],
+        ),
         (AFTER, "write", exclusive(NP, Spte(NP.kind, 0)), FREE, []),
         (AFTER, "write", exclusive(LEAF, OTHER), PENDING, ["BUG __handle_changed_spte"]),
         (BEFORE, "write", exclusive(LEAF, OTHER), PENDING, ["BUG handle_changed_spte"]),
         (AFTER, "read", atomic(NP, LEAF, PG_LEVEL_2M), FREE, ["KVM_BUG_ON tdx_sept_map_leaf_spte"]),
-        (BEFORE, "read", atomic(NP, LEAF, PG_LEVEL_2M), FREE, ["KVM_BUG_ON tdx_sept_set_private_spte"]),
+        (
+            BEFORE,
+            "read",
+            atomic(NP, LEAF, PG_LEVEL_2M),
+            FREE,
+            ["KVM_BUG_ON tdx_sept_set_private_spte"],
+        ),
         (
             AFTER,
             "write",
@@ -122,7 +144,13 @@ BEFORE, AFTER = Kvm, Series
             PENDING,
             ["KVM_BUG_ON tdx_sept_remove_leaf_spte", "KVM_BUG_ON handle_changed_spte"],
         ),
-        (BEFORE, "write", exclusive(LEAF, NP, PG_LEVEL_2M), PENDING, ["KVM_BUG_ON tdx_sept_remove_private_spte"]),
+        (
+            BEFORE,
+            "write",
+            exclusive(LEAF, NP, PG_LEVEL_2M),
+            PENDING,
+            ["KVM_BUG_ON tdx_sept_remove_private_spte"],
+        ),
         (
             AFTER,
             "write",
@@ -141,14 +169,25 @@ BEFORE, AFTER = Kvm, Series
     ],
 )
 def test_what_fires_where(
-    kernel: type[Kvm], mode: str, setter: Callable[[Kvm], Call[Any]], state: SeptState, expected: list[str]
+    kernel: type[Kvm],
+    mode: str,
+    setter: Callable[[Kvm], Call[Any]],
+    state: SeptState,
+    expected: list[str],
 ) -> None:
-    """The mirror begins as the S-EPT does, so a case whose `old` is FROZEN loses its cmpxchg after the warning."""
+    """The mirror begins as the S-EPT does,
+    so a case whose `old` is FROZEN loses its cmpxchg after the warning.
+    """
     assert fired(kernel, mode, setter, state) == expected
 
 
 def points(kvm: Kvm, call: Call[Any]) -> list[str]:
-    return [step.point for step in automata_executor.run(Scenario("points", (Task("v1", call),)), RandomWalk(0)).steps]
+    return [
+        step.point
+        for step in automata_executor.run(
+            Scenario("points", (Task("v1", call),)), RandomWalk(0)
+        ).steps
+    ]
 
 
 @routine
@@ -160,7 +199,10 @@ async def dead_and_frozen(kvm: Kvm, exit: Exit) -> None:
 
 
 def test_a_dead_vm_ends_the_local_retry() -> None:
-    """Nobody will thaw that SPTE; the fault handler finds out that the VM is dead after its first try."""
+    """Nobody will thaw that SPTE.
+
+    The fault handler finds out that the VM is dead after its first try.
+    """
     kvm = kvm_with(Series, FREE, v1=((Instruction.ACCEPT, "A"),))
     taken = points(kvm, dead_and_frozen(kvm, Exit(ExitReason.EPT_VIOLATION, "A")))
     assert taken.count("mmu_lock.read_lock") == 1

@@ -55,24 +55,32 @@ ACCEPT, TOUCH = Instruction.ACCEPT, Instruction.TOUCH
 def test_a_guest_that_accepts_gets_its_page(kernel: type[Kvm], module: type[TdxModule]) -> None:
     exploration = guests(kernel, module, (ACCEPT, TOUCH))
     assert exploration.clean
-    assert {(s["sept[A]"], s["spte[A]"], s["stats.pages_4k"]) for s in exploration.final_states} == {
-        ("MAPPED pfn 1", "leaf pfn 1", "2")
-    }
+    assert {
+        (s["sept[A]"], s["spte[A]"], s["stats.pages_4k"]) for s in exploration.final_states
+    } == {("MAPPED pfn 1", "leaf pfn 1", "2")}
 
 
 @each
-def test_two_guests_that_accept_one_page_share_it(kernel: type[Kvm], module: type[TdxModule]) -> None:
-    """Freeze, retry, spurious fault, busy entry, already accepted: whatever happens, the page is mapped once."""
+def test_two_guests_that_accept_one_page_share_it(
+    kernel: type[Kvm], module: type[TdxModule]
+) -> None:
+    """Freeze, retry, spurious fault, busy entry, already accepted: whatever happens,
+    the page is mapped once.
+    """
     exploration = guests(kernel, module, (ACCEPT,), (ACCEPT,))
     assert exploration.clean
-    assert {(s["sept[A]"].removesuffix(" TDHP"), s["stats.pages_4k"]) for s in exploration.final_states} == {
-        ("MAPPED pfn 1", "2")
-    }
+    assert {
+        (s["sept[A]"].removesuffix(" TDHP"), s["stats.pages_4k"]) for s in exploration.final_states
+    } == {("MAPPED pfn 1", "2")}
 
 
 @each
-def test_a_touch_of_a_page_that_nobody_accepts_kills_the_vm(kernel: type[Kvm], module: type[TdxModule]) -> None:
-    """The second fault says that the page is PENDING: KVM gives the VM up without calling it bugged."""
+def test_a_touch_of_a_page_that_nobody_accepts_kills_the_vm(
+    kernel: type[Kvm], module: type[TdxModule]
+) -> None:
+    """The second fault says that the page is PENDING:
+    KVM gives the VM up without calling it bugged.
+    """
     exploration = guests(kernel, module, (TOUCH,))
     assert exploration.clean
     assert {s["v1.req_vm_dead"] for s in exploration.final_states} == {"yes"}
@@ -80,20 +88,28 @@ def test_a_touch_of_a_page_that_nobody_accepts_kills_the_vm(kernel: type[Kvm], m
 
 
 @each
-def test_a_vcpu_whose_listed_page_stays_pending_never_enters(kernel: type[Kvm], module: type[TdxModule]) -> None:
-    """Armed with the very page it waits for: fake EPT violations, one after another, and the run never ends."""
+def test_a_vcpu_whose_listed_page_stays_pending_never_enters(
+    kernel: type[Kvm], module: type[TdxModule]
+) -> None:
+    """Armed with the very page it waits for: fake EPT violations, one after another,
+    and the run never ends.
+    """
     exploration = guests(kernel, module, (ACCEPT,), armed="A")
     assert [str(found.finding) for found in exploration.found] == ["livelock v1"]
     assert exploration.final_states == ()
 
 
 @pytest.mark.parametrize(("without", "armed"), [((), False), (("local-retry",), True)])
-def test_the_local_retry_keeps_the_zero_step_list_empty(without: tuple[str, ...], *, armed: bool) -> None:
-    """How the list gets armed at all: seven faults in vain at one RIP, each of which lets the guest enter again.
+def test_the_local_retry_keeps_the_zero_step_list_empty(
+    without: tuple[str, ...], *, armed: bool
+) -> None:
+    """How the list gets armed at all: seven faults in vain at one RIP,
+    each of which lets the guest enter again.
 
-    A fault that is retried in the host is one that the module does not see. An event or a signal that is pending breaks
-    that off, and so does taking it out. What was listed stays PENDING once it is mapped, which is as good as missing:
-    the vCPU never enters again, unless another one accepts the page.
+    A fault that is retried in the host is one that the module does not see. An event or a signal
+    that is pending breaks that off, and so does taking it out. What was listed stays PENDING once
+    it is mapped, which is as good as missing: the vCPU never enters again, unless another one
+    accepts the page.
     """
     kvm = machine(
         Series,
@@ -108,7 +124,9 @@ def test_the_local_retry_keeps_the_zero_step_list_empty(without: tuple[str, ...]
     tree = kvm.module.td.sept_tree
     nobody = Property.whole("no-stepping", "armed", lambda look: look(tree).exclusive is None)
     found = explore(Scenario("arming", (Task("v1", kvm.vcpu_run(vcpu, Tdvps())),), (nobody,))).found
-    assert [str(one.finding) for one in found] == (["armed no-stepping", "livelock v1"] if armed else [])
+    assert [str(one.finding) for one in found] == (
+        ["armed no-stepping", "livelock v1"] if armed else []
+    )
 
 
 def test_a_listed_page_that_stays_pending_keeps_its_vcpu_out_until_another_accepts_it() -> None:
@@ -122,9 +140,13 @@ def test_a_listed_page_that_stays_pending_keeps_its_vcpu_out_until_another_accep
     )
     armed = Tdvps(0, 0, STEPPING_EPF_THRESHOLD, ("A",))
     v1, v2 = kvm.vcpus
-    alone = explore(Scenario("alone", (Task("v1", kvm.vcpu_run(v1, armed)),), AtRest(kvm).properties()))
+    alone = explore(
+        Scenario("alone", (Task("v1", kvm.vcpu_run(v1, armed)),), AtRest(kvm).properties())
+    )
     assert [str(one.finding) for one in alone.found] == ["livelock v1"]
     tasks = (Task("v1", kvm.vcpu_run(v1, armed)), Task("v2", kvm.vcpu_run(v2, Tdvps())))
     both = explore(Scenario("both", tasks, AtRest(kvm).properties()), finals=True)
     assert both.clean
-    assert {final["sept[A]"].removesuffix(" TDHP") for final in both.final_states} == {"MAPPED pfn 1"}
+    assert {final["sept[A]"].removesuffix(" TDHP") for final in both.final_states} == {
+        "MAPPED pfn 1"
+    }

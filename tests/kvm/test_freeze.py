@@ -20,15 +20,17 @@ def test_without_it_a_page_table_is_seen_before_the_s_ept_has_it(kernel: str) ->
         given = {"kernel": kernel, "contenders": contenders}
         assert kinds("np-to-nonleaf-shared", given, "freeze") == ["TDX_BUG_ON tdx_mem_page_aug"]
         assert kinds("np-to-nonleaf-shared", given) == []
-    assert kinds("fault", {"kernel": kernel, "pages": "4K"}, "freeze") == ["TDX_BUG_ON tdx_mem_page_aug"]
+    assert kinds("fault", {"kernel": kernel, "pages": "4K"}, "freeze") == [
+        "TDX_BUG_ON tdx_mem_page_aug"
+    ]
     assert kinds("fault", {"kernel": kernel, "pages": "4K"}) == []
 
 
 def test_without_it_a_shared_zap_beside_a_fault_is_no_better_and_always_loud() -> None:
     """A review of January 2023 has mirror and S-EPT diverge here, and nobody warn.
 
-    Not in this model: BLOCK of an entry that is FREE, and AUG of one that is not, are errors, and KVM bugs the VM for
-    either. Wherever the VM is not bugged, mirror and S-EPT agree.
+    Not in this model: BLOCK of an entry that is FREE, and AUG of one that is not, are errors, and
+    KVM bugs the VM for either. Wherever the VM is not bugged, mirror and S-EPT agree.
     """
     without = kinds("leaf-to-np-shared", {"contenders": "tdcall"}, "freeze")
     assert set(without) == {"TDX_BUG_ON tdx_mem_page_aug", "TDX_BUG_ON tdx_sept_remove_leaf_spte"}

@@ -1,4 +1,6 @@
-"""Invalidations that overlap: counted, their ranges one, and holes of one file one after another."""
+"""Invalidations that overlap: counted, their ranges one,
+and holes of one file one after another.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ def beside(kernel: type[Kvm], *, both_holes: bool = False) -> Exploration:
     """A hole at A, something else that goes at C, and a fault on A."""
     sept = {"A": SeptState.PENDING, "C": SeptState.PENDING}
     kvm = machine(kernel, Module_1_5_01, sept=sept, programs={}, others=("p", "q", "f"), holes=2)
-    other = kvm.kvm_gmem_punch_hole(("C",), "q") if both_holes else kvm.kvm_vm_set_mem_attributes(("C",), "q")
+    other = (
+        kvm.kvm_gmem_punch_hole(("C",), "q")
+        if both_holes
+        else kvm.kvm_vm_set_mem_attributes(("C",), "q")
+    )
     tasks = (
         Task("p", kvm.kvm_gmem_punch_hole(("A",), "p")),
         Task("q", other),
@@ -42,7 +48,9 @@ def findings(exploration: Exploration) -> list[str]:
 def test_two_invalidations_leave_no_page_mapped_that_is_gone(*, both_holes: bool) -> None:
     exploration = beside(Series, both_holes=both_holes)
     assert exploration.clean
-    assert {final["mmu_invalidate"] for final in exploration.final_states} == {"nothing goes, 2 done"}
+    assert {final["mmu_invalidate"] for final in exploration.final_states} == {
+        "nothing goes, 2 done"
+    }
 
 
 @attrs.frozen(eq=False)
@@ -115,7 +123,9 @@ class EndsTwice(Series):
 
 
 def test_an_end_without_a_begin_bugs_the_vm() -> None:
-    kvm = machine(EndsTwice, Module_1_5_01, sept={"A": SeptState.FREE}, programs={}, others=("p",), holes=2)
+    kvm = machine(
+        EndsTwice, Module_1_5_01, sept={"A": SeptState.FREE}, programs={}, others=("p",), holes=2
+    )
     hole = Scenario("unbalanced", (Task("p", kvm.kvm_gmem_punch_hole(("A",), "p")),))
     assert findings(explore(hole)) == ["KVM_BUG_ON kvm_mmu_invalidate_end"]
 
@@ -159,8 +169,12 @@ class SaysTheHoleAlone(HugePages):
 
 @pytest.mark.parametrize("above", [SeptState.FREE, SeptState.PENDING])
 @pytest.mark.parametrize("kernel", [HugePages, AsksNoFolio, SaysTheHoleAlone])
-def test_a_fault_beside_a_hole_maps_no_more_than_the_folio(kernel: type[Kvm], above: SeptState) -> None:
-    """The fault is on C, the hole at A, in one 2M range, which is mapped as a whole, and so split, or not at all."""
+def test_a_fault_beside_a_hole_maps_no_more_than_the_folio(
+    kernel: type[Kvm], above: SeptState
+) -> None:
+    """The fault is on C, the hole at A, in one 2M range, which is mapped as a whole, and so split,
+    or not at all.
+    """
     kvm = machine(
         kernel,
         Module_1_5_01,
@@ -172,7 +186,10 @@ def test_a_fault_beside_a_hole_maps_no_more_than_the_folio(kernel: type[Kvm], ab
         holes=1,
         given=("huge",),
     )
-    tasks = (Task("p", kvm.kvm_gmem_punch_hole(("A",), "p")), Task("f", fault_until_mapped(kvm, "f", "C")))
+    tasks = (
+        Task("p", kvm.kvm_gmem_punch_hole(("A",), "p")),
+        Task("f", fault_until_mapped(kvm, "f", "C")),
+    )
     exploration = explore(Scenario("hole", tasks, AtRest(kvm).properties()), finals=True)
     is_broken = kernel is not HugePages and above is SeptState.FREE
     assert findings(exploration) == (["use-after-free leafs-are-backed"] if is_broken else [])

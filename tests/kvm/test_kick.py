@@ -31,7 +31,9 @@ def zap(kernel: str, contenders: str, *without: str) -> Exploration:
 
 
 def findings(exploration: Exploration) -> set[tuple[str, str]]:
-    return {(found.finding.kind, cause) for found in exploration.found for cause in found.finding.causes}
+    return {
+        (found.finding.kind, cause) for found in exploration.found for cause in found.finding.causes
+    }
 
 
 @KERNELS
@@ -42,7 +44,9 @@ def test_whole_it_is_clean(kernel: str, contenders: str) -> None:
 
 @KERNELS
 @pytest.mark.parametrize("contender", ["zero-step", "tdcall"])
-def test_without_the_kick_the_second_try_is_busy_and_tracking_is_not_done(kernel: str, contender: str) -> None:
+def test_without_the_kick_the_second_try_is_busy_and_tracking_is_not_done(
+    kernel: str, contender: str
+) -> None:
     found = findings(zap(kernel, contender, "kick"))
     assert ("TDX_BUG_ON", contender) in found
     assert ("TDX_BUG_ON", "epoch") in found
@@ -93,7 +97,9 @@ class FlagClearedBeforeTheRetry(Series):
 
 @attrs.frozen(eq=False)
 class FlagTestedTooEarly(Series):
-    """Before the vCPU says that it is in guest mode: a kick that comes in between does not see it."""
+    """Before the vCPU says that it is in guest mode:
+    a kick that comes in between does not see it.
+    """
 
     @routine
     async def vcpu_enter_guest(self, vcpu: Vcpu, tdvps: Tdvps) -> Again | Done[Resume | Errno]:
@@ -115,12 +121,20 @@ class FlagTestedTooEarly(Series):
 
 @pytest.mark.parametrize(
     ("mutant", "contenders"),
-    [(FlagAfterTheKick, "zero-step"), (FlagClearedBeforeTheRetry, "zero-step"), (FlagTestedTooEarly, "all")],
+    [
+        (FlagAfterTheKick, "zero-step"),
+        (FlagClearedBeforeTheRetry, "zero-step"),
+        (FlagTestedTooEarly, "all"),
+    ],
 )
-def test_each_part_has_its_place(mutant: type[Series], contenders: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """KVM list, 12 January 2025, "KVM: TDX SEPT SEAMCALL retry": flag, kick, second try, and the flag again.
+def test_each_part_has_its_place(
+    mutant: type[Series], contenders: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KVM list, 12 January 2025, "KVM: TDX SEPT SEAMCALL retry": flag, kick, second try,
+    and the flag again.
 
-    A flag that is tested too early takes two vCPUs: one to make the first try BUSY, and one that has looked before.
+    A flag that is tested too early takes two vCPUs: one to make the first try BUSY, and one that
+    has looked before.
     """
     monkeypatch.setattr(transitions, "Series", mutant)
     assert ("TDX_BUG_ON", "zero-step") in findings(zap("after", contenders))
@@ -131,7 +145,10 @@ def test_each_part_has_its_place(mutant: type[Series], contenders: str, monkeypa
 
 
 def test_one_zapper_never_meets_a_vcpu_that_is_exiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that waits does so for EXITING_GUEST_MODE too. Nothing else makes a vCPU exit here: it is not felt."""
+    """A request that waits does so for EXITING_GUEST_MODE too.
+
+    Nothing else makes a vCPU exit here: it is not felt.
+    """
     honest = KvmMain.kvm_request_needs_ipi
 
     def careless(self: KvmMain, vcpu: Vcpu, _request: Request) -> Call[bool]:

@@ -1,4 +1,6 @@
-"""Three and four guests on one page: states of more than 128 bits, held against a plain set, and cut by a budget."""
+"""Three and four guests on one page: states of more than 128 bits, held against a plain set,
+and cut by a budget.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ ACCEPT = (Instruction.ACCEPT,)
 
 
 def test_states_of_more_than_128_bits_are_those_of_a_plain_set() -> None:
-    """Level by level, up to a million of them, each as the integer that it is; then how many there are in all."""
+    """Level by level, up to a million of them, each as the integer that it is.
+
+    Then how many there are in all.
+    """
     product = Product(machine_with(Series, Module_1_5_01, ACCEPT, ACCEPT, ACCEPT))
     frontier = Frontier(product)
     levels = list(frontier.levels())

@@ -35,7 +35,10 @@ def test_a_writer_is_alone_and_readers_are_not(modes: tuple[str, ...], unfair: b
         return sum(look(cell) for cell in inside) < 2
 
     tasks = tuple(Task(n, hold(lock, m, i)) for n, m, i in zip(names, modes, inside, strict=True))
-    properties = (Property.whole("alone", "divergence", alone), Property.whole("never-two", "divergence", never_two))
+    properties = (
+        Property.whole("alone", "divergence", alone),
+        Property.whole("never-two", "divergence", never_two),
+    )
     found = {found.finding.where for found in explore(Scenario("lock", tasks, properties)).found}
     assert found == ({"never-two"} if modes.count(READ) > 1 else set())
 

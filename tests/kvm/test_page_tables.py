@@ -1,4 +1,7 @@
-"""Page tables live until everybody who may look at them has left; a look after that is a finding."""
+"""Page tables live until everybody who may look at them has left.
+
+A look after that is a finding.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,15 @@ from sim.tdx.sept import SeptState
 
 def direct(kernel: type[Kvm] = Series) -> Kvm:
     sept = {"A": SeptState.PENDING, "B": SeptState.MAPPED}
-    return machine(kernel, Module_1_5_01, sept=sept, programs={}, others=("v0", "v1"), frees=("A",), is_mirror=False)
+    return machine(
+        kernel,
+        Module_1_5_01,
+        sept=sept,
+        programs={},
+        others=("v0", "v1"),
+        frees=("A",),
+        is_mirror=False,
+    )
 
 
 @routine
@@ -44,7 +55,11 @@ async def zap(kvm: Kvm) -> None:
 def test_a_page_outlives_its_readers_and_nobody_else(kernel: type[Kvm]) -> None:
     for careful, found in ((True, []), (False, ["use-after-free look"])):
         kvm = direct(kernel)
-        tasks = (Task("v0", zap(kvm)), Task("v1", look(kvm, kvm.pages[0], careful)), *rcu_tasks(kvm))
+        tasks = (
+            Task("v0", zap(kvm)),
+            Task("v1", look(kvm, kvm.pages[0], careful)),
+            *rcu_tasks(kvm),
+        )
         exploration = explore(Scenario("rcu", tasks), finals=True)
         assert [str(one.finding) for one in exploration.found] == found
         assert {final["pt[A].life"] for final in exploration.final_states} == {"FREED"}

@@ -1,5 +1,6 @@
-"""`python -m tests.oracle`: see `tests.oracle.command`, which stands apart so that processes it starts can
-import it."""
+"""`python -m tests.oracle`: see `tests.oracle.command`,
+which stands apart so that processes it starts can import it.
+"""
 
 import sys
 

@@ -1,8 +1,9 @@
-"""Compare the engine with the oracle over many random programs: `python -m tests.oracle --number 5000 --seed 1`.
+"""Compare the engine with the oracle over many random programs:
+`python -m tests.oracle --number 5000 --seed 1`.
 
-Says how far it is once in a while, and in the end how much of what it has tried. The first mismatch of each
-kind is made small and shown as a program, with the command that runs it alone. The status is 1 if there was
-any.
+Says how far it is once in a while, and in the end how much of what it has tried. The first mismatch
+of each kind is made small and shown as a program, with the command that runs it alone. The status
+is 1 if there was any.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def _compare(of: tuple[int, int]) -> Said:
     try:
         comparison = compared(*program_of(seed, number), number)
     except Exception:  # noqa: BLE001 - whatever it is, it is told, and the others go on
-        return Said(number, Counter(), [Mismatch("the oracle fails", "oracle", "", traceback.format_exc())])
+        return Said(
+            number, Counter(), [Mismatch("the oracle fails", "oracle", "", traceback.format_exc())]
+        )
     return Said(number, comparison.seen, comparison.mismatches)
 
 
@@ -77,7 +80,10 @@ def _show(seed: int, number: int, mismatch: Mismatch, out: TextIO, *, small: boo
     print(f"\nprogram {number} of seed {seed}: {mismatch}", file=out)
     if small and len(graph.states) <= SMALL and mismatch.way != "oracle":
         program = minimise(
-            program, lambda it: any(m.name == mismatch.name for m in mismatch_of(it, number, len(graph.states)))
+            program,
+            lambda it: any(
+                m.name == mismatch.name for m in mismatch_of(it, number, len(graph.states))
+            ),
         )
         for one in mismatch_of(program, number, SMALL):
             if one.name == mismatch.name:
@@ -89,20 +95,32 @@ def _show(seed: int, number: int, mismatch: Mismatch, out: TextIO, *, small: boo
 
 def main(arguments: list[str] | None = None, out: TextIO = sys.stdout) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.oracle", description=__doc__)
-    parser.add_argument("--number", type=int, default=5000, help="how many programs (default: %(default)s)")
+    parser.add_argument(
+        "--number", type=int, default=5000, help="how many programs (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the number of the first one")
     parser.add_argument("--only", type=int, help="this program and no other")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
-    parser.add_argument("--stop", action="store_true", help="end with the first mismatch, and do not make it small")
-    parser.add_argument("--text", action="store_true", help="print the programs, and compare nothing")
+    parser.add_argument(
+        "--stop", action="store_true", help="end with the first mismatch, and do not make it small"
+    )
+    parser.add_argument(
+        "--text", action="store_true", help="print the programs, and compare nothing"
+    )
     asked = parser.parse_args(arguments)
     numbers = range(asked.first, asked.first + asked.number)
     if asked.only is not None:
         numbers = range(asked.only, asked.only + 1)
     if asked.text:
         for number in numbers:
-            print(f"program {number}:", text_of(program_of(asked.seed, number)[0]), "", sep="\n", file=out)
+            print(
+                f"program {number}:",
+                text_of(program_of(asked.seed, number)[0]),
+                "",
+                sep="\n",
+                file=out,
+            )
         return 0
     jobs = min(asked.jobs, len(numbers))
     started = told = time.monotonic()
@@ -121,15 +139,24 @@ def main(arguments: list[str] | None = None, out: TextIO = sys.stdout) -> int:
                     _show(asked.seed, said.number, mismatch, out, small=True)
             if time.monotonic() - told > EVERY:
                 told = time.monotonic()
-                print(f"{done:,} of {len(numbers):,} programs, {wrong:,} with a mismatch", file=out, flush=True)
+                print(
+                    f"{done:,} of {len(numbers):,} programs, {wrong:,} with a mismatch",
+                    file=out,
+                    flush=True,
+                )
     except KeyboardInterrupt:
         print("\ninterrupted", file=out)
     enough = _summary(seen, kinds, done, wrong, time.monotonic() - started, out)
     return 1 if wrong or not enough else 130 if done < len(numbers) else 0
 
 
-def _summary(seen: Counter[str], kinds: Counter[str], done: int, wrong: int, seconds: float, out: TextIO) -> bool:
-    """Say how much of what was tried, and what it came to; whether a full run has tried as much as it should."""
+def _summary(
+    seen: Counter[str], kinds: Counter[str], done: int, wrong: int, seconds: float, out: TextIO
+) -> bool:
+    """Say how much of what was tried, and what it came to.
+
+    Whether a full run has tried as much as it should.
+    """
     needed = NEEDED if done >= FULL else {}
     print(f"\n{done:,} programs in {seconds:.0f} s", file=out)
     for what in sorted({**seen, **needed}):

@@ -1,9 +1,9 @@
 """Every way to run the engine, each compared with the machine by name.
 
-`Comparison` takes one program, and `run()` goes through the ways that are due for it. What differs is a
-`Mismatch`: the name of the comparison, and what either side said. What happened on the way (a field was
-widened, a watch grew inside a level, ...) is noted in `seen`, by looking at the engine while it runs, so that
-nobody has to guess what was tried.
+`Comparison` takes one program, and `run()` goes through the ways that are due for it. What differs
+is a `Mismatch`: the name of the comparison, and what either side said. What happened on the way (a
+field was widened, a watch grew inside a level, ...) is noted in `seen`, by looking at the engine
+while it runs, so that nobody has to guess what was tried.
 """
 
 from __future__ import annotations
@@ -53,12 +53,15 @@ CUT = 60
 """Steps after which fuzzed runs are cut."""
 
 _RUNS, _UNMERGED = 300, 400
-"""Interleavings that are all taken by their number, and states beside which whole histories are few enough."""
+"""Interleavings that are all taken by their number,
+and states beside which whole histories are few enough."""
 
 
 @attrs.frozen
 class Mismatch:
-    """Two answers that should be one: the name of the comparison, how the engine was run, what both sides say."""
+    """Two answers that should be one: the name of the comparison, how the engine was run,
+    what both sides say.
+    """
 
     name: str
     way: str
@@ -98,11 +101,21 @@ class Comparison:
         self._reference: Exploration | None = None
 
     def run(self, *, light: bool = False) -> list[Mismatch]:
-        """Compare in every way that is due; where time is short (`light`), in the first ones and one of the others."""
+        """Compare in every way that is due.
+
+        Where time is short (`light`), in the first ones and one of the others.
+        """
         self._note()
         ways: list[Callable[[], None]] = [self.chunks, self.crew, self.resumed]
         if not self.truth.is_large:
-            ways += [self.fuzz, self.shrink, self.sampled, self.unmerged, self.numbering, self.valuations]
+            ways += [
+                self.fuzz,
+                self.shrink,
+                self.sampled,
+                self.unmerged,
+                self.numbering,
+                self.valuations,
+            ]
         elif not light:
             ways = ways[self.number % 2 :][:2]
         if light:
@@ -116,7 +129,9 @@ class Comparison:
         try:
             compare()
         except Exception as error:  # noqa: BLE001 - the engine should raise nothing here, and what it does is told
-            self.mismatches.append(Mismatch(f"raises {type(error).__name__}", way, str(error)[:500], "no error"))
+            self.mismatches.append(
+                Mismatch(f"raises {type(error).__name__}", way, str(error)[:500], "no error")
+            )
 
     def _same(self, name: str, way: str, engine: object, oracle: object) -> bool:
         if engine != oracle:
@@ -127,22 +142,36 @@ class Comparison:
         self.seen[f"family {self.program.family}"] += 1
         rules = [one.rule for one in self.program.properties]
         self.seen["more than 8,192 states"] += self.truth.is_large
-        self.seen["properties that read by what they have read"] += any(_is_chained(rule) for rule in rules)
+        self.seen["properties that read by what they have read"] += any(
+            _is_chained(rule) for rule in rules
+        )
         self.seen["of these at the end of a run"] += self.program.family == "ends"
         self.seen["with retries"] += self.truth.bound is not None
         self.seen["with findings"] += bool(self.truth.findings)
         self.seen["with livelock"] += bool(self.truth.livelocks)
         self.seen["with starvation"] += bool(self.truth.starvation)
-        for kind in dict.fromkeys(one[0] for task in self.program.tasks for one in statements(task.block)):
+        for kind in dict.fromkeys(
+            one[0] for task in self.program.tasks for one in statements(task.block)
+        ):
             self.seen[f"statement {kind}"] += 1
 
     def _happened(self, seen: Seen, jobs: int, *, chunked: bool) -> None:
-        """Note what came up, once for a program, and with how many processes over several chunks."""
+        """Note what came up, once for a program,
+        and with how many processes over several chunks.
+        """
         if jobs > 1 and not seen.crews:
             return
-        by = f"{'one process' if jobs == 1 else 'several processes'}, several chunks" if chunked else "one chunk"
+        by = (
+            f"{'one process' if jobs == 1 else 'several processes'}, several chunks"
+            if chunked
+            else "one chunk"
+        )
         came_up = (seen.layouts, "a field widens"), (seen.gained, "a state gains a word")
-        for times, what in ((1, "array search"), *came_up, (seen.grown, "the watch widens inside a level")):
+        for times, what in (
+            (1, "array search"),
+            *came_up,
+            (seen.grown, "the watch widens inside a level"),
+        ):
             if times:
                 self.seen[f"{what}, {by}"] = 1
 
@@ -167,7 +196,9 @@ class Comparison:
     def chunks(self) -> None:
         """By arrays, in chunks of a few states; wide footprints now and then."""
         with watching(chunk=self.chunk, widest=self.draw.of((0, 3, 16))) as seen:
-            exploration = explore(self.scenario, budget=Budget(seconds=1e9), starvation=True, finals=True)
+            exploration = explore(
+                self.scenario, budget=Budget(seconds=1e9), starvation=True, finals=True
+            )
         self._happened(seen, 1, chunked=True)
         self._alike("chunks", exploration)
         self._reference = exploration
@@ -175,7 +206,9 @@ class Comparison:
     def crew(self) -> None:
         """By two or three processes."""
         jobs = self.draw.of((2, 2, 3))
-        with watching(chunk=self.chunk, each=self.draw.of((1, 2)), widest=self.draw.of((0, 3, 16))) as seen:
+        with watching(
+            chunk=self.chunk, each=self.draw.of((1, 2)), widest=self.draw.of((0, 3, 16))
+        ) as seen:
             exploration = explore(
                 self.scenario,
                 budget=Budget(seconds=1e9),
@@ -193,13 +226,23 @@ class Comparison:
         """Cut off and gone on with, as often as it takes; by two processes now and then."""
         jobs = self.draw.of((1, 1, 1, 2))
         pieces, exploration, widest = 0, None, self.draw.of((0, 3, 16))
-        with tempfile.TemporaryDirectory() as folder, watching(chunk=self.chunk, each=1, widest=widest) as seen:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            watching(chunk=self.chunk, each=1, widest=widest) as seen,
+        ):
             while exploration is None or exploration.unexpanded:
-                checkpoint = Checkpoint(Path(folder) / "kept", {"of": "oracle"}, every=0.0 if pieces % 2 else 60.0)
+                checkpoint = Checkpoint(
+                    Path(folder) / "kept", {"of": "oracle"}, every=0.0 if pieces % 2 else 60.0
+                )
                 asked = self.draw.between(1, 4) if pieces < 4 else 1 << 30
                 budget: Any = _Times(asked)
                 exploration = explore(
-                    self.scenario, budget=budget, checkpoint=checkpoint, starvation=True, finals=True, jobs=jobs
+                    self.scenario,
+                    budget=budget,
+                    checkpoint=checkpoint,
+                    starvation=True,
+                    finals=True,
+                    jobs=jobs,
                 )
                 pieces += 1
         self.seen["resumed"] += pieces > 1
@@ -213,11 +256,16 @@ class Comparison:
         return max(1, (1, 2, 3, 7)[self.draw.below(4)], widest // 32)
 
     def _alike(self, way: str, exploration: Exploration) -> None:
-        """That an array search came to what the machine says, and to the very witnesses of one process."""
+        """That an array search came to what the machine says,
+        and to the very witnesses of one process.
+        """
         self._explored(way, exploration)
         self._starving(way, exploration)
         if self._reference is not None:
-            one, other = ([(told(f.finding), f.picks.picks) for f in e.found] for e in (exploration, self._reference))
+            one, other = (
+                [(told(f.finding), f.picks.picks) for f in e.found]
+                for e in (exploration, self._reference)
+            )
             self._same("witnesses", way, one, other)
 
     def _explored(self, way: str, exploration: Exploration, *, live: bool = True) -> None:
@@ -229,7 +277,9 @@ class Comparison:
         momentary = [found for found in exploration.found if found.witness.lasso is None]
         lengths = {told(found.finding): len(found.picks.picks) for found in momentary}
         if self._same("findings", way, sorted(lengths), sorted(truth.findings)):
-            self._same("shortest lengths", way, sorted(lengths.items()), sorted(truth.findings.items()))
+            self._same(
+                "shortest lengths", way, sorted(lengths.items()), sorted(truth.findings.items())
+            )
             expected = bool(truth.findings) or (live and bool(truth.livelocks))
             expected |= live and any(f.finding.kind == "starvation" for f in exploration.found)
             self._same("verdict", way, exploration.verdict is Verdict.FINDING, expected)
@@ -242,16 +292,23 @@ class Comparison:
     def _finals(self, way: str, exploration: Exploration) -> None:
         known = {name for state in exploration.final_states for name in state}
         graph = self.truth.graph
-        finals = Counter(tuple(pair for pair in self.truth.named(at) if pair[0] in known) for at in graph.ends)
+        finals = Counter(
+            tuple(pair for pair in self.truth.named(at) if pair[0] in known) for at in graph.ends
+        )
         engine = Counter(
             tuple((name, state[name]) for name in self.truth.machine.names if name in state)
             for state in exploration.final_states
         )
         self._same("final states", way, sorted(engine.items()), sorted(finals.items()))
         if exploration.final_states:
-            left = {pair for at in graph.ends for pair in self.truth.named(at) if pair[0] not in known}
+            left = {
+                pair for at in graph.ends for pair in self.truth.named(at) if pair[0] not in known
+            }
             self._same(
-                "variables left out", way, sorted(left & {(name, str(v)) for name, v in left if v != "0" and v}), []
+                "variables left out",
+                way,
+                sorted(left & {(name, str(v)) for name, v in left if v != "0" and v}),
+                [],
             )
 
     def _shows(self, way: str, found: Found) -> None:
@@ -264,10 +321,18 @@ class Comparison:
             return
         shown = graph.shown[steps[-1][1] if steps else 0]
         shows = fact in shown or bool(steps and steps[-1][0].finding == fact)
-        self._same("witness shows its finding", way, (shows, _trace(found.witness)), (True, self._lines(steps)))
+        self._same(
+            "witness shows its finding",
+            way,
+            (shows, _trace(found.witness)),
+            (True, self._lines(steps)),
+        )
 
     def _lines(self, steps: list[tuple[Step, int]]) -> list[tuple[str, str, str]]:
-        return [(self.truth.machine.tasks[step.task], step.point, spell(step.result)) for step, _ in steps]
+        return [
+            (self.truth.machine.tasks[step.task], step.point, spell(step.result))
+            for step, _ in steps
+        ]
 
     # --- going round
 
@@ -282,16 +347,21 @@ class Comparison:
     def _rounds(self, kind: str, way: str, found: list[Found], parts: list[liveness.Part]) -> None:
         """Who goes round, and how soon.
 
-        A finding names tasks of which the definition is true, and every such task is named by one. Where nobody makes
-        progress there is one finding for each set of them; else the engine looks task by task.
+        A finding names tasks of which the definition is true, and every such task is named by one.
+        Where nobody makes progress there is one finding for each set of them; else the engine looks
+        task by task.
         """
         graph, names = self.truth.graph, [tuple(one.finding.where.split(",")) for one in found]
         engine = sorted({task for name in names for task in name})
-        if not self._same(kind, way, engine, sorted({task for part in parts for task in part.tasks})):
+        if not self._same(
+            kind, way, engine, sorted({task for part in parts for task in part.tasks})
+        ):
             return
         together = liveness.together(parts)
         if not liveness.has_progress(graph):
-            self._same(f"{kind} together", way, sorted(names), sorted({part.tasks for part in together}))
+            self._same(
+                f"{kind} together", way, sorted(names), sorted({part.tasks for part in together})
+            )
         for one, name in zip(found, names, strict=True):
             stem = one.witness.lasso.stem if one.witness.lasso is not None else None
             whose = [part for part in together if name == part.tasks]
@@ -301,7 +371,10 @@ class Comparison:
             self._same(f"{kind}: a loop", way, self._is_loop(one), True)
 
     def _is_loop(self, one: Found) -> object:
-        """Whether a loop comes back to where it began, fairly, and nobody it names gets on; else why not."""
+        """Whether a loop comes back to where it began, fairly, and nobody it names gets on.
+
+        Else why not.
+        """
         graph, lasso = self.truth.graph, one.witness.lasso
         steps = graph.follow(one.picks.picks)
         assert lasso is not None
@@ -320,7 +393,10 @@ class Comparison:
             place = names.index(task)
             if any(step.task == place and step.progress for step, _ in loop):
                 return f"{task} makes progress"
-            if self.truth.machine.is_finished(graph.states[around[0]], place) or self.truth.machine.daemon[place]:
+            if (
+                self.truth.machine.is_finished(graph.states[around[0]], place)
+                or self.truth.machine.daemon[place]
+            ):
                 return f"{task} need not finish"
         return True
 
@@ -335,12 +411,16 @@ class Comparison:
             return
         self.seen["counted"] += 1
         self._same("bounded states", "counting", counts.states, len(graph.states))
-        self._same("interleavings", "counting", counts.interleavings, numbers.interleavings(graph)[0])
+        self._same(
+            "interleavings", "counting", counts.interleavings, numbers.interleavings(graph)[0]
+        )
         if truth.classes is not None:
             self.seen["classes counted"] += 1
             self._same("classes", "counting", counts.classes, truth.classes.total)
         momentary = [found for found in exploration.found if found.reach is not None]
-        least = numbers.fewest_preemptions(truth.graph, [told(found.finding) for found in momentary])
+        least = numbers.fewest_preemptions(
+            truth.graph, [told(found.finding) for found in momentary]
+        )
         for found in momentary:
             self._reached(graph, found, least)
 
@@ -356,12 +436,18 @@ class Comparison:
         self._same("fewest preemptions", way, engine, (*least[fact], least[fact][0]))
         self._shows(f"{way}, fewest", reach.fewest)
         self._same("preemptions", way, reach.preempted, numbers.preemptions(truth.graph, picks))
-        self._same("inevitable", way, reach.inevitable_at, numbers.inevitable_at(truth.graph, fact, picks))
-        self._same("interleavings that pass", way, reach.interleavings, numbers.passing(graph, fact))
+        self._same(
+            "inevitable", way, reach.inevitable_at, numbers.inevitable_at(truth.graph, fact, picks)
+        )
+        self._same(
+            "interleavings that pass", way, reach.interleavings, numbers.passing(graph, fact)
+        )
         chance = numbers.odds(graph, fact)
         self._same("odds", way, reach.odds, chance[0])
         try:
-            along = tuple(chance[at] for at in [0, *(to for _, to in graph.follow(picks))][:-1] or [0])
+            along = tuple(
+                chance[at] for at in [0, *(to for _, to in graph.follow(picks))][:-1] or [0]
+            )
         except KeyError:
             along = ()
         if reach.odds:
@@ -394,19 +480,27 @@ class Comparison:
         self._same("classes by number", "sampled", forms == set(classes.ends), True)
 
     def unmerged(self) -> None:
-        """Local states named by whole histories: more states, and the same findings, ends and lengths."""
+        """Local states named by whole histories: more states, and the same findings,
+        ends and lengths.
+        """
         if self.truth.graph.is_retrying() or len(self.truth.graph.states) > _UNMERGED:
             return
         self.seen["unmerged"] += 1
         exploration = explore(self.scenario, merge=False, finals=True)
         lengths = {told(found.finding): len(found.picks.picks) for found in exploration.found}
         self._same(
-            "findings of whole histories", "unmerged", sorted(lengths.items()), sorted(self.truth.findings.items())
+            "findings of whole histories",
+            "unmerged",
+            sorted(lengths.items()),
+            sorted(self.truth.findings.items()),
         )
         known = {name for state in exploration.final_states for name in state}
         engine = {tuple(sorted(state.items())) for state in exploration.final_states}
         ends = (dict(self.truth.named(at)) for at in self.truth.graph.ends)
-        oracle = {tuple(sorted((name, value) for name, value in end.items() if name in known)) for end in ends}
+        oracle = {
+            tuple(sorted((name, value) for name, value in end.items() if name in known))
+            for end in ends
+        }
         self._same("ends of whole histories", "unmerged", sorted(engine), sorted(oracle))
 
     def numbering(self) -> None:
@@ -428,7 +522,8 @@ class Comparison:
             pass
         machine, graph = self.truth.machine, self.truth.graph
         engine: Counter[object] = Counter(
-            self._valuation(product, searched.visited.state(i)) for i in range(searched.visited.count)
+            self._valuation(product, searched.visited.state(i))
+            for i in range(searched.visited.count)
         )
         oracle: Counter[object] = Counter(
             (
@@ -444,15 +539,21 @@ class Comparison:
         order = {name: i for i, name in enumerate(self.truth.machine.names)}
         cells = sorted(product.cells, key=lambda cell: order[cell.name])
         held = (
-            (cell.name, spell(product.cell(state, cell))) for cell in cells if product.cell(state, cell) != cell.initial
+            (cell.name, spell(product.cell(state, cell)))
+            for cell in cells
+            if product.cell(state, cell) != cell.initial
         )
         locals_ = (product.local(state, task).operation for task in self.truth.machine.tasks)
-        return tuple(held), tuple(None if operation is None else operation.point for operation in locals_)
+        return tuple(held), tuple(
+            None if operation is None else operation.point for operation in locals_
+        )
 
     # --- runs
 
     def fuzz(self) -> None:
-        """A few seeds under one strategy: what the batch says is what its runs, taken one by one, show the machine."""
+        """A few seeds under one strategy: what the batch says is what its runs, taken one by one,
+        show the machine.
+        """
         name = STRATEGIES[self.number % len(STRATEGIES)]
         try:
             runner = Runner(self.scenario, name, CUT)
@@ -473,11 +574,21 @@ class Comparison:
                 count[fact] += 1
             if seed < 2:
                 self._live(name, picks)
-        engine = sorted((told(one.finding), one.seed, one.steps, one.seeds) for one in batch.sightings)
-        self._same("sightings", name, engine, sorted((fact, *at, count[fact]) for fact, at in first.items()))
+        engine = sorted(
+            (told(one.finding), one.seed, one.steps, one.seeds) for one in batch.sightings
+        )
+        self._same(
+            "sightings",
+            name,
+            engine,
+            sorted((fact, *at, count[fact]) for fact, at in first.items()),
+        )
         self._same("steps of a batch", name, (batch.steps, batch.cut), (steps, cut))
         if name == "walk":
-            one, other = trio_executor.run(self.scenario, RandomWalk(3), longest=CUT), runner.picks(3)
+            one, other = (
+                trio_executor.run(self.scenario, RandomWalk(3), longest=CUT),
+                runner.picks(3),
+            )
             self._same("walk", name, _trace(one), self._lines(self.truth.graph.follow(other.picks)))
 
     def _passed(self, way: list[tuple[Step, int]]) -> dict[Fact, int]:
@@ -497,7 +608,9 @@ class Comparison:
         self._same("trio finds", name, sorted(map(told, run.findings)), sorted(self._passed(way)))
         end = way[-1][1] if way else 0
         machine, state = self.truth.machine, self.truth.graph.states[end]
-        left = tuple(task for i, task in enumerate(machine.tasks) if not machine.is_finished(state, i))
+        left = tuple(
+            task for i, task in enumerate(machine.tasks) if not machine.is_finished(state, i)
+        )
         self._same("trio leaves", name, run.unfinished, left)
         held = dict(self.truth.named(end))
         self._same("trio's cells", name, run.cells, {cell: held[cell] for cell in run.cells})
@@ -506,7 +619,9 @@ class Comparison:
         self.seen["replayed"] += 1
 
     def shrink(self) -> None:
-        """A run with a finding made small: still one, no larger, and as short as can be where it says so."""
+        """A run with a finding made small: still one, no larger,
+        and as short as can be where it says so.
+        """
         runner = Runner(self.scenario, "walk", CUT)
         sightings = runner.batch(0, 40).sightings
         if not sightings:
@@ -518,7 +633,11 @@ class Comparison:
         way, fact = self.truth.graph.follow(small.picks.picks), told(one.finding)
         self._same("shrunk shows its finding", "walk", self._passed(way).get(fact), len(way))
         before, after = (
-            (len({task for task, _ in of.picks}), len(of.picks), numbers.preemptions(self.truth.graph, of.picks))
+            (
+                len({task for task, _ in of.picks}),
+                len(of.picks),
+                numbers.preemptions(self.truth.graph, of.picks),
+            )
             for of in (picks, small.picks)
         )
         self._same("shrunk is no larger", "walk", (after <= before, after), (True, after))
@@ -542,7 +661,9 @@ def _trace(run: Any) -> list[tuple[str, str, str]]:
 
 
 def _smallest(graph: Graph, fact: Fact) -> tuple[int, int, int]:
-    """Tasks, steps and preemptions of the smallest run that shows a finding: breadth first, set of tasks by set."""
+    """Tasks, steps and preemptions of the smallest run that shows a finding: breadth first,
+    set of tasks by set.
+    """
     level: dict[tuple[int, frozenset[int], int], int] = {(0, frozenset(), -1): 0}
     best = (0, 0, 0) if fact in graph.shown[0] else (1 << 30, 0, 0)
     done = set(level)

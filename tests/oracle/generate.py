@@ -1,11 +1,12 @@
 """Random programs: number k of seed s is the same one everywhere, and can be had alone.
 
-All chance comes from `random.Random(text).random()`, which Python promises not to change. A program that has
-too many states is drawn again (how many that is depends on its family), so that what is compared is what can
-be gone through.
+All chance comes from `random.Random(text).random()`, which Python promises not to change. A program
+that has too many states is drawn again (how many that is depends on its family), so that what is
+compared is what can be gone through.
 
-What the engine refuses is not drawn: every task catches what is raised in it, a turn of a loop performs an
-operation, what counts without end counts modulo something, and who gives a lock back has it.
+What the engine refuses is not drawn: every task catches what is raised in it, a turn of a loop
+performs an operation, what counts without end counts modulo something, and who gives a lock back
+has it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from tests.oracle.machine import Machine, SenselessError
 
 NAMES = ("p", "q", "r", "s", "t", "u", "v")
 SMALL, LARGE, LARGEST = 3000, 8192, 30000
-"""States that a program has at most; those that one of the large family has more than, and at most."""
+"""States that a program has at most;
+those that one of the large family has more than, and at most."""
 
 _FAMILIES = (
     *("mixed",) * 5,
@@ -70,7 +72,10 @@ class Draw:
 
 
 class Writer:
-    """Writes blocks over so many variables. In an `endless` loop nothing counts without a modulus."""
+    """Writes blocks over so many variables.
+
+    In an `endless` loop nothing counts without a modulus.
+    """
 
     def __init__(self, draw: Draw, cells: int, mutexes: int, rwlocks: int) -> None:
         self.draw, self.cells, self.mutexes, self.rwlocks = draw, cells, mutexes, rwlocks
@@ -82,7 +87,9 @@ class Writer:
     def value(self) -> int:
         return (0, 1, 1, 2)[self.draw.below(4)]
 
-    def block(self, least: int, most: int, depth: int, *, endless: bool = False, loop: bool = False) -> Block:
+    def block(
+        self, least: int, most: int, depth: int, *, endless: bool = False, loop: bool = False
+    ) -> Block:
         size = self.draw.between(least, most)
         return tuple(self.statement(depth, endless=endless, loop=loop) for _ in range(size))
 
@@ -94,24 +101,45 @@ class Writer:
     def operation(self) -> Statement:
         """One that is always performed, never waits, and gives a result."""
         c, v, w = self.cell(), self.value(), self.value()
-        return self.draw.either((("load", c), ("xchg", c, v), ("cas", c, v, w), ("weak", c, v, w), ("choose", 0, 1)))
+        return self.draw.either(
+            (("load", c), ("xchg", c, v), ("cas", c, v, w), ("weak", c, v, w), ("choose", 0, 1))
+        )
 
     def _plain(self, *, endless: bool) -> Statement:
         draw, c, v, w = self.draw, self.cell(), self.value(), self.value()
         kinds: list[Statement] = [
-            *[("load", c), ("store", c, v), ("put", c), ("xchg", c, v), ("cas", c, v, w), ("weak", c, v, w)],
+            *[
+                ("load", c),
+                ("store", c, v),
+                ("put", c),
+                ("xchg", c, v),
+                ("cas", c, v, w),
+                ("weak", c, v, w),
+            ],
             *[("bump", c, 3), ("wait", c, v), ("choose", 0, 1), ("step",), ("keep",), ("recall",)],
             *[("load", c), ("store", c, v), ("cas", c, v, w)],
         ]
         if draw.chance(3):
-            kinds += [("choose", 0, 1, 2), ("choose", 2, 0), ("progress",), ("give",), ("raise", v), ("return", v)]
+            kinds += [
+                ("choose", 0, 1, 2),
+                ("choose", 2, 0),
+                ("progress",),
+                ("give",),
+                ("raise", v),
+                ("return", v),
+            ]
         if draw.chance(6):
             kinds += [("bug", draw.of(("here", "there")))]
         if not endless:
             kinds += [("add", c, 1), ("add", c, 1), ("fetch_add", c, 1), ("add", c, -1)]
         if self.cells > 1:
             one, other = draw.two(self.cells)
-            kinds += [("move", one, other), ("copy", one, other), ("dcas", one, other, v, w, 2), ("sum", one, other)]
+            kinds += [
+                ("move", one, other),
+                ("copy", one, other),
+                ("dcas", one, other, v, w, 2),
+                ("sum", one, other),
+            ]
             kinds += [("wait2", draw.of(("same", "differ", "sum2")), one, other)]
             kinds += [] if endless else [("tally", one, v, other)]
         if self.mutexes:
@@ -133,16 +161,27 @@ class Writer:
     def _structured(self, depth: int, *, endless: bool, loop: bool) -> Statement:
         draw = self.draw
 
-        def inner(least: int = 1, most: int = 2, *, loop: bool = loop, endless: bool = endless) -> Block:
+        def inner(
+            least: int = 1, most: int = 2, *, loop: bool = loop, endless: bool = endless
+        ) -> Block:
             return self.block(least, most, depth, endless=endless, loop=loop)
 
         kinds: list[Callable[[], Statement]] = [
             lambda: ("if", self.value(), inner(), inner(0, 1)),
             lambda: ("if", self.value(), (self.report(),), inner(0, 1)),
             lambda: ("call", inner(1, 3, loop=False), draw.of((None, 0, 1))),
-            lambda: ("guard", (*inner(), ("raise", self.value())) if draw.chance(2) else inner(), inner(0, 1)),
+            lambda: (
+                "guard",
+                (*inner(), ("raise", self.value())) if draw.chance(2) else inner(),
+                inner(0, 1),
+            ),
             lambda: ("finally", inner(1, 2), inner(1, 1, loop=False)),
-            lambda: ("times", draw.of((1, 2, 2, 3)), draw.below(2), self._turn(depth, endless=endless)),
+            lambda: (
+                "times",
+                draw.of((1, 2, 2, 3)),
+                draw.below(2),
+                self._turn(depth, endless=endless),
+            ),
             lambda: ("until", draw.of((0, 1)), draw.below(2), self._turn(depth, endless=True)),
         ]
         if loop:
@@ -153,14 +192,23 @@ class Writer:
         if self.rwlocks:
             w = draw.below(self.rwlocks)
             kinds += [lambda: ("if_read", w, inner()), lambda: ("if_write", w, inner())]
-            kinds += [lambda: self.held("read", w, inner()), lambda: self.held("write", w, inner())] * 2
+            kinds += [
+                lambda: self.held("read", w, inner()),
+                lambda: self.held("write", w, inner()),
+            ] * 2
         made: Statement = draw.of(kinds)()
         return made
 
     def _turn(self, depth: int, *, endless: bool) -> Block:
-        """A turn's block: the operation that it surely performs stands at its beginning, and mostly decides its end."""
+        """A turn's block: the operation that it surely performs stands at its beginning,
+        and mostly decides its end.
+        """
         block = self.block(0, 2, depth, endless=endless, loop=True)
-        return (self.operation(), *block) if self.draw.chance(2) else (self.operation(), *block, self.operation())
+        return (
+            (self.operation(), *block)
+            if self.draw.chance(2)
+            else (self.operation(), *block, self.operation())
+        )
 
     @staticmethod
     def _locked(m: int, inner: Block) -> Statement:
@@ -175,7 +223,9 @@ class Writer:
         """What a property says, for which it reads on by what it has read."""
         draw, c = self.draw, self.cell()
         if not depth:
-            return draw.either((("is", c, self.value()), ("not", ("is", c, self.value())), ("at_most", c, 1)))
+            return draw.either(
+                (("is", c, self.value()), ("not", ("is", c, self.value())), ("at_most", c, 1))
+            )
         match draw.below(4):
             case 0:
                 return "or", ("not", ("is", c, self.value())), self.expression(depth - 1)
@@ -208,7 +258,9 @@ def candidate(seed: int, number: int, attempt: int) -> Program:
 
 
 def program_of(seed: int, number: int) -> tuple[Program, Graph]:
-    """Program `number` of a seed, and its graph: the first draw that is neither too large nor too small."""
+    """Program `number` of a seed, and its graph:
+    the first draw that is neither too large nor too small.
+    """
     for attempt in range(200):
         program = candidate(seed, number, attempt)
         large = program.family == "large"
@@ -223,7 +275,9 @@ def program_of(seed: int, number: int) -> tuple[Program, Graph]:
 
 def _tasks(blocks: list[Block], daemons: int = 0) -> tuple[TaskOf, ...]:
     named = zip(NAMES, blocks, strict=False)
-    return tuple(TaskOf(name, block, i >= len(blocks) - daemons) for i, (name, block) in enumerate(named))
+    return tuple(
+        TaskOf(name, block, i >= len(blocks) - daemons) for i, (name, block) in enumerate(named)
+    )
 
 
 def _daemon(writer: Writer) -> Block:
@@ -266,32 +320,48 @@ def _race(draw: Draw, family: str) -> Program:
         blocks.append(guarded((*writer.block(0, 2, int(draw.chance(3))), *end)))
     properties = (writer.chained("law"),) if draw.chance(2) else ()
     return Program(
-        *(_tasks(blocks), 2, writer.mutexes, writer.rwlocks, properties), retries=draw.below(3), family=family
+        *(_tasks(blocks), 2, writer.mutexes, writer.rwlocks, properties),
+        retries=draw.below(3),
+        family=family,
     )
 
 
 def _chains(draw: Draw, family: str) -> Program:
-    """Properties everywhere that read by what they have read, over more cells than one task writes."""
+    """Properties everywhere that read by what they have read,
+    over more cells than one task writes.
+    """
     writer = Writer(draw, draw.between(3, 5), draw.below(2), 0)
     count = draw.of((1, 2, 2, 3))
     blocks = [guarded(writer.block(2, 5 - (count > 2), 1)) for _ in range(count)]
     properties = tuple(writer.chained(f"law{i}") for i in range(draw.between(1, 3)))
-    return Program(*(_tasks(blocks), writer.cells, writer.mutexes, 0, properties), retries=draw.below(2), family=family)
+    return Program(
+        *(_tasks(blocks), writer.cells, writer.mutexes, 0, properties),
+        retries=draw.below(2),
+        family=family,
+    )
 
 
 def _ends(draw: Draw, family: str) -> Program:
     """Properties at the end: they read the rest only once every task has set its last cell."""
     cells, count = draw.between(1, 3), draw.of((1, 2, 2, 2, 3))
     writer = Writer(draw, cells, draw.below(2), 0)
-    blocks = [guarded(writer.block(1, 4 - (count > 2), 1), ("store", cells + i, 1)) for i in range(count)]
+    blocks = [
+        guarded(writer.block(1, 4 - (count > 2), 1), ("store", cells + i, 1)) for i in range(count)
+    ]
     properties = []
     for i in range(draw.between(1, 2)):
         then = writer.expression(draw.between(0, 2))
         for done in range(cells + count - 1, cells - 1, -1):
-            then = ("pick", done, ((1, then),), ("is", done, 0)) if draw.chance(2) else ("or", ("is", done, 0), then)
+            then = (
+                ("pick", done, ((1, then),), ("is", done, 0))
+                if draw.chance(2)
+                else ("or", ("is", done, 0), then)
+            )
         properties.append(PropertyOf(f"end{i}", "lost", ("whole", then)))
     return Program(
-        *(_tasks(blocks), cells + count, writer.mutexes, 0, tuple(properties)), retries=draw.below(2), family=family
+        *(_tasks(blocks), cells + count, writer.mutexes, 0, tuple(properties)),
+        retries=draw.below(2),
+        family=family,
     )
 
 
@@ -307,7 +377,9 @@ def _rests(draw: Draw, family: str) -> Program:
         blocks.append(guarded((*writer.block(0, 1, 0), ("call", held, None))))
     rest = ("or", ("not", ("is", inside, 0)), writer.expression(draw.between(1, 2)))
     properties = (PropertyOf("rest", "divergence", ("whole", rest)),)
-    return Program(*(_tasks(blocks), cells + 1, 1, 0, properties), retries=draw.below(2), family=family)
+    return Program(
+        *(_tasks(blocks), cells + 1, 1, 0, properties), retries=draw.below(2), family=family
+    )
 
 
 def _rounds(draw: Draw, family: str) -> Program:
@@ -321,19 +393,49 @@ def _rounds(draw: Draw, family: str) -> Program:
                 ("until", 1, draw.below(2), (("try", draw.below(2)),)),
                 ("until", 1, 0, (("choose", 0, 1),)),
                 ("until", 1, 0, (("choose", 0, 1), ("progress",))),
-                ("until", 2, 0, (("load", writer.cell()), *writer.block(0, 1, 1, endless=True, loop=True))),
-                ("until", 1, 0, (("try", 0), ("if", 1, (("try", 1), ("if", 0, (("unlock", 0),), ())), ()))),
-                ("until", 1, 0, (("try", 1), ("if", 1, (("try", 0), ("if", 0, (("unlock", 1),), ())), ()))),
-                ("until", 0, draw.below(2), (("xchg", writer.cell(), 1), *writer.block(0, 1, 0, endless=True))),
+                (
+                    "until",
+                    2,
+                    0,
+                    (("load", writer.cell()), *writer.block(0, 1, 1, endless=True, loop=True)),
+                ),
+                (
+                    "until",
+                    1,
+                    0,
+                    (("try", 0), ("if", 1, (("try", 1), ("if", 0, (("unlock", 0),), ())), ())),
+                ),
+                (
+                    "until",
+                    1,
+                    0,
+                    (("try", 1), ("if", 1, (("try", 0), ("if", 0, (("unlock", 1),), ())), ())),
+                ),
+                (
+                    "until",
+                    0,
+                    draw.below(2),
+                    (("xchg", writer.cell(), 1), *writer.block(0, 1, 0, endless=True)),
+                ),
                 ("forever", 0, (("bump", writer.cell(), 3), *writer.block(0, 1, 0, endless=True))),
             )
         )
         before = writer.block(0, 2, 0)
-        after = draw.of(((), (), (("store", writer.cell(), writer.value()),), (("unlock", 0),), (("progress",),)))
+        after = draw.of(
+            (
+                (),
+                (),
+                (("store", writer.cell(), writer.value()),),
+                (("unlock", 0),),
+                (("progress",),),
+            )
+        )
         blocks.append(guarded((*before, loops, *after)))
     daemons = int(draw.chance(4))
     blocks += [guarded(_daemon(writer))] * daemons
-    return Program(*(_tasks(blocks, daemons), writer.cells, 2, 0, ()), retries=draw.below(2), family=family)
+    return Program(
+        *(_tasks(blocks, daemons), writer.cells, 2, 0, ()), retries=draw.below(2), family=family
+    )
 
 
 def _spins(draw: Draw, family: str) -> Program:
@@ -341,10 +443,19 @@ def _spins(draw: Draw, family: str) -> Program:
     writer = Writer(draw, draw.between(1, 2), 1, 0)
     blocks = []
     for _ in range(draw.of((1, 1, 2))):
-        first: Statement = draw.of((("try", 0), ("load", writer.cell()), ("xchg", writer.cell(), 1), ("choose", 0, 1)))
+        first: Statement = draw.of(
+            (("try", 0), ("load", writer.cell()), ("xchg", writer.cell(), 1), ("choose", 0, 1))
+        )
         first = first if draw.chance(2) else ("call", (first, ("return", 0)), 0)
-        spin = ("until", 1, 0, (draw.of((("choose", 0, 1), ("load", 0), ("choose", 0, 1), ("try", 0))),))
-        outer: Statement = draw.of((("forever", 0, (first, spin)), ("until", 1, 0, (first, spin, ("load", 0)))))
+        spin = (
+            "until",
+            1,
+            0,
+            (draw.of((("choose", 0, 1), ("load", 0), ("choose", 0, 1), ("try", 0))),),
+        )
+        outer: Statement = draw.of(
+            (("forever", 0, (first, spin)), ("until", 1, 0, (first, spin, ("load", 0))))
+        )
         blocks.append(guarded((*writer.block(0, 1, 0), outer, ("store", writer.cell(), 1))))
     if draw.chance(2):
         blocks.append(guarded(writer.block(1, 2, 1)))
@@ -366,8 +477,12 @@ def _locks(draw: Draw, family: str) -> Program:
                         ("read_lock", draw.below(2)),
                         ("write_lock", draw.below(2)),
                         writer.held("read", draw.below(2), inner),
-                        writer.held("write", draw.below(2), (writer.held("read", draw.below(2), inner),)),
-                        writer.held("read", draw.below(2), (writer.held("write", draw.below(2), inner),)),
+                        writer.held(
+                            "write", draw.below(2), (writer.held("read", draw.below(2), inner),)
+                        ),
+                        writer.held(
+                            "read", draw.below(2), (writer.held("write", draw.below(2), inner),)
+                        ),
                         ("if_read", draw.below(2), inner),
                     )
                 )
@@ -385,10 +500,15 @@ def _words(draw: Draw, family: str) -> Program:
     blocks = []
     for task in range(count):
         own = [task * each + i for i in range(each)]
-        steps = [draw.of((("store", c, 1), ("store", c, 1), ("add", c, 1), ("load", c))) for c in own]
-        steps.insert(draw.below(len(steps)), draw.of((("choose", 0, 1), ("load", 0), ("xchg", each, 1))))
+        steps = [
+            draw.of((("store", c, 1), ("store", c, 1), ("add", c, 1), ("load", c))) for c in own
+        ]
+        steps.insert(
+            draw.below(len(steps)), draw.of((("choose", 0, 1), ("load", 0), ("xchg", each, 1)))
+        )
         if draw.chance(4):
-            # Six cells are more bits than answers are set aside for: what is asked of them is numbered as it comes up.
+            # Six cells are more bits than answers are set aside for: what is asked of them is
+            # numbered as it comes up.
             steps.insert(draw.between(1, len(steps)), ("sum", *range(0, cells, -(-cells // 6))))
         blocks.append(guarded(tuple(steps)))
     properties = tuple(writer.chained(f"law{i}") for i in range(draw.below(3)))
@@ -396,7 +516,10 @@ def _words(draw: Draw, family: str) -> Program:
 
 
 def _fields(draw: Draw, family: str) -> Program:
-    """Counters that outgrow the bits that their cells begin with; now and then more local states than 8 bits number."""
+    """Counters that outgrow the bits that their cells begin with.
+
+    Now and then more local states than 8 bits number.
+    """
     writer = Writer(draw, 3, 0, 0)
     top = draw.between(9, 20)
     climb: Statement = ("times", top, 0, (("add", 0, 1),))
@@ -426,7 +549,9 @@ _LENGTHS = (
 
 
 def _large(draw: Draw, family: str) -> Program:
-    """More states than the search by a dict takes on: tasks that seldom meet, so that their places multiply."""
+    """More states than the search by a dict takes on: tasks that seldom meet,
+    so that their places multiply.
+    """
     lengths = draw.of(_LENGTHS)
     writer = Writer(draw, len(lengths) + 2, 1, 1)
     shared = len(lengths)
@@ -434,12 +559,25 @@ def _large(draw: Draw, family: str) -> Program:
     for own, length in enumerate(lengths):
         steps: list[Statement] = [
             draw.of(
-                (("step",), ("store", own, 1), ("load", own), ("add", shared, 1), ("cas", own, 0, 1), ("bump", own, 3))
+                (
+                    ("step",),
+                    ("store", own, 1),
+                    ("load", own),
+                    ("add", shared, 1),
+                    ("cas", own, 0, 1),
+                    ("bump", own, 3),
+                )
             )
             for _ in range(length)
         ]
         if own < 2:
-            meet = (("load", shared + 1), ("store", shared + 1, 1), ("if_read", 0, ()), ("try", 0), ("choose", 0, 1))
+            meet = (
+                ("load", shared + 1),
+                ("store", shared + 1, 1),
+                ("if_read", 0, ()),
+                ("try", 0),
+                ("choose", 0, 1),
+            )
             steps[draw.between(length - 2, length - 1)] = draw.of(meet)
         if draw.chance(4):
             steps[-1] = writer.report()

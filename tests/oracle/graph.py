@@ -1,5 +1,6 @@
-"""The whole graph of a program's states, and what graph theory says of it: nothing clever, one edge after the
-other."""
+"""The whole graph of a program's states, and what graph theory says of it: nothing clever,
+one edge after the other.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ class TooLargeError(Exception):
 class Graph:
     """Every reachable state of a machine, breadth first; a state is its place in `states`.
 
-    `steps[i]` are the steps out of state i, `after[i]` is where each of them leads, and `depth[i]` the length of a
-    shortest run to state i.
+    `steps[i]` are the steps out of state i, `after[i]` is where each of them leads, and `depth[i]`
+    the length of a shortest run to state i.
     """
 
     def __init__(self, machine: Machine, most: int) -> None:
@@ -73,7 +74,10 @@ class Graph:
         """
         at, way = 0, []
         for task, outcome in picks:
-            named = {(self.machine.tasks[step.task], step.outcome): i for i, step in enumerate(self.steps[at])}
+            named = {
+                (self.machine.tasks[step.task], step.outcome): i
+                for i, step in enumerate(self.steps[at])
+            }
             i = named[task, outcome]
             way.append((self.steps[at][i], self.after[at][i]))
             at = self.after[at][i]
@@ -88,7 +92,10 @@ class Graph:
                     if step.task == task:
                         moves.setdefault(state[1][task], {})[step.after[1][task]] = None
             place = {
-                stand: i for i, stand in enumerate(dict.fromkeys((*moves, *(to for of in moves.values() for to in of))))
+                stand: i
+                for i, stand in enumerate(
+                    dict.fromkeys((*moves, *(to for of in moves.values() for to in of)))
+                )
             }
             after = [[place[to] for to in moves.get(stand, ())] for stand in place]
             if any(True for _ in rounds(after)):
@@ -97,7 +104,9 @@ class Graph:
 
 
 def components(after: Sequence[Sequence[int]]) -> list[list[int]]:
-    """The strongly connected components, each after all that it leads to: Tarjan's, with a stack of its own."""
+    """The strongly connected components, each after all that it leads to: Tarjan's,
+    with a stack of its own.
+    """
     order, low = [-1] * len(after), [0] * len(after)
     on_stack, stack, found, count = [False] * len(after), list[int](), list[list[int]](), 0
     for root in range(len(after)):
@@ -159,10 +168,13 @@ def in_order(after: Sequence[Sequence[int]]) -> list[int]:
     return [part[0] for part in components(after)]
 
 
-def avoiding(graph: Graph, shows_state: Callable[[int], bool], shows_step: Callable[[Step], bool]) -> list[bool]:
+def avoiding(
+    graph: Graph, shows_state: Callable[[int], bool], shows_step: Callable[[Step], bool]
+) -> list[bool]:
     """From which states some run, finite or endless, never passes what states or steps show.
 
-    The largest set without a state that shows it, in which each state is an end or has such a step into the set.
+    The largest set without a state that shows it, in which each state is an end or has such a step
+    into the set.
     """
     inside = [not shows_state(at) for at in range(len(graph.states))]
     ways: list[list[int]] = []

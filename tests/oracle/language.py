@@ -1,10 +1,11 @@
-"""The oracle's own little language. A program is data: tuples, numbers and words, so that it can be printed and
-cut.
+"""The oracle's own little language.
 
-A program has tasks, and these share cells `c0`, `c1`, ..., mutexes `m0`, ... and rwlocks `w0`, .... A task
-runs a block of statements in frames. A frame has two registers: `acc`, which holds the last result, and
-`kept`, and both begin as 0 but for `acc` where the frame is given one. Statements that perform an operation,
-each atomic, and what they do to `acc`:
+A program is data: tuples, numbers and words, so that it can be printed and cut.
+
+A program has tasks, and these share cells `c0`, `c1`, ..., mutexes `m0`, ... and rwlocks `w0`, ....
+A task runs a block of statements in frames. A frame has two registers: `acc`, which holds the last
+result, and `kept`, and both begin as 0 but for `acc` where the frame is given one. Statements that
+perform an operation, each atomic, and what they do to `acc`:
 
     step                    nothing shared is touched
     load c                  acc = c
@@ -54,9 +55,9 @@ and those that do not, or that begin so:
     keep                    kept = acc
     recall                  acc = kept
 
-The value of a frame that comes to its end is acc. A property is ("whole", expression), or ("staged", cells,
-bad), which reads one cell per stage, each stage told what the ones before it have added up to, and is broken
-where the sum is `bad`:
+The value of a frame that comes to its end is acc. A property is ("whole", expression), or
+("staged", cells, bad), which reads one cell per stage, each stage told what the ones before it have
+added up to, and is broken where the sum is `bad`:
 
     ("is", c, v)  ("at_most", c, v)  ("not", e)  ("and", e...)  ("or", e...)  ("pick", c, ((v, e), ...), e)
 
@@ -99,7 +100,10 @@ class PropertyOf:
 
 @attrs.frozen
 class Program:
-    """Tasks, how many of which variables they share, and properties. `retries` is what runs are counted with."""
+    """Tasks, how many of which variables they share, and properties.
+
+    `retries` is what runs are counted with.
+    """
 
     tasks: tuple[TaskOf, ...]
     cells: int
@@ -147,7 +151,12 @@ def statements(block: Block) -> Iterator[Statement]:
 
 def text_of(program: Program) -> str:
     """A program as text, to be read."""
-    lines = [f"{program.family}: {program.cells} cells, {program.mutexes} mutexes, {program.rwlocks} rwlocks"]
+    lines = [
+        (
+            f"{program.family}: {program.cells} cells, {program.mutexes} mutexes, "
+            f"{program.rwlocks} rwlocks"
+        )
+    ]
     lines[0] += f", at most {program.retries} retries"
     for task in program.tasks:
         lines.append(f"{'daemon' if task.daemon else 'task'} {task.name}")
@@ -159,8 +168,13 @@ def text_of(program: Program) -> str:
 def _lines(block: Block, depth: int) -> Iterator[str]:
     for statement in block:
         blocks = BLOCKS.get(statement[0], ())
-        yield "    " * depth + " ".join(str(part) for at, part in enumerate(statement) if at not in blocks)
+        yield "    " * depth + " ".join(
+            str(part) for at, part in enumerate(statement) if at not in blocks
+        )
         for at in blocks:
             if at != blocks[0] and statement[at]:
-                yield "    " * depth + {"if": "else", "guard": "on trouble", "finally": "in any case"}[statement[0]]
+                yield (
+                    "    " * depth
+                    + {"if": "else", "guard": "on trouble", "finally": "in any case"}[statement[0]]
+                )
             yield from _lines(statement[at], depth + 1)

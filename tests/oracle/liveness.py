@@ -1,18 +1,18 @@
 """Who goes round for ever, from the definitions: every component of the whole graph is looked at.
 
-**Livelock.** A part of the graph (a component in which one can go round) that no step leaves, and in it tasks
-that should finish (no daemons) and have not, none of which makes progress in it. Every run that gets there
-stays there.
+**Livelock.** A part of the graph (a component in which one can go round) that no step leaves, and
+in it tasks that should finish (no daemons) and have not, none of which makes progress in it. Every
+run that gets there stays there.
 
-**Starvation** of a task that should finish and has not. Leave out its steps of progress. What is left has a
-part that a fair scheduler may go round in for ever: every task steps in it, or cannot step somewhere in it.
-And there is a way out of trouble: from the part some run, fair or not, leads to where this task makes
-progress or has finished. Where there is none, the task is lost before the loop begins: the loop is the way
-into a livelock or a deadlock (or into an endless wait behind others), which is found as such, and it is no
-starvation as well.
+**Starvation** of a task that should finish and has not. Leave out its steps of progress. What is
+left has a part that a fair scheduler may go round in for ever: every task steps in it, or cannot
+step somewhere in it. And there is a way out of trouble: from the part some run, fair or not, leads
+to where this task makes progress or has finished. Where there is none, the task is lost before the
+loop begins: the loop is the way into a livelock or a deadlock (or into an endless wait behind
+others), which is found as such, and it is no starvation as well.
 
-That says which tasks starve. It depends on what tasks can still come to, and not on what else they remember,
-so it is one answer for two spellings of a program.
+That says which tasks starve. It depends on what tasks can still come to, and not on what else they
+remember, so it is one answer for two spellings of a program.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from tests.oracle.graph import Graph, leading_to, rounds
 
 
 class Part(NamedTuple):
-    """A part of a graph that tasks are lost in, or starve in, and how many steps it takes to get there at least."""
+    """A part of a graph that tasks are lost in, or starve in,
+    and how many steps it takes to get there at least.
+    """
 
     tasks: tuple[str, ...]
     depth: int
@@ -34,7 +36,9 @@ def _waiting(graph: Graph, at: int) -> list[int]:
     """The tasks that should finish and have not."""
     machine, state = graph.machine, graph.states[at]
     return [
-        task for task in range(len(machine.tasks)) if not machine.daemon[task] and not machine.is_finished(state, task)
+        task
+        for task in range(len(machine.tasks))
+        if not machine.daemon[task] and not machine.is_finished(state, task)
     ]
 
 
@@ -63,18 +67,26 @@ def starvation(graph: Graph) -> list[Part]:
     for task, name in enumerate(machine.tasks):
         if machine.daemon[task]:
             continue
-        kept = [[not (step.task == task and step.progress) for step in steps] for steps in graph.steps]
+        kept = [
+            [not (step.task == task and step.progress) for step in steps] for steps in graph.steps
+        ]
         after = [
             [to for to, keep in zip(there, keeps, strict=True) if keep]
             for there, keeps in zip(graph.after, kept, strict=True)
         ]
         ways_out = [
-            at for at, state in enumerate(graph.states) if machine.is_finished(state, task) or not all(kept[at])
+            at
+            for at, state in enumerate(graph.states)
+            if machine.is_finished(state, task) or not all(kept[at])
         ]
         gets_on = leading_to(graph.after, ways_out)
         for part in rounds(after):
             inside = frozenset(part)
-            if task in _waiting(graph, part[0]) and gets_on[part[0]] and _is_fair(graph, inside, kept):
+            if (
+                task in _waiting(graph, part[0])
+                and gets_on[part[0]]
+                and _is_fair(graph, inside, kept)
+            ):
                 found.append(Part((name,), min(graph.depth[at] for at in part), inside))
     return found
 

@@ -1,18 +1,21 @@
-"""The naive machine: what a program may do, one small step after the other. It imports nothing of `sim`.
+"""The naive machine: what a program may do, one small step after the other.
 
-A *state* is what every variable holds, and where every task stands. A task stands in a stack of frames. A
-frame is named by its block and by what it was given; with its name it keeps everything that it has seen since
-it was entered, results of operations and values (or exceptions) of frames that it entered, even where nobody
-uses them any more; that is what `docs/engine.md` says a routine is. Two states are one if all of this is
-equal. Registers and the place in the block follow from it, and stand in the frame as they would in any
-interpreter. A turn of a loop is a frame as well: it keeps nothing of the turn before but what it is given.
+It imports nothing of `sim`.
 
-A *step* is one operation of one task. Whatever does not perform one (entering, leaving, deciding) belongs to
-the step before. After BUG() nobody steps.
+A *state* is what every variable holds, and where every task stands. A task stands in a stack of
+frames. A frame is named by its block and by what it was given; with its name it keeps everything
+that it has seen since it was entered, results of operations and values (or exceptions) of frames
+that it entered, even where nobody uses them any more; that is what `docs/engine.md` says a routine
+is. Two states are one if all of this is equal. Registers and the place in the block follow from it,
+and stand in the frame as they would in any interpreter. A turn of a loop is a frame as well: it
+keeps nothing of the turn before but what it is given.
 
-With a bound on retries, a task notes the names of the turns of each loop that it is in: a turn whose name was
-there before is a retry, and who would retry once more than the bound gives up: it stands nowhere, and takes
-no step.
+A *step* is one operation of one task. Whatever does not perform one (entering, leaving, deciding)
+belongs to the step before. After BUG() nobody steps.
+
+With a bound on retries, a task notes the names of the turns of each loop that it is in: a turn
+whose name was there before is a retry, and who would retry once more than the bound gives up: it
+stands nowhere, and takes no step.
 """
 
 from __future__ import annotations
@@ -41,7 +44,9 @@ class SenselessError(Exception):
 
 
 class Turns(NamedTuple):
-    """The names that turns of a loop began with, each once, and how many turns began with one that was there before."""
+    """The names that turns of a loop began with, each once,
+    and how many turns began with one that was there before.
+    """
 
     names: tuple[Any, ...]
     retried: int
@@ -59,7 +64,9 @@ class Frame(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step out of a state: whose, which outcome, what it is called and gave, what it touched, where it leads."""
+    """One step out of a state: whose, which outcome, what it is called and gave, what it touched,
+    where it leads.
+    """
 
     task: int
     outcome: int
@@ -92,9 +99,16 @@ class Machine:
         self.stands: list[Any] = []
         self._number: dict[Any, int] = {}
         self._after: dict[tuple[int, int, Any], int] = {}
-        memory: list[Any] = [0] * program.cells + [""] * program.mutexes + [0] * program.rwlocks + [0]
-        roots = [Frame(("main", task.block), 0, (("block", task.block, 0),)) for task in program.tasks]
-        self.first: State = (tuple(memory), tuple(self._numbered(self._settled((root,))) for root in roots))
+        memory: list[Any] = (
+            [0] * program.cells + [""] * program.mutexes + [0] * program.rwlocks + [0]
+        )
+        roots = [
+            Frame(("main", task.block), 0, (("block", task.block, 0),)) for task in program.tasks
+        ]
+        self.first: State = (
+            tuple(memory),
+            tuple(self._numbered(self._settled((root,))) for root in roots),
+        )
 
     def _numbered(self, stand: Any) -> int:
         number = self._number.get(stand)
@@ -108,7 +122,9 @@ class Machine:
 
     def gave_up(self, state: State) -> bool:
         """Whether any task has."""
-        return self.retries is not None and any(self.stands[number] == GAVE_UP for number in state[1])
+        return self.retries is not None and any(
+            self.stands[number] == GAVE_UP for number in state[1]
+        )
 
     def is_halted(self, state: State) -> bool:
         return bool(state[0][-1])
@@ -130,7 +146,9 @@ class Machine:
         return None if statement is None else point_of(statement)
 
     def steps(self, state: State) -> list[Step]:
-        """Every step out of a state, in the order of tasks, and of what may come of their operations."""
+        """Every step out of a state, in the order of tasks,
+        and of what may come of their operations.
+        """
         memory, stands = state
         if memory[-1]:
             return []
@@ -149,7 +167,16 @@ class Machine:
                 progress = statement[0] == "progress"
                 there_is = (tuple(there), standing)
                 steps.append(
-                    Step(task, outcome, point, effect.result, effect.touch, effect.finding, there_is, progress)
+                    Step(
+                        task,
+                        outcome,
+                        point,
+                        effect.result,
+                        effect.touch,
+                        effect.finding,
+                        there_is,
+                        progress,
+                    )
                 )
         return steps
 
@@ -209,7 +236,11 @@ class Machine:
             case "wait", [c, v]:
                 return read(None, c) if held(c) == v else []
             case "wait2", [how, c, d]:
-                ready = {"same": held(c) == held(d), "differ": held(c) != held(d), "sum2": held(c) + held(d) >= 2}
+                ready = {
+                    "same": held(c) == held(d),
+                    "differ": held(c) != held(d),
+                    "sum2": held(c) + held(d) >= 2,
+                }
                 return read(None, c, d) if ready[how] else []
             case "choose", values:
                 return [Effect(value, (), ()) for value in values]
@@ -249,7 +280,8 @@ class Machine:
                 if item[0] == "block" and item[2] < len(item[1]):
                     statement = item[1][item[2]]
                     if statement[0] == "put" and len(statement) == 2:
-                        # The value that is put is told now: the operation itself knows no registers.
+                        # The value that is put is told now: the operation itself knows no
+                        # registers.
                         told = (("put", statement[1], top.acc % PUT),)
                         then = (*top.todo[:-1], ("block", item[1], item[2] + 1), ("block", told, 0))
                         return (*frames[:-1], top._replace(todo=then))
@@ -319,7 +351,10 @@ class Machine:
                 todo = (*top.todo[:at], ("resume", way), ("block", item[1], 0))
                 return (*rest, top._replace(todo=todo))
             if item[0] == "guard" and way[0] == "raise":
-                return (*rest, top._replace(acc=10 + way[1], todo=(*top.todo[:at], ("block", item[1], 0))))
+                return (
+                    *rest,
+                    top._replace(acc=10 + way[1], todo=(*top.todo[:at], ("block", item[1], 0))),
+                )
         if way[0] == "raise":
             if not rest:
                 raise SenselessError("an exception leaves a task")
@@ -354,7 +389,9 @@ class Machine:
                 yield one.kind, one.name, ()
 
     def deadlock(self, state: State) -> Found | None:
-        """The finding of a state in which nobody steps: who should finish, has not, and waits where."""
+        """The finding of a state in which nobody steps: who should finish, has not,
+        and waits where.
+        """
         if self.is_halted(state) or self.gave_up(state):
             return None
         stuck = [
@@ -417,7 +454,9 @@ def _lock_effects(kind: str, lock: int, memory: tuple[Any, ...], me: str) -> lis
 
 _WHICH = {
     **dict.fromkeys(("try", "lock", "unlock", "if_lock"), "m"),
-    **dict.fromkeys(("read_lock", "read_unlock", "if_read", "write_lock", "write_unlock", "if_write"), "w"),
+    **dict.fromkeys(
+        ("read_lock", "read_unlock", "if_read", "write_lock", "write_unlock", "if_write"), "w"
+    ),
 }
 _VERB = {
     "put": "store",

@@ -1,9 +1,9 @@
 """What the oracle notices: `python -m tests.oracle.mutants --seed 1`.
 
-A mutant is one patch to the engine: a piece of text that stands in a file exactly once, and what stands there
-in its place. It is applied to a copy of the tree, where the oracle compares program after program until it
-notices. Whoever moves the code that a mutant patches is told so at once (`tests/oracle/test_mutants.py`), and
-gives it a new place.
+A mutant is one patch to the engine: a piece of text that stands in a file exactly once, and what
+stands there in its place. It is applied to a copy of the tree, where the oracle compares program
+after program until it notices. Whoever moves the code that a mutant patches is told so at once
+(`tests/oracle/test_mutants.py`), and gives it a new place.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST = 500
 """Programs within which a mutant must be noticed."""
 
-_NOTICED = re.compile(r"^noticed by program (?P<number>\d+), the (?P<nth>\d+)-th: (?P<name>[^\n]*)", re.MULTILINE)
+_NOTICED = re.compile(
+    r"^noticed by program (?P<number>\d+), the (?P<nth>\d+)-th: (?P<name>[^\n]*)", re.MULTILINE
+)
 
 
 @attrs.frozen
@@ -42,7 +44,9 @@ class Mutant:
         """The text of its file with the patch. Raises ValueError where that does not fit."""
         times = text.count(self.old)
         if times != 1:
-            raise ValueError(f"{self.name}: {self.file} has this {times} times, not once: {self.old!r}")
+            raise ValueError(
+                f"{self.name}: {self.file} has this {times} times, not once: {self.old!r}"
+            )
         return text.replace(self.old, self.new)
 
 
@@ -100,8 +104,8 @@ MUTANTS = (
         "daemons",
         "a daemon that waits is taken for stuck",
         "sim/engine/run/journal.py",
-        "if op is not None and not daemons[task]]",
-        "if op is not None]",
+        "if op is not None and not daemons[task]",
+        "if op is not None",
     ),
     Mutant(
         "resuming",
@@ -121,7 +125,10 @@ MUTANTS = (
 
 
 def _oracle(tree: Path, *asked: str) -> str:
-    """What the oracle prints about the engine of a tree. Raises RuntimeError where it fails itself."""
+    """What the oracle prints about the engine of a tree.
+
+    Raises RuntimeError where it fails itself.
+    """
     ran = subprocess.run(
         [sys.executable, "-m", "tests.oracle", *asked, "--jobs", "1", "--stop"],
         cwd=tree,
@@ -138,11 +145,16 @@ def _oracle(tree: Path, *asked: str) -> str:
 def noticed(mutant: Mutant, seed: int, most: int, folder: Path) -> tuple[int, str] | None:
     """After how many programs the oracle notices a mutant, and by what; None if it does not.
 
-    Raises RuntimeError where the same program shows something of the engine as it is: that says nothing of the mutant.
+    Raises RuntimeError where the same program shows something of the engine as it is: that says
+    nothing of the mutant.
     """
     tree = folder / mutant.name
     shutil.copytree(ROOT / "sim", tree / "sim", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "tests" / "oracle", tree / "tests" / "oracle", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "tests" / "oracle",
+        tree / "tests" / "oracle",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     shutil.copy(ROOT / "tests" / "__init__.py", tree / "tests" / "__init__.py")
     patched = tree / mutant.file
     patched.write_text(mutant.mutated(patched.read_text(encoding="utf-8")), encoding="utf-8")
@@ -151,14 +163,18 @@ def noticed(mutant: Mutant, seed: int, most: int, folder: Path) -> tuple[int, st
         return None
     without = _NOTICED.search(_oracle(ROOT, "--only", found["number"], "--seed", str(seed)))
     if without is not None:
-        raise RuntimeError(f"program {found['number']} shows something without the mutant: {without['name']}")
+        raise RuntimeError(
+            f"program {found['number']} shows something without the mutant: {without['name']}"
+        )
     return int(found["nth"]), found["name"]
 
 
 def main(arguments: list[str] | None = None, out: TextIO = sys.stdout) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.oracle.mutants", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--most", type=int, default=MOST, help="programs each (default: %(default)s)")
+    parser.add_argument(
+        "--most", type=int, default=MOST, help="programs each (default: %(default)s)"
+    )
     parser.add_argument("names", nargs="*", help="these mutants and no others")
     asked = parser.parse_args(arguments)
     missed = 0
@@ -168,8 +184,16 @@ def main(arguments: list[str] | None = None, out: TextIO = sys.stdout) -> int:
                 continue
             began = time.monotonic()
             found = noticed(mutant, asked.seed, asked.most, Path(folder))
-            after = "not noticed" if found is None else f"noticed after {found[0]:3} programs, by {found[1]}"
-            print(f"{mutant.name:10} {after} ({time.monotonic() - began:.0f} s): {mutant.what}", file=out, flush=True)
+            after = (
+                "not noticed"
+                if found is None
+                else f"noticed after {found[0]:3} programs, by {found[1]}"
+            )
+            print(
+                f"{mutant.name:10} {after} ({time.monotonic() - began:.0f} s): {mutant.what}",
+                file=out,
+                flush=True,
+            )
             missed += found is None
     return 1 if missed else 0
 

@@ -1,7 +1,9 @@
-"""What is counted, by going through a graph state by state, with Python's whole numbers and fractions.
+"""What is counted, by going through a graph state by state,
+with Python's whole numbers and fractions.
 
-An interleaving is a way from the first state to one in which nobody can step. The graph has no way round:
-where it had one, retries are bounded. A way passes a finding if one of its states or steps shows it.
+An interleaving is a way from the first state to one in which nobody can step. The graph has no way
+round: where it had one, retries are bounded. A way passes a finding if one of its states or steps
+shows it.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def passing(graph: Graph, finding: Found) -> int:
         if finding in graph.shown[at]:
             continue
         ways = (
-            without[to] for step, to in zip(graph.steps[at], graph.after[at], strict=True) if step.finding != finding
+            without[to]
+            for step, to in zip(graph.steps[at], graph.after[at], strict=True)
+            if step.finding != finding
         )
         without[at] = sum(ways) if graph.after[at] else 1
     return total[0] - without[0]
@@ -62,7 +66,9 @@ def preemptions(graph: Graph, picks: tuple[tuple[str, int], ...]) -> int:
 
 
 def fewest_preemptions(graph: Graph, wanted: list[Found]) -> dict[Found, tuple[int, int]]:
-    """Per finding, the fewest preemptions of a run that passes it, and the length of a shortest one with those."""
+    """Per finding, the fewest preemptions of a run that passes it,
+    and the length of a shortest one with those.
+    """
     found: dict[Found, tuple[int, int]] = {}
     done: set[tuple[int, int]] = set()
     todo: list[tuple[int, int, int, int, Found | tuple[()]]] = [(0, 0, 0, -1, ())]
@@ -88,7 +94,9 @@ def fewest_preemptions(graph: Graph, wanted: list[Found]) -> dict[Found, tuple[i
 
 def inevitable_at(graph: Graph, finding: Found, picks: tuple[tuple[str, int], ...]) -> int:
     """After how many steps of a run that ends with a finding every way to go on passes it."""
-    avoids = avoiding(graph, lambda at: finding in graph.shown[at], lambda step: step.finding == finding)
+    avoids = avoiding(
+        graph, lambda at: finding in graph.shown[at], lambda step: step.finding == finding
+    )
     states = [0, *(to for _, to in graph.follow(picks))]
     at = len(picks)
     while at and not avoids[states[at - 1]]:
@@ -97,7 +105,10 @@ def inevitable_at(graph: Graph, finding: Found, picks: tuple[tuple[str, int], ..
 
 
 def numbered(graph: Graph, number: int, longest: int) -> tuple[tuple[str, int], ...] | None:
-    """The interleaving of that number: shorter ones first, then by tasks and outcomes; None past `longest`."""
+    """The interleaving of that number: shorter ones first, then by tasks and outcomes.
+
+    None past `longest`.
+    """
     ways: list[dict[int, int]] = [dict.fromkeys(graph.ends, 1)]
 
     def count(at: int, length: int) -> int:

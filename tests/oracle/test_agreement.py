@@ -1,4 +1,6 @@
-"""The engine against the oracle: the first programs of `make oracle SEED=1`, each in some of the ways to run it."""
+"""The engine against the oracle: the first programs of `make oracle SEED=1`,
+each in some of the ways to run it.
+"""
 
 from __future__ import annotations
 
@@ -17,4 +19,6 @@ def test_engine_and_oracle_agree(part: int) -> None:
         if candidate(1, number, 0).family == "large" and number % 4:
             continue
         mismatches = Comparison(*program_of(1, number), number).run(light=True)
-        assert not mismatches, f"python -m tests.oracle --only {number}\n" + "\n".join(map(str, mismatches))
+        assert not mismatches, f"python -m tests.oracle --only {number}\n" + "\n".join(
+            map(str, mismatches)
+        )

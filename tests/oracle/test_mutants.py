@@ -1,4 +1,7 @@
-"""The mutants fit the engine as it is; that the oracle notices them, `make oracle-mutants` shows."""
+"""The mutants fit the engine as it is.
+
+That the oracle notices them, `make oracle-mutants` shows.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The oracle against itself: what it says of programs that can be done by hand, and that it notices a lie."""
+"""The oracle against itself: what it says of programs that can be done by hand,
+and that it notices a lie.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ ALONE = ("language", "machine", "graph", "traces", "numbers", "liveness", "gener
 """What shares nothing with the engine."""
 
 
-def program(*blocks: Block, cells: int = 2, properties: tuple[PropertyOf, ...] = (), retries: int = 1) -> Program:
+def program(
+    *blocks: Block, cells: int = 2, properties: tuple[PropertyOf, ...] = (), retries: int = 1
+) -> Program:
     tasks = tuple(TaskOf(name, block) for name, block in zip("pqrs", blocks, strict=False))
     return Program(tasks, cells, mutexes=1, rwlocks=1, properties=properties, retries=retries)
 
@@ -48,27 +52,37 @@ def test_the_machine_imports_nothing_of_the_engine(name: str) -> None:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             imported = names if node.module == "tests.oracle" else [node.module or ""]
         assert not [one for one in imported if one.split(".")[0] == "sim"]
-        assert not [one for one in imported if one.startswith("tests.") and one.rpartition(".")[2] not in ALONE]
+        assert not [
+            one
+            for one in imported
+            if one.startswith("tests.") and one.rpartition(".")[2] not in ALONE
+        ]
 
 
 def test_the_machine_runs_where_there_is_no_engine() -> None:
     """A process that draws programs and goes through their states never loads `sim`, nor numpy."""
     code = (
-        "import sys; from tests.oracle.generate import program_of; from tests.oracle import truth, numbers;"
+        "import sys; from tests.oracle.generate import program_of; from tests.oracle import "
+        "truth, numbers;"
         "program_of(1, 3); sys.exit(any(m.split('.')[0] in {'sim', 'numpy'} for m in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], cwd=HERE.parent.parent, check=True)
 
 
 def test_a_program_can_be_had_alone() -> None:
-    """Number 7 is number 7, whatever was drawn before, and never changes: a report names it by its number."""
+    """Number 7 is number 7, whatever was drawn before, and never changes:
+    a report names it by its number.
+    """
     assert text_of(program_of(1, 7)[0]) == text_of(program_of(1, 7)[0])
     assert text_of(program_of(1, 7)[0]) != text_of(program_of(2, 7)[0])
 
 
 def test_all_statements_are_drawn() -> None:
     drawn = {
-        one[0] for number in range(150) for task in program_of(1, number)[0].tasks for one in statements(task.block)
+        one[0]
+        for number in range(150)
+        for task in program_of(1, number)[0].tasks
+        for one in statements(task.block)
     }
     assert len(drawn) >= 40
 
@@ -79,15 +93,21 @@ LIES = {
     "findings": lambda said: attrs.evolve(said, found=()),
     "final states": lambda said: attrs.evolve(said, final_states=said.final_states[1:]),
     "interleavings": lambda said: attrs.evolve(
-        said, counts=said.counts and attrs.evolve(said.counts, interleavings=said.counts.interleavings + 1)
+        said,
+        counts=said.counts
+        and attrs.evolve(said.counts, interleavings=said.counts.interleavings + 1),
     ),
-    "classes": lambda said: attrs.evolve(said, counts=said.counts and attrs.evolve(said.counts, classes=1)),
+    "classes": lambda said: attrs.evolve(
+        said, counts=said.counts and attrs.evolve(said.counts, classes=1)
+    ),
     "odds": lambda said: attrs.evolve(said, found=tuple(_with_odds(one) for one in said.found)),
 }
 
 
 def _with_odds(found: Any) -> Any:
-    return attrs.evolve(found, reach=found.reach and attrs.evolve(found.reach, odds=found.reach.odds / 2))
+    return attrs.evolve(
+        found, reach=found.reach and attrs.evolve(found.reach, odds=found.reach.odds / 2)
+    )
 
 
 LYING = program(
@@ -166,7 +186,10 @@ def test_additions_commute_and_a_load_does_not() -> None:
 
 
 def test_readers_commute_and_a_writer_does_not() -> None:
-    reader, writer = (("read_lock", 0), ("read_unlock", 0)), (("write_lock", 0), ("write_unlock", 0))
+    reader, writer = (
+        (("read_lock", 0), ("read_unlock", 0)),
+        (("write_lock", 0), ("write_unlock", 0)),
+    )
     assert Classes(graph(reader, reader), 100).total == 1
     assert Classes(graph(reader, writer), 100).total == 2
 
@@ -185,7 +208,9 @@ def test_a_loop_forgets_all_but_what_it_carries() -> None:
 
 
 def test_retries_are_bounded() -> None:
-    """Two turns more than the first one, and then it gives up: three runs that get it, and one that never does."""
+    """Two turns more than the first one, and then it gives up: three runs that get it,
+    and one that never does.
+    """
     coin = Machine(program((("until", 1, 0, (("choose", 0, 1),)),)), retries=2)
     bounded = Graph(coin, 100)
     assert interleavings(bounded)[0] == 4
@@ -201,8 +226,12 @@ def test_an_exception_passes_finally_and_frames() -> None:
 
 
 def test_odds_preemptions_and_inevitability() -> None:
-    """p reports if it reads what q has written: half of all walks, no preemption, and inevitable once q is first."""
-    seen = graph((("load", 0), ("if", 1, (("report", "WARN", "here", ""),), ())), (("store", 0, 1),))
+    """p reports if it reads what q has written: half of all walks, no preemption,
+    and inevitable once q is first.
+    """
+    seen = graph(
+        (("load", 0), ("if", 1, (("report", "WARN", "here", ""),), ())), (("store", 0, 1),)
+    )
     fact = ("WARN", "here", ())
     assert seen.findings() == {fact: 3}
     assert odds(seen, fact)[0] == pytest.approx(0.5)
@@ -211,7 +240,9 @@ def test_odds_preemptions_and_inevitability() -> None:
 
 
 def test_who_starves_and_who_is_trapped() -> None:
-    """A waiter may starve behind a coin that is tossed for ever, and is trapped where the coin is not tossed."""
+    """A waiter may starve behind a coin that is tossed for ever,
+    and is trapped where the coin is not tossed.
+    """
     waits = (("until", 1, 0, (("load", 0),)),)
     tosses = (("until", 1, 0, (("choose", 0, 1),)), ("store", 0, 1))
     assert {part.tasks for part in starvation(graph(waits, tosses))} == {("p",), ("q",)}
@@ -221,7 +252,9 @@ def test_who_starves_and_who_is_trapped() -> None:
 
 
 def test_a_way_into_a_trap_is_no_starvation() -> None:
-    """Whether a frame remembers what a try-lock gave or not, it is the livelock, and nothing else."""
+    """Whether a frame remembers what a try-lock gave or not, it is the livelock,
+    and nothing else.
+    """
     spin = ("until", 1, 0, (("choose", 0, 1),))
     for first in (("try", 0), ("call", (("try", 0), ("return", 0)), 0)):
         lost = graph((("forever", 0, (first, spin)),))

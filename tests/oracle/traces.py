@@ -1,9 +1,11 @@
-"""Classes of interleavings by Foata's normal form: no two are compared, each is told by what it looks like.
+"""Classes of interleavings by Foata's normal form: no two are compared,
+each is told by what it looks like.
 
-Two steps depend on each other if one task takes both, or if they touch a common variable, unless both read it
-or both add to it; BUG() depends on everything. The normal form of a run is a list of sets of steps: a step
-stands in the set after the last one with a step that it depends on. Runs that differ only in the order of
-neighbours that do not depend on each other have one normal form, and no others have the same.
+Two steps depend on each other if one task takes both, or if they touch a common variable, unless
+both read it or both add to it; BUG() depends on everything. The normal form of a run is a list of
+sets of steps: a step stands in the set after the last one with a step that it depends on. Runs that
+differ only in the order of neighbours that do not depend on each other have one normal form, and no
+others have the same.
 """
 
 from __future__ import annotations
@@ -43,7 +45,14 @@ def depend(one: Event, other: Event, halted: int) -> bool:
 def longer(form: Form, step: Step, halted: int) -> Form:
     """The normal form of a run with one more step."""
     event = Event(step.task, step.outcome, step.touch)
-    at = next((i for i in range(len(form), 0, -1) if any(depend(event, one, halted) for one in form[i - 1])), 0)
+    at = next(
+        (
+            i
+            for i in range(len(form), 0, -1)
+            if any(depend(event, one, halted) for one in form[i - 1])
+        ),
+        0,
+    )
     if at == len(form):
         return (*form, frozenset([event]))
     return (*form[:at], form[at] | {event}, *form[at + 1 :])
@@ -60,7 +69,8 @@ def form_of(graph: Graph, picks: tuple[tuple[str, int], ...]) -> Form:
 class Classes:
     """All classes of a graph's maximal runs, found by lengthening normal forms step by step.
 
-    A form says which state it leads to, and which findings of steps it has passed. Raises TooManyError.
+    A form says which state it leads to, and which findings of steps it has passed. Raises
+    TooManyError.
     """
 
     def __init__(self, graph: Graph, most: int) -> None:
@@ -91,8 +101,14 @@ class Classes:
         return len(self.ends)
 
     def passing(self, finding: Found) -> int | None:
-        """How many classes pass a finding; None where a state in between shows it, and runs of a class may differ."""
+        """How many classes pass a finding.
+
+        None where a state in between shows it, and runs of a class may differ.
+        """
         graph = self._graph
         if any(finding in graph.shown[at] for at in range(len(graph.states)) if graph.steps[at]):
             return None
-        return sum(finding in self._passed[form] or finding in graph.shown[at] for form, at in self.ends.items())
+        return sum(
+            finding in self._passed[form] or finding in graph.shown[at]
+            for form, at in self.ends.items()
+        )

@@ -196,9 +196,13 @@ async def _one(memory: Memory, here: Registers, statement: Statement) -> Stateme
         case "call", inner, v:
             here.acc = await called(memory, inner, here.acc if v is None else v)
         case ("times" | "until") as kind, v, carry, inner:
-            here.acc = await repeat(turn, memory, kind, v, carry, inner, 0, here.acc if carry else 0)
+            here.acc = await repeat(
+                turn, memory, kind, v, carry, inner, 0, here.acc if carry else 0
+            )
         case "forever", carry, inner:
-            here.acc = await repeat(turn, memory, "forever", None, carry, inner, 0, here.acc if carry else 0)
+            here.acc = await repeat(
+                turn, memory, "forever", None, carry, inner, 0, here.acc if carry else 0
+            )
         case "guard", inner, handler:
             try:
                 return await _run(memory, here, inner)
@@ -226,7 +230,9 @@ async def _one(memory: Memory, here: Registers, statement: Statement) -> Stateme
     return None
 
 
-async def _inside(memory: Memory, here: Registers, inner: Block, undo: Statement) -> Statement | None:
+async def _inside(
+    memory: Memory, here: Registers, inner: Block, undo: Statement
+) -> Statement | None:
     """The block of a lock that was tried, if it was got."""
     if here.acc != 1:
         return None
@@ -337,7 +343,9 @@ def _said(cells: tuple[Cell[int], ...], expression: Expression, look: Look) -> b
     raise ValueError(expression)
 
 
-def _stage(cells: tuple[Cell[int], ...], of: Values, stage: int, bad: int) -> Callable[[Look, Any], object]:
+def _stage(
+    cells: tuple[Cell[int], ...], of: Values, stage: int, bad: int
+) -> Callable[[Look, Any], object]:
     """One part of a staged property: it is told a sum, and says a larger one."""
 
     def part(look: Look, said: Any) -> object:
@@ -350,9 +358,13 @@ def _stage(cells: tuple[Cell[int], ...], of: Values, stage: int, bad: int) -> Ca
 
 def _property(memory: Memory, one: PropertyOf) -> Property:
     if one.rule[0] == "whole":
-        return Property.whole(one.name, one.kind, lambda look: _said(memory.cells, one.rule[1], look))
+        return Property.whole(
+            one.name, one.kind, lambda look: _said(memory.cells, one.rule[1], look)
+        )
     _, of, bad = one.rule
-    return Property(one.name, one.kind, tuple(_stage(memory.cells, of, stage, bad) for stage in range(len(of))))
+    return Property(
+        one.name, one.kind, tuple(_stage(memory.cells, of, stage, bad) for stage in range(len(of)))
+    )
 
 
 def scenario(program: Program) -> Scenario:

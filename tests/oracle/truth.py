@@ -16,7 +16,10 @@ _BOUNDED, _FORMS = 12000, 6000
 
 
 class Truth:
-    """What the machine says of a program; what takes long is found out when it is first asked for."""
+    """What the machine says of a program.
+
+    What takes long is found out when it is first asked for.
+    """
 
     def __init__(self, program: Program, graph: Graph) -> None:
         self.program, self.graph, self.machine = program, graph, graph.machine

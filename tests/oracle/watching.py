@@ -27,9 +27,17 @@ class Seen:
 
 @contextmanager
 def watching(**also: Any) -> Iterator[Seen]:
-    """Look at the engine while it runs; `also` sets `chunk`, `each` and `widest` for the time being."""
+    """Look at the engine while it runs.
+
+    `also` sets `chunk`, `each` and `widest` for the time being.
+    """
     seen, first = Seen(), dict[int, None]()
-    layout, widen, broken, begin = Product.layout, Visited.widen, Watched.broken, forked.ForkedWorkers.__init__
+    layout, widen, broken, begin = (
+        Product.layout,
+        Visited.widen,
+        Watched.broken,
+        forked.ForkedWorkers.__init__,
+    )
 
     def laid_out(self: Product) -> int:
         # A product lays its fields out when it is made, and once more when its exploration begins.
@@ -60,7 +68,11 @@ def watching(**also: Any) -> Iterator[Seen]:
             (Watched, "broken", looked),
             (forked.ForkedWorkers, "__init__", begun),
         ]
-        settings = {"chunk": (frontier, "_CHUNK"), "each": (frontier, "_EACH"), "widest": (tables, "_WIDEST")}
+        settings = {
+            "chunk": (frontier, "_CHUNK"),
+            "each": (frontier, "_EACH"),
+            "widest": (tables, "_WIDEST"),
+        }
         patches += [(*settings[name], value) for name, value in also.items()]
         for where, name, value in patches:
             stack.enter_context(mock.patch.object(where, name, value))

@@ -1,4 +1,7 @@
-"""The table of the mail (KVM list, 7 April 2026), as it has it. An oracle: nothing under `sim` can read this."""
+"""The table of the mail (KVM list, 7 April 2026), as it has it.
+
+An oracle: nothing under `sim` can read this.
+"""
 
 from __future__ import annotations
 
@@ -56,13 +59,17 @@ HIT = {
 
 ARGUED = {
     ("hit", 9, False): (
-        "The mail has one answer for both lock modes. Under the write lock no other vCPU maps beside v0, so the second "
-        "SEAMCALL of each kick-and-retry succeeds: in the if/else form nothing that is handled fails. "
+        "The mail has one answer for both lock modes. Under the write lock no other vCPU maps "
+        "beside v0, so the second "
+        "SEAMCALL of each kick-and-retry succeeds: in the if/else form nothing that is handled "
+        "fails. "
         "`--flip kernel` makes it a hit, always."
     ),
     ("hit", 10, True): (
-        "The mail compares the WARN alone, with nothing mapped below. It takes two vCPUs to fault there meanwhile: one "
-        "maps a page, so that there is something to remove, and the other one's TDH.MEM.PAGE.AUG makes the removal "
+        "The mail compares the WARN alone, with nothing mapped below. It takes two vCPUs to "
+        "fault there meanwhile: one "
+        "maps a page, so that there is something to remove, and the other one's "
+        "TDH.MEM.PAGE.AUG makes the removal "
         "BUSY twice. The kick does not stop a vCPU that is in its fault handler."
     ),
 }

@@ -1,4 +1,7 @@
-"""The lock matrix that was measured, against the one that the module's sources give. It is typed in here alone."""
+"""The lock matrix that was measured, against the one that the module's sources give.
+
+It is typed in here alone.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +48,9 @@ LOCKS: Locks = {
     "TDG.MEM.PAGE.ATTR.RD": ((ENTRY, X),),
     "TDG.MEM.PAGE.ATTR.WR": ((ENTRY, X),),
 }
-"""Section 6 of the digest of the module's sources, 1.5.01, in the order in which the locks are taken; OP_STATE is
-shared by all of these, and guests run with TDR that their vCPU's TDH.VP.ENTER holds."""
+"""Section 6 of the digest of the module's sources, 1.5.01, in the order in which the locks are
+taken; OP_STATE is shared by all of these, and guests run with TDR that their vCPU's TDH.VP.ENTER
+holds."""
 
 PAGE_OPERAND = {
     "TDH.MEM.SEPT.ADD": "R8",
@@ -76,9 +80,10 @@ NEVER_SECOND = {
     ("TDH.MEM.PAGE.DEMOTE", "TDH.MEM.PAGE.REMOVE"),
     ("TDH.MEM.PAGE.REMOVE", "TDH.MEM.PAGE.DEMOTE"),
 }
-"""SEPT.ADD goes on where there is no table, and the others where there is one. So on one page only AUG can come second:
-after the table has been linked, and before its page is given back. DEMOTE goes on where a large page is, and leaves
-pages where AUG wants none, and none that REMOVE could lock."""
+"""SEPT.ADD goes on where there is no table, and the others where there is one. So on one page
+only AUG can come second: after the table has been linked, and before its page is given back.
+DEMOTE goes on where a large page is, and leaves pages where AUG wants none, and none that REMOVE
+could lock."""
 
 
 OTHERWISE = {
@@ -87,14 +92,15 @@ OTHERWISE = {
     ("TDH.PHYMEM.PAGE.RECLAIM", "TDH.MEM.PAGE.ADD", Relation.PAGE): {"RCX", "TDR"},
     ("TDH.MEM.PAGE.ADD", "TDH.PHYMEM.PAGE.RECLAIM", Relation.PAGE): {"R8"},
 }
-"""RECLAIM asks for TDR once it knows the page's owner: never for a page that has none, and for one that ADD has just
-given away while ADD still holds TDR."""
+"""RECLAIM asks for TDR once it knows the page's owner: never for a page that has none,
+and for one that ADD has just given away while ADD still holds TDR."""
 
 
 def expected(one: str, two: str, relation: Relation, locks: Locks) -> set[str]:
     """The operands of the BUSY that `one` is answered because of `two`.
 
-    It meets a lock that the other holds in a mode that excludes its own, unless an earlier lock keeps the two apart.
+    It meets a lock that the other holds in a mode that excludes its own, unless an earlier lock
+    keeps the two apart.
     """
     if (one, two, relation) in OTHERWISE:
         return OTHERWISE[one, two, relation]
@@ -110,12 +116,17 @@ def expected(one: str, two: str, relation: Relation, locks: Locks) -> set[str]:
 def is_common(name: str, one: str, two: str, relation: Relation) -> bool:
     """Whether a lock of that name is the same lock for both.
 
-    Two leafs on one entry remove the same page. ATTR.RD locks the 2M entry where there is no table below it.
+    Two leafs on one entry remove the same page. ATTR.RD locks the 2M entry where there is no table
+    below it.
     """
     if name == PAGE:
-        return relation is Relation.PAGE or (relation is Relation.SAME and one == two == "TDH.MEM.PAGE.REMOVE")
+        return relation is Relation.PAGE or (
+            relation is Relation.SAME and one == two == "TDH.MEM.PAGE.REMOVE"
+        )
     if name == ENTRY:
-        return relation is Relation.SAME or ("TDG.MEM.PAGE.ATTR.RD" in (one, two) and not AT_2M.isdisjoint((one, two)))
+        return relation is Relation.SAME or (
+            "TDG.MEM.PAGE.ATTR.RD" in (one, two) and not AT_2M.isdisjoint((one, two))
+        )
     return True
 
 
@@ -143,16 +154,28 @@ def test_what_was_measured_is_the_lock_matrix(met: tuple[type[TdxModule], list[M
             if (one, two) in NEVER_SECOND:
                 assert not busy
                 continue
-            gives_way = release is Module_1_5_20 and one == "TDH.MEM.PAGE.DEMOTE" and (TREE, X) in locks[two]
-            gives_way &= meeting.relation is not Relation.PAGE  # on which DEMOTE does not go all the way
+            gives_way = (
+                release is Module_1_5_20
+                and one == "TDH.MEM.PAGE.DEMOTE"
+                and (TREE, X) in locks[two]
+            )
+            # on which DEMOTE does not go all the way
+            gives_way &= meeting.relation is not Relation.PAGE
             assert ("TDX_INTERRUPTED_BUSY" in busy) == gives_way, (one, two, meeting.relation)
-            assert operands(busy) == expected(one, two, meeting.relation, locks), (one, two, meeting.relation)
+            assert operands(busy) == expected(one, two, meeting.relation, locks), (
+                one,
+                two,
+                meeting.relation,
+            )
 
 
 def test_only_guests_are_told_to_stand_back_and_by_one_look_before_1_5_34(
     met: tuple[type[TdxModule], list[Meeting]],
 ) -> None:
-    """They look at TDHP after they have taken TDEL; from 1.5.34 on before, when no one has lost to them yet."""
+    """They look at TDHP after they have taken TDEL.
+
+    From 1.5.34 on before, when no one has lost to them yet.
+    """
     release, measured = met
     told = {
         meeting.one
@@ -173,7 +196,9 @@ def test_every_leaf_is_there_and_every_pair(met: tuple[type[TdxModule], list[Mee
 def test_the_matrix_fits_a_terminal_and_says_where_modules_differ() -> None:
     every = {release.VERSION: list(meetings(release)) for release in (Module_1_5_01, Module_1_5_28)}
     lines = list(contention_lines(every))
-    assert [len(line) for line in lines[3 : 4 + len(LEAFS)]] == [22 + 3 * len(LEAFS)] * (1 + len(LEAFS))
+    assert [len(line) for line in lines[3 : 4 + len(LEAFS)]] == [22 + 3 * len(LEAFS)] * (
+        1 + len(LEAFS)
+    )
     assert max(map(len, lines[3:])) <= 79
     assert "  TDH.MEM.PAGE.AUG beside TDH.VP.ENTER zero-step: . and not T" in lines
     assert all(before != after for before, after in pairwise(lines) if before)
@@ -192,7 +217,9 @@ def test_an_answer_that_is_new_gets_a_sign_of_its_own() -> None:
 
 @pytest.mark.parametrize("release", FAMILIES)
 def test_two_entries_of_one_vcpu_share_its_tdvpr(release: type[TdxModule]) -> None:
-    """Exclusive in a report of September 2024 on 1.5.05, shared in the source of 1.5.01: docs/fidelity.md."""
+    """Exclusive in a report of September 2024 on 1.5.05, shared in the source of 1.5.01:
+    docs/fidelity.md.
+    """
     module = release(Td.build({"A": SeptEntry()}, 1, ("v1", "another"), (ONE, TWO)))
     said = tuple(Cell(name, "", _Any()) for name in (ONE, TWO))
     calls = [module.tdh_vp_enter(Guest("v1", (), irq(f"{cell.name}.lp")), Tdvps()) for cell in said]

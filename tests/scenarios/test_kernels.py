@@ -1,4 +1,6 @@
-"""Which kernel a scenario is about: the registry, the mail's words, and what was said before there was `kernel`."""
+"""Which kernel a scenario is about: the registry, the mail's words,
+and what was said before there was `kernel`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def refused(name: str, **given: str) -> str:
 
 @pytest.mark.parametrize("name", list(KERNELS))
 @pytest.mark.parametrize("scenario", [ROW, "fault", "storm"])
-def test_a_model_is_named_by_the_name_that_its_kernel_is_asked_for(scenario: str, name: str) -> None:
+def test_a_model_is_named_by_the_name_that_its_kernel_is_asked_for(
+    scenario: str, name: str
+) -> None:
     assert kernel(scenario, kernel=name) == name
 
 
@@ -45,7 +49,9 @@ def test_a_kernel_of_the_registry_is_a_value_of_every_scenario_and_explained(nam
 
 def test_a_first_sentence_ends_where_the_sentence_does() -> None:
     """Not at the point of a version."""
-    assert first_sentence(KERNELS["6.18"]).startswith("v6.14 to v6.18, as read in v6.16.1: removal ")
+    assert first_sentence(KERNELS["6.18"]).startswith(
+        "v6.14 to v6.18, as read in v6.16.1: removal "
+    )
     assert first_sentence(KERNELS["6.18"]).endswith(" bugs the VM.")
 
 
@@ -58,7 +64,9 @@ def test_a_first_sentence_ends_where_the_sentence_does() -> None:
         ("storm", "6.19", "hugepages"),
     ],
 )
-def test_the_mails_words_are_kernels_and_so_is_order(scenario: str, before: str, after: str) -> None:
+def test_the_mails_words_are_kernels_and_so_is_order(
+    scenario: str, before: str, after: str
+) -> None:
     for said in ("kernel", "order"):
         assert kernel(scenario, **{said: "before"}) == before
         assert kernel(scenario, **{said: "after"}) == after
@@ -79,15 +87,27 @@ def test_the_mails_words_are_kernels_and_so_is_order(scenario: str, before: str,
         (GOES, {"order": "after", "form": "in-turn"}, "in-turn"),
         (GOES, {"form": "in-turn"}, "in-turn"),
         (GOES, {"order": "before", "form": "in-turn"}, "6.19"),
-        ("nonleaf-to-np-shared", {"order": "after", "form": "in-turn", "zap": "fallible"}, "in-turn"),
-        ("nonleaf-to-np-shared", {"order": "after", "form": "in-turn", "zap": "retried"}, "retries"),
+        (
+            "nonleaf-to-np-shared",
+            {"order": "after", "form": "in-turn", "zap": "fallible"},
+            "in-turn",
+        ),
+        (
+            "nonleaf-to-np-shared",
+            {"order": "after", "form": "in-turn", "zap": "retried"},
+            "retries",
+        ),
         (ZAPPED, {"order": "after", "zap": "serialised"}, "serialised"),
         (ZAPPED, {"order": "before", "zap": "serialised"}, "6.19"),
     ],
 )
-def test_what_chose_a_kernel_beside_order_still_does(scenario: str, given: dict[str, str], named: str) -> None:
+def test_what_chose_a_kernel_beside_order_still_does(
+    scenario: str, given: dict[str, str], named: str
+) -> None:
     assert kernel(scenario, **given) == named
-    assert not {"order", "form", "split"} & dict(recipe_named(scenario).scenario(given).params).keys()
+    assert (
+        not {"order", "form", "split"} & dict(recipe_named(scenario).scenario(given).params).keys()
+    )
 
 
 def test_the_parameters_of_an_old_store_are_said_in_todays_words() -> None:
@@ -99,15 +119,23 @@ def test_the_parameters_of_an_old_store_are_said_in_todays_words() -> None:
 
 
 def test_two_names_for_the_kernel_are_refused() -> None:
-    assert refused(ROW, kernel="7.2", order="after") == f"{ROW}: kernel was called order; give one of them"
-    assert refused(GOES, kernel="7.2", form="in-turn") == f"{GOES}: kernel was called form; give one of them"
+    assert (
+        refused(ROW, kernel="7.2", order="after")
+        == f"{ROW}: kernel was called order; give one of them"
+    )
+    assert (
+        refused(GOES, kernel="7.2", form="in-turn")
+        == f"{GOES}: kernel was called form; give one of them"
+    )
 
 
 def test_what_never_named_a_kernel_is_refused() -> None:
     assert "has no parameter 'form'" in refused(ROW, order="after", form="in-turn")
     assert "has no parameter 'order'" not in refused("fault", order="later")
     assert "kernel cannot be 'later'; it can be 6.18, 6.19" in refused("fault", order="later")
-    assert "form cannot be 'both'; it could be if-else, in-turn, and is kernel now" in refused(GOES, form="both")
+    assert "form cannot be 'both'; it could be if-else, in-turn, and is kernel now" in refused(
+        GOES, form="both"
+    )
 
 
 def test_every_shipped_schedule_is_about_the_kernel_that_its_model_names() -> None:

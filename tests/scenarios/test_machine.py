@@ -27,7 +27,9 @@ MIRROR, FROZEN, STATS, BACKED, LINKED = (
 )
 
 
-def kvm_with(above: SeptState, below: SeptState, *, is_mirror: bool = True, torn_down: bool = False) -> Kvm:
+def kvm_with(
+    above: SeptState, below: SeptState, *, is_mirror: bool = True, torn_down: bool = False
+) -> Kvm:
     """A and C in one 2M range; where that has a page table, the table may be freed."""
     return machine(
         Kvm,
@@ -68,7 +70,9 @@ def below(kvm: Kvm, gfn: str) -> Cell[Spte]:
     return kvm.pages[0].cell(gfn)
 
 
-@pytest.mark.parametrize("kvm", [SMALL, LARGE, DIRECT, kvm_with(S.FREE, S.FREE), kvm_with(S.NL_MAPPED, S.FREE)])
+@pytest.mark.parametrize(
+    "kvm", [SMALL, LARGE, DIRECT, kvm_with(S.FREE, S.FREE), kvm_with(S.NL_MAPPED, S.FREE)]
+)
 def test_at_first_everything_holds(kvm: Kvm) -> None:
     assert broken(kvm) == set()
 
@@ -80,7 +84,10 @@ def test_only_at_rest_and_only_until_the_vm_is_bugged() -> None:
     assert broken(SMALL, wrong, (SMALL.vm_bugged, True)) == set()
     assert broken(SMALL, wrong, (lock, attrs.evolve(lock.initial, writer="host"))) == set()
     assert broken(SMALL, wrong, (lock, attrs.evolve(lock.initial, readers=("host",)))) == set()
-    assert broken(SMALL, wrong, (lock, attrs.evolve(lock.initial, queue=(("host", "read"),)))) == {MIRROR, STATS}
+    assert broken(SMALL, wrong, (lock, attrs.evolve(lock.initial, queue=(("host", "read"),)))) == {
+        MIRROR,
+        STATS,
+    }
 
 
 @pytest.mark.parametrize(
@@ -100,13 +107,17 @@ def test_a_mirror_is_what_the_sept_is(kvm: Kvm, spte: Spte, entry: SeptEntry) ->
     changes = (below(kvm, "A"), spte), (kvm.module.td.entry("A"), entry)
     assert MIRROR in broken(kvm, *changes)
     torn_down = kvm_with(S.NL_MAPPED, S.MAPPED, torn_down=True)
-    assert MIRROR not in broken(torn_down, (below(torn_down, "A"), spte), (torn_down.module.td.entry("A"), entry))
+    assert MIRROR not in broken(
+        torn_down, (below(torn_down, "A"), spte), (torn_down.module.td.entry("A"), entry)
+    )
 
 
 @pytest.mark.parametrize("spte", [make_spte(1), SHADOW_NONPRESENT_VALUE, ZERO_SPTE])
 def test_a_mirror_that_is_the_sept_is_fine(spte: Spte) -> None:
     entry = SeptEntry(S.PENDING, 1) if spte.is_shadow_present else SeptEntry()
-    assert MIRROR not in broken(SMALL, (below(SMALL, "A"), spte), (SMALL.module.td.entry("A"), entry))
+    assert MIRROR not in broken(
+        SMALL, (below(SMALL, "A"), spte), (SMALL.module.td.entry("A"), entry)
+    )
 
 
 def test_a_page_table_has_its_sept_page() -> None:
@@ -126,7 +137,12 @@ def test_frozen_is_nobodys_on_a_direct_root() -> None:
 def test_stats_count_what_can_be_walked_to_level_by_level() -> None:
     small, large = SMALL.stats
     assert (small.initial, large.initial) == (2, 0)
-    for cell, value in ((small, 1), (small, 3), (large, 1), (below(SMALL, "C"), SHADOW_NONPRESENT_VALUE)):
+    for cell, value in (
+        (small, 1),
+        (small, 3),
+        (large, 1),
+        (below(SMALL, "C"), SHADOW_NONPRESENT_VALUE),
+    ):
         assert STATS in broken(SMALL, (cell, value))
     assert STATS not in broken(SMALL, (below(SMALL, "C"), SHADOW_NONPRESENT_VALUE), (small, 1))
     one_large = (above(SMALL), make_spte(1)), (small, 0)
@@ -152,4 +168,6 @@ def test_page_tables_live_while_they_are_linked() -> None:
     assert LINKED in broken(SMALL, dead)
     assert LINKED in broken(SMALL, unlinked, dead)  # its S-EPT page has not been given back
     assert DIRECT.pages[0].life is not None
-    assert LINKED not in broken(DIRECT, (above(DIRECT), SHADOW_NONPRESENT_VALUE), (DIRECT.pages[0].life, dead[1]))
+    assert LINKED not in broken(
+        DIRECT, (above(DIRECT), SHADOW_NONPRESENT_VALUE), (DIRECT.pages[0].life, dead[1])
+    )

@@ -1,4 +1,7 @@
-"""Every schedule in schedules/ replays, under both executors, to what it says it shows; and so does any other run."""
+"""Every schedule in schedules/ replays, under both executors, to what it says it shows.
+
+And so does any other run.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from sim.engine.run.schedule import WIDTH, Schedule, parse, write
 from sim.engine.run.scheduler import RandomWalk
 from sim.scenarios.library import LIBRARY, recipe_named
 
-FILES = sorted((Path(__file__).parents[2] / "schedules").rglob("*.toml"), key=lambda path: path.name)
+FILES = sorted(
+    (Path(__file__).parents[2] / "schedules").rglob("*.toml"), key=lambda path: path.name
+)
 
 
 def scenario_of(schedule: Schedule) -> Scenario:
@@ -35,7 +40,9 @@ def test_every_schedule_replays_to_what_it_expects(path: Path) -> None:
     scenario = scenario_of(schedule)
     run = replay(schedule, scenario)
     assert run.outcomes == schedule.expect
-    assert [(s.task, s.point, s.saw) for s in run.steps] == [(s.task, s.point, s.saw) for s in schedule.steps]
+    assert [(s.task, s.point, s.saw) for s in run.steps] == [
+        (s.task, s.point, s.saw) for s in schedule.steps
+    ]
     assert schedule.model == scenario.full_model, "the model has moved: `make schedules`"
 
 
@@ -62,7 +69,11 @@ def test_replaying_a_recorded_run_is_the_run(name: str, seed: int) -> None:
 @pytest.fixture(scope="module")
 def witness() -> Schedule:
     return parse(
-        next(path for path in FILES if path.name.startswith("np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON")).read_bytes()
+        next(
+            path
+            for path in FILES
+            if path.name.startswith("np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON")
+        ).read_bytes()
     )
 
 
@@ -89,7 +100,8 @@ def test_drift_says_what_was_recorded_and_where_the_task_stands(witness: Schedul
     with pytest.raises(Drift) as drift:
         replay(changed(witness, step, saw="busy: v1 TDH.VP.ENTER"), scenario_of(witness))
     assert re.fullmatch(
-        rf"step {step + 1}: v0 at op_state.try_shared was recorded to see 'busy: v1 TDH.VP.ENTER', but sees 'ok'; "
+        rf"step {step + 1}: v0 at op_state.try_shared was recorded to see 'busy: v1 "
+        r"TDH.VP.ENTER', but sees 'ok'; "
         r"v0 is at sim/tdx/td.py:\d+ in LeafBase.lock_td",
         str(drift.value),
     )
@@ -99,14 +111,18 @@ def test_drift_says_what_was_recorded_and_where_the_task_stands(witness: Schedul
 
 def test_loose_checks_points_alone(witness: Schedule) -> None:
     scenario = scenario_of(witness)
-    assert replay(changed(witness, 6, saw="whatever"), scenario, loose=True).outcomes == witness.expect
+    assert (
+        replay(changed(witness, 6, saw="whatever"), scenario, loose=True).outcomes == witness.expect
+    )
     with pytest.raises(Drift):
         replay(changed(witness, 6, point="elsewhere.load"), scenario, loose=True)
 
 
 def test_a_finished_task_cannot_step(witness: Schedule) -> None:
     last = attrs.evolve(witness.steps[0], task="v0", point="mmu_lock.write_lock")
-    full = parse(write(recording(trio_executor.run(scenario_of(witness), RandomWalk(0)), "walk", 0)).encode())
+    full = parse(
+        write(recording(trio_executor.run(scenario_of(witness), RandomWalk(0)), "walk", 0)).encode()
+    )
     longer = attrs.evolve(full, steps=(*full.steps, last))
     with pytest.raises(Drift, match="v0 is finished"):
         replay(longer, scenario_of(full))

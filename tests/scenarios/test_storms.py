@@ -28,7 +28,9 @@ def test_a_storm_at_2m_starts_and_ends(pages: str, vcpus: str, zappers: str) -> 
     """Or is refused in one line: of a page of 2M that goes whole the model has no removal."""
     given = {"levels": "2M", "pages": pages, "vcpus": vcpus, "zappers": zappers, "zaps": "2"}
     if pages == "1" and zappers != "0":
-        with pytest.raises(UsageError, match=r"storm: with levels=2M and pages=1 .* pages=2 or more, or zappers=0"):
+        with pytest.raises(
+            UsageError, match=r"storm: with levels=2M and pages=1 .* pages=2 or more, or zappers=0"
+        ):
             storm(SEEDS, "walk", **given)
         return
     batch = storm(SEEDS, "walk", **given)
@@ -38,12 +40,19 @@ def test_a_storm_at_2m_starts_and_ends(pages: str, vcpus: str, zappers: str) -> 
 @pytest.mark.parametrize("kernel", list(KERNELS))
 @pytest.mark.parametrize("levels", ["4K", "2M"])
 def test_several_zappers_show_nothing(kernel: str, levels: str) -> None:
-    assert storm(200, "walk", kernel=kernel, levels=levels, zappers="3", vcpus="2", pages="2").sightings == ()
+    assert (
+        storm(
+            200, "walk", kernel=kernel, levels=levels, zappers="3", vcpus="2", pages="2"
+        ).sightings
+        == ()
+    )
 
 
 @pytest.mark.parametrize("given", [{"pages": "2"}, {"pages": "2", "levels": "2M"}])
 def test_a_storm_of_one_is_explored_to_its_end(given: dict[str, str]) -> None:
-    small = recipe_named("storm").scenario({"vcpus": "1", "guest_ops": "1", "zappers": "1", **given})
+    small = recipe_named("storm").scenario(
+        {"vcpus": "1", "guest_ops": "1", "zappers": "1", **given}
+    )
     assert explore(small).clean
 
 

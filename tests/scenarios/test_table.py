@@ -33,7 +33,10 @@ HITS = {
 }
 
 
-ZAPPED = "TDX_BUG_ON in tdx_sept_remove_leaf_spte (seamcall), tdx_track (epoch), tdx_sept_remove_leaf_spte (epoch)"
+ZAPPED = (
+    "TDX_BUG_ON in tdx_sept_remove_leaf_spte (seamcall), tdx_track (epoch), "
+    "tdx_sept_remove_leaf_spte (epoch)"
+)
 
 
 SMALL = 6
@@ -42,7 +45,9 @@ SMALL = 6
 
 @pytest.fixture(scope="module")
 def cells() -> tuple[TableCell, ...]:
-    """Every row after, on 1.5.01; before, the rows where two contend; on 1.5.28 the small ones of those.
+    """Every row after, on 1.5.01.
+
+    Before, the rows where two contend; on 1.5.28 the small ones of those.
 
     `make docs` derives every row on every family of modules.
     """
@@ -50,22 +55,33 @@ def cells() -> tuple[TableCell, ...]:
         question
         for question in questions(("before", "after"), ("1.5.01", "1.5.28"))
         if (question.order, question.module) == ("after", "1.5.01")
-        or (len(question.row.contenders) == 2 and (question.module == "1.5.01" or question.row.number <= SMALL))
+        or (
+            len(question.row.contenders) == 2
+            and (question.module == "1.5.01" or question.row.number <= SMALL)
+        )
     ]
     return tuple(derive(question) for question in asked)
 
 
 def cell_of(
-    cells: tuple[TableCell, ...], row: int, order: str = "after", module: str = "1.5.01", *, shared: bool
+    cells: tuple[TableCell, ...],
+    row: int,
+    order: str = "after",
+    module: str = "1.5.01",
+    *,
+    shared: bool,
 ) -> TableCell:
     return next(
         cell
         for cell in cells
-        if (cell.row.number, cell.order, cell.module, cell.row.shared) == (row, order, module, shared)
+        if (cell.row.number, cell.order, cell.module, cell.row.shared)
+        == (row, order, module, shared)
     )
 
 
-def test_the_columns_are_those_of_the_mail_but_for_what_is_argued(cells: tuple[TableCell, ...]) -> None:
+def test_the_columns_are_those_of_the_mail_but_for_what_is_argued(
+    cells: tuple[TableCell, ...],
+) -> None:
     differs = set()
     for cell in cells:
         if (cell.order, cell.module) == ("after", "1.5.01"):
@@ -93,7 +109,10 @@ def test_hits_have_their_causes(cells: tuple[TableCell, ...]) -> None:
 
 
 def test_nothing_is_hit_before(cells: tuple[TableCell, ...]) -> None:
-    """handle_changed_spte() returns nothing there; rows 2, 4 and 8 hit another one whatever happens beside them."""
+    """handle_changed_spte() returns nothing there.
+
+    Rows 2, 4 and 8 hit another one whatever happens beside them.
+    """
     before = [cell for cell in cells if cell.order == "before"]
     assert not any(cell.hits for cell in before)
     always = [c.row.number for c in before if "KVM_BUG_ON tdp_mmu_set_spte" in map(str, c.findings)]
@@ -116,13 +135,20 @@ def test_each_cause_suffices_alone_but_in_row_10(cells: tuple[TableCell, ...]) -
 
 def test_every_no_is_counted(cells: tuple[TableCell, ...]) -> None:
     for cell in cells:
-        assert cell.hits or (cell.interleavings and cell.classes and cell.classes <= cell.interleavings)
+        assert cell.hits or (
+            cell.interleavings and cell.classes and cell.classes <= cell.interleavings
+        )
 
 
 @pytest.mark.parametrize(
     ("row", "order", "shared", "found"),
     [
-        (2, "before", False, ["KVM_BUG_ON in tdp_mmu_set_spte", "TDX_BUG_ON in tdx_sept_remove_private_spte"]),
+        (
+            2,
+            "before",
+            False,
+            ["KVM_BUG_ON in tdp_mmu_set_spte", "TDX_BUG_ON in tdx_sept_remove_private_spte"],
+        ),
         (5, "after", True, ["WARN in __handle_changed_spte"]),
         (5, "after", False, ["WARN in __handle_changed_spte"]),
         (6, "after", True, ["BUG in __handle_changed_spte"]),
@@ -130,7 +156,12 @@ def test_every_no_is_counted(cells: tuple[TableCell, ...]) -> None:
         (6, "before", False, ["BUG in handle_changed_spte"]),
         (7, "after", True, ["lockdep in tdx_sept_split_private_spte, tdh_do_no_vcpus, tdx_track"]),
         (8, "after", False, []),
-        (10, "after", False, ["WARN in __handle_changed_spte", "KVM_BUG_ON in tdx_sept_reclaim_private_spt"]),
+        (
+            10,
+            "after",
+            False,
+            ["WARN in __handle_changed_spte", "KVM_BUG_ON in tdx_sept_reclaim_private_spt"],
+        ),
         (
             11,
             "after",
@@ -147,7 +178,10 @@ def test_every_no_is_counted(cells: tuple[TableCell, ...]) -> None:
 def test_what_else_is_found(
     cells: tuple[TableCell, ...], row: int, order: str, found: list[str], *, shared: bool
 ) -> None:
-    """Row 6: one leaf for another in one step is what the TDP MMU calls BUG() for. Row 11 is (c) of the mail."""
+    """Row 6: one leaf for another in one step is what the TDP MMU calls BUG() for.
+
+    Row 11 is (c) of the mail.
+    """
     assert also(cell_of(cells, row, order, shared=shared).findings) == found
 
 
@@ -190,7 +224,9 @@ LARGE = {("zap=retried", 13, True), ("zap=serialised", 13, True)}
     [pytest.param(*one, marks=[pytest.mark.slow] if one in LARGE else []) for one in DECIDES],
     ids=str,
 )
-def test_what_an_assumption_decides(cells: tuple[TableCell, ...], name: str, row: int, *, shared: bool) -> None:
+def test_what_an_assumption_decides(
+    cells: tuple[TableCell, ...], name: str, row: int, *, shared: bool
+) -> None:
     (flip,) = (flip for flip in FLIPS if flip.name == name)
     plain = cell_of(cells, row, shared=shared)
     flipped = derive(TableQuery(plain.row, plain.row.after, "1.5.01", flip))
@@ -199,7 +235,9 @@ def test_what_an_assumption_decides(cells: tuple[TableCell, ...], name: str, row
 
 
 def test_a_failing_second_half_leaves_a_page_table_that_is_freed() -> None:
-    """The hazard of the mail: 2.2 fails after 2.1, step 3 restores an SPTE that points to what 2.1 has torn down."""
+    """The hazard of the mail: 2.2 fails after 2.1,
+    step 3 restores an SPTE that points to what 2.1 has torn down.
+    """
     alone = {"kernel": "in-turn", "contenders": "seamcall"}
     found = explore(recipe_named("nonleaf-to-np-shared").scenario(alone)).found
     assert "use-after-free kvm_tdp_mmu_map" in [str(one.finding) for one in found]
@@ -211,13 +249,18 @@ def test_a_failing_second_half_leaves_a_page_table_that_is_freed() -> None:
 @pytest.mark.parametrize("zap", ["retried", "serialised"])
 @pytest.mark.parametrize("contenders", ["zero-step", "tdcall", "seamcall", "zapper"])
 def test_what_would_make_an_atomic_zap_infallible(zap: str, contenders: str) -> None:
-    """The mail's closing condition: either addition suffices; without one a fault or another zapper is too much."""
+    """The mail's closing condition: either addition suffices.
+
+    Without one a fault or another zapper is too much.
+    """
     recipe = recipe_named("leaf-to-np-shared")
     with_it = explore(recipe.scenario({"zap": zap, "contenders": contenders}))
     assert {one.finding.kind for one in with_it.found} == {"lockdep"}
     without = explore(recipe.scenario({"contenders": contenders}))
     fails = contenders in {"seamcall", "zapper"}
-    assert {one.finding.kind for one in without.found} == ({"lockdep", "TDX_BUG_ON"} if fails else {"lockdep"})
+    assert {one.finding.kind for one in without.found} == (
+        {"lockdep", "TDX_BUG_ON"} if fails else {"lockdep"}
+    )
 
 
 def test_flips_are_named_by_switch_and_value() -> None:
@@ -251,10 +294,16 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
 def test_the_readme_shows_what_is_derived(cells: tuple[TableCell, ...]) -> None:
     """Every line of the table in the README is a line of the table."""
     derived = {
-        " ".join(line(cell, Notes())[:7]): cell for cell in cells if (cell.order, cell.module) == ("after", "1.5.01")
+        " ".join(line(cell, Notes())[:7]): cell
+        for cell in cells
+        if (cell.order, cell.module) == ("after", "1.5.01")
     }
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = [found.split() for found in readme.splitlines() if re.match(r" *\d+ +(NP|leaf|nonleaf) ", found)]
+    shown = [
+        found.split()
+        for found in readme.splitlines()
+        if re.match(r" *\d+ +(NP|leaf|nonleaf) ", found)
+    ]
     assert len(shown) == len(ROWS) == len(derived)
     for words in shown:
         assert " ".join(words[:7]) in derived
@@ -268,7 +317,9 @@ def kinds(exploration: Exploration) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("kernel", ["before", "after"])
 def test_without_restore_row_1_leaves_a_frozen_spte(kernel: str) -> None:
-    exploration = explore(recipe_named("np-to-leaf-shared").scenario({"kernel": kernel}, ("restore",)))
+    exploration = explore(
+        recipe_named("np-to-leaf-shared").scenario({"kernel": kernel}, ("restore",))
+    )
     assert kinds(exploration) == {("divergence", "mirror-is-sept"), ("livelock", "v2")}
     assert "FROZEN" in exploration.found[0].witness.cells["spte[A]"]
 
@@ -281,14 +332,20 @@ def test_without_zero_step_the_tdcall_witness_stays() -> None:
     assert without.found[0].witness.steps == whole.found[1].witness.steps
 
 
-@pytest.mark.parametrize("row", ["np-to-leaf-shared", "np-to-leaf-exclusive", "leaf-to-np-exclusive"])
+@pytest.mark.parametrize(
+    "row", ["np-to-leaf-shared", "np-to-leaf-exclusive", "leaf-to-np-exclusive"]
+)
 def test_nobody_contends_nothing_is_found_after(row: str) -> None:
     assert explore(recipe_named(row).scenario({"contenders": "none"})).clean
 
 
-@pytest.mark.parametrize("row", ["np-to-leaf-shared", "np-to-leaf-exclusive", "nonleaf-to-np-exclusive"])
+@pytest.mark.parametrize(
+    "row", ["np-to-leaf-shared", "np-to-leaf-exclusive", "nonleaf-to-np-exclusive"]
+)
 def test_fairness_of_mmu_lock_decides_nothing_here(row: str) -> None:
-    fair, unfair = (explore(recipe_named(row).scenario({"mmu_lock": lock})) for lock in ("fair", "unfair"))
+    fair, unfair = (
+        explore(recipe_named(row).scenario({"mmu_lock": lock})) for lock in ("fair", "unfair")
+    )
     assert [found.finding for found in fair.found] == [found.finding for found in unfair.found]
 
 

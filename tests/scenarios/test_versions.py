@@ -20,13 +20,18 @@ def found(row: str, **given: str) -> list[str]:
 
 def test_with_patch_07_alone_an_atomic_zap_diverges_in_silence() -> None:
     """Removal is void there, and not called from where the atomic setter is."""
-    assert found("leaf-to-np-shared", kernel="patch07", contenders="none") == ["divergence mirror-is-sept"]
+    assert found("leaf-to-np-shared", kernel="patch07", contenders="none") == [
+        "divergence mirror-is-sept"
+    ]
     assert found("leaf-to-np-exclusive", kernel="patch07", contenders="none") == []
 
 
 @pytest.mark.parametrize("row", ["np-to-leaf-exclusive", "np-to-nonleaf-exclusive"])
 def test_with_patch_07_alone_the_question_is_hit_and_the_old_check_stays(row: str) -> None:
-    assert found(row, kernel="patch07")[:2] == ["KVM_BUG_ON tdp_mmu_set_spte", "KVM_BUG_ON handle_changed_spte"]
+    assert found(row, kernel="patch07")[:2] == [
+        "KVM_BUG_ON tdp_mmu_set_spte",
+        "KVM_BUG_ON handle_changed_spte",
+    ]
 
 
 def test_in_6_18_the_caller_of_a_removal_bugs_the_vm() -> None:
@@ -61,11 +66,16 @@ def test_without_a_file_there_is_no_such_kernel() -> None:
         ("x =", ":1: invalid syntax"),
         ("\n1 / 0\n", ":2: ZeroDivisionError: division by zero"),
         ("", "found none"),
-        ("from sim.kvm.versions import Series\nclass A(Series):\n    pass\n", "A needs @attrs.frozen"),
+        (
+            "from sim.kvm.versions import Series\nclass A(Series):\n    pass\n",
+            "A needs @attrs.frozen",
+        ),
         ("import nonsense_that_is_not_there\n", ":1: ModuleNotFoundError"),
     ],
 )
-def test_a_file_that_is_no_patch_is_refused_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_is_no_patch_is_refused_with_its_line(
+    tmp_path: Path, text: str, said: str
+) -> None:
     file = tmp_path / "patch.py"
     file.write_text(text)
     with pytest.raises(UsageError, match=said):

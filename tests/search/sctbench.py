@@ -1,7 +1,8 @@
-"""Programs that schedulers are measured by, with a main() that starts the others one after the other and joins them.
+"""Programs that schedulers are measured by,
+with a main() that starts the others one after the other and joins them.
 
-From SCTBench (concurrent-software-benchmarks), a visible step each. Who is started one after the other seldom runs side
-by side, and that is what makes these bugs rare.
+From SCTBench (concurrent-software-benchmarks), a visible step each. Who is started one after the
+other seldom runs side by side, and that is what makes these bugs rare.
 """
 
 from __future__ import annotations
@@ -10,7 +11,16 @@ from functools import partial
 from typing import Any
 
 from sim.engine.model.cells import BOOL, Cell, one_of
-from sim.engine.model.operations import BLOCKED, Operation, Outcome, load, report, store, wait, write
+from sim.engine.model.operations import (
+    BLOCKED,
+    Operation,
+    Outcome,
+    load,
+    report,
+    store,
+    wait,
+    write,
+)
 from sim.engine.model.routines import Call, routine
 from sim.engine.model.scenario import Scenario, Task
 
@@ -54,7 +64,10 @@ def spawned(name: str, bodies: dict[str, Call[None]]) -> Scenario:
     """A scenario in which main() starts these, in order."""
     begins = tuple(Cell(f"{task}.created", initial=False, domain=BOOL) for task in bodies)
     ends = tuple(Cell(f"{task}.ended", initial=False, domain=BOOL) for task in bodies)
-    threads = (Task(task, started(b, body, e)) for (task, body), b, e in zip(bodies.items(), begins, ends, strict=True))
+    threads = (
+        Task(task, started(b, body, e))
+        for (task, body), b, e in zip(bodies.items(), begins, ends, strict=True)
+    )
     return Scenario(name, (Task("main", spawner(begins, ends)), *threads))
 
 
@@ -127,8 +140,12 @@ async def booking(mutex: Cell[str], balance: Cell[int], done: Cell[bool], amount
 
 
 @routine
-async def check_result(mutex: Cell[str], balance: Cell[int], done: tuple[Cell[bool], Cell[bool]]) -> None:
-    """`if (deposit_done && withdraw_done) assert(balance == (x - y) - z)`, which is not what was booked."""
+async def check_result(
+    mutex: Cell[str], balance: Cell[int], done: tuple[Cell[bool], Cell[bool]]
+) -> None:
+    """`if (deposit_done && withdraw_done) assert(balance == (x - y) - z)`,
+    which is not what was booked.
+    """
     await lock(mutex)
     if await load(done[0]) and await load(done[1]):
         await load(balance)
@@ -140,7 +157,9 @@ def account() -> Scenario:
     """A check that fails once both bookings are done: it has to come last, and is started first."""
     mutex: Cell[Any] = Cell("mutex", "", one_of(("", "main", "check", "deposit", "withdraw")))
     balance = _cell("balance", 0, 1, -1)
-    done = tuple(Cell(f"{what}_done", initial=False, domain=BOOL) for what in ("deposit", "withdraw"))
+    done = tuple(
+        Cell(f"{what}_done", initial=False, domain=BOOL) for what in ("deposit", "withdraw")
+    )
     return spawned(
         "account",
         {
@@ -158,7 +177,8 @@ PUBLISHED = {
     "reorder_10": {"surw": "17", "pos": "-", "pct:3": "3225 (16)", "walk": "-"},
     "twostage_2": {"surw": "8", "pos": "15", "pct:3": "13", "walk": "464"},
 }
-"""Schedules to the first bug, of at most 10,000, mean of 20 repetitions, as the SURW artifact has them; "-": never."""
+"""Schedules to the first bug, of at most 10,000, mean of 20 repetitions,
+as the SURW artifact has them; "-": never."""
 
 PROGRAMS = (account(), reorder(3), reorder(5), reorder(10), two_stages(2))
 """Up to eleven tasks; reorder_20 and larger have more than run side by side."""

@@ -24,7 +24,9 @@ def stuck(naive: Naive, config: Config) -> str:
 
 
 def smallest(program: Programs, finding: Finding) -> tuple[int, int, int]:
-    """Tasks, steps and preemptions of the smallest run that shows it: all runs there are, smaller ones first."""
+    """Tasks, steps and preemptions of the smallest run that shows it: all runs there are,
+    smaller ones first.
+    """
     naive, order, done = Naive(program), count(), set[tuple[Config, frozenset[str], str]]()
     todo: list[tuple[tuple[int, int, int], int, Config | None, frozenset[str], str]]
     todo = [((0, 0, 0), next(order), naive.first, frozenset(), "")]

@@ -26,7 +26,9 @@ from sim.search.exploration import Exploration, Verdict
 from sim.search.explore import explore
 from sim.search.exploring.checkpoint import NAME, Checkpoint
 
-ROW_1, ROW_2 = (recipe_named(name).scenario({}) for name in ("np-to-leaf-shared", "np-to-leaf-exclusive"))
+ROW_1, ROW_2 = (
+    recipe_named(name).scenario({}) for name in ("np-to-leaf-shared", "np-to-leaf-exclusive")
+)
 
 
 @attrs.define
@@ -58,20 +60,28 @@ def test_in_pieces_it_comes_to_the_same(scenario: Any, jobs: int, tmp_path: Path
     pieces, exploration = 0, None
     while exploration is None or exploration.verdict is Verdict.UNDECIDED or exploration.unexpanded:
         budget: Any = Times(17)
-        exploration = explore(scenario, budget=budget, checkpoint=kept(tmp_path / "kept"), jobs=jobs, finals=True)
+        exploration = explore(
+            scenario, budget=budget, checkpoint=kept(tmp_path / "kept"), jobs=jobs, finals=True
+        )
         pieces += 1
     assert pieces > 5
     assert same(exploration, whole)
     assert not (tmp_path / "kept").exists()
 
 
-def test_fields_that_are_laid_out_anew_go_to_new_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_that_are_laid_out_anew_go_to_new_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(frontier, "_CHUNK", 64)
     budget: Any = Times(400)
     explore(ROW_2, budget=budget, checkpoint=kept(tmp_path))
-    layouts = sum(deed == "layout" for deed, _, _ in json.loads((tmp_path / NAME).read_text())["log"])
+    layouts = sum(
+        deed == "layout" for deed, _, _ in json.loads((tmp_path / NAME).read_text())["log"]
+    )
     assert layouts > 2
-    assert {path.name.partition(".")[2] for path in tmp_path.glob("word-*")} == {f"layout-{layouts}.u64"}
+    assert {path.name.partition(".")[2] for path in tmp_path.glob("word-*")} == {
+        f"layout-{layouts}.u64"
+    }
 
 
 STEADY = """
@@ -96,8 +106,13 @@ def content(path: Path) -> bytes | None:
 
 
 @pytest.mark.parametrize("attempt", range(10))
-def test_a_killed_exploration_goes_on_and_ends_with_the_same_totals(attempt: int, tmp_path: Path) -> None:
-    """kill -9, three times over, at moments of which most are in the middle of writing; the last may come too late."""
+def test_a_killed_exploration_goes_on_and_ends_with_the_same_totals(
+    attempt: int, tmp_path: Path
+) -> None:
+    """kill -9, three times over, at moments of which most are in the middle of writing.
+
+    The last may come too late.
+    """
     command = [sys.executable, "-c", STEADY, str(tmp_path / "kept")]
     written = tmp_path / "kept" / NAME
     said, killed = "", 0
@@ -114,7 +129,16 @@ def test_a_killed_exploration_goes_on_and_ends_with_the_same_totals(attempt: int
     said = said or subprocess.run(command, capture_output=True, text=True, check=True).stdout
     e = explore(ROW_2)
     assert said.strip() == " ".join(
-        map(str, (e.states, e.transitions, e.depth, [str(f.finding) for f in e.found], [f.picks for f in e.found]))
+        map(
+            str,
+            (
+                e.states,
+                e.transitions,
+                e.depth,
+                [str(f.finding) for f in e.found],
+                [f.picks for f in e.found],
+            ),
+        )
     )
 
 
@@ -126,7 +150,9 @@ def cut(tmp_path: Path) -> Path:
 
 
 def test_another_models_checkpoint_is_refused_by_name(cut: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"has a checkpoint of another model \('.*', this is 'mine'\)"):
+    with pytest.raises(
+        CheckpointError, match=r"has a checkpoint of another model \('.*', this is 'mine'\)"
+    ):
         explore(ROW_2, checkpoint=kept(cut, model="mine"))
 
 
@@ -151,7 +177,9 @@ def test_a_full_disk_stops_it_and_loses_nothing(cut: Path, monkeypatch: pytest.M
 
     with monkeypatch.context() as patch:
         patch.setattr("sim.search.exploring.checkpoint.os.fsync", full)
-        with pytest.raises(CheckpointError, match=r"No space left on device; the one before it is whole"):
+        with pytest.raises(
+            CheckpointError, match=r"No space left on device; the one before it is whole"
+        ):
             explore(ROW_2, checkpoint=kept(cut))
     assert same(explore(ROW_2, checkpoint=kept(cut)), explore(ROW_2))
 

@@ -36,7 +36,9 @@ def impatiently(levels: int) -> Exploration:
 
 
 def test_a_cut_exploration_is_a_beginning_of_the_whole_one() -> None:
-    """Level by level: never fewer states, never another finding, and undecided until there is one."""
+    """Level by level: never fewer states, never another finding,
+    and undecided until there is one.
+    """
     whole = explore(ROW_2.scenario({}))
     before = 0
     for levels in (0, 1, 5, 23, 24, 31, 32, 60, 120):
@@ -60,7 +62,11 @@ def test_an_interrupted_count_keeps_the_verdict() -> None:
     assert cut.interrupted
     assert (cut.found, cut.states, cut.counts) == (whole.found, whole.states, None)
     with pytest.raises(KeyboardInterrupt):
-        explore(scenario, counting=Counting(), tick=lambda _: tick(Progress(0, 0, 0, 0, 0.0, "exploring")))
+        explore(
+            scenario,
+            counting=Counting(),
+            tick=lambda _: tick(Progress(0, 0, 0, 0, 0.0, "exploring")),
+        )
 
 
 @pytest.mark.parametrize("budget", [Budget(seconds=0.0), Budget(memory=1)])
@@ -75,7 +81,11 @@ def test_the_size_of_a_chunk_decides_nothing(chunk: int, monkeypatch: pytest.Mon
     whole = explore(scenario)
     monkeypatch.setattr(frontier, "_CHUNK", chunk)
     pieces = explore(scenario)
-    assert (pieces.states, pieces.transitions, pieces.depth) == (whole.states, whole.transitions, whole.depth)
+    assert (pieces.states, pieces.transitions, pieces.depth) == (
+        whole.states,
+        whole.transitions,
+        whole.depth,
+    )
     assert [f.finding for f in pieces.found] == [f.finding for f in whole.found]
 
 
@@ -107,7 +117,9 @@ def test_more_states_than_can_be_numbered_are_undecided(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("jobs", [2, 3])
 def test_processes_change_nothing(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
-    """Not a number, not a witness: chunks are small here, so that all of them have work and ask what is new."""
+    """Not a number, not a witness: chunks are small here,
+    so that all of them have work and ask what is new.
+    """
     monkeypatch.setattr(frontier, "_CHUNK", 64)
     scenario = ROW_2.scenario({})
     alone, together = (explore(scenario, jobs=n, finals=True) for n in (1, jobs))
@@ -115,7 +127,9 @@ def test_processes_change_nothing(monkeypatch: pytest.MonkeyPatch, jobs: int) ->
 
 
 @pytest.mark.parametrize("after", [0, 7, 8, 9, 10, 11])
-def test_a_process_that_is_killed_costs_nothing_but_time(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+def test_a_process_that_is_killed_costs_nothing_but_time(
+    monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
     """In whichever phase of its work: the batch is done again, by whoever is left."""
     monkeypatch.setattr(frontier, "_CHUNK", 64)
     scenario, told, honest = ROW_2.scenario({}), count(), forked.ForkedWorkers.send

@@ -53,7 +53,9 @@ def test_few_and_many_say_the_same(program: Programs) -> None:
 @given(programs)
 @example(SPIN)
 def test_what_goes_round_is_left_to_arrays(program: Programs) -> None:
-    """No cycle passes for a tree: a graph without one is what a depth-first search finds no way back in."""
+    """No cycle passes for a tree: a graph without one is what a depth-first search finds
+    no way back in.
+    """
     product = Product(scenario(program))
     quick = in_a_dict.dict_search(product, acyclic=True, tick=None)
     if quick is None:
@@ -81,7 +83,10 @@ def test_a_way_round_is_seen() -> None:
 
 def test_more_than_a_few_are_left_to_arrays() -> None:
     assert (
-        in_a_dict.dict_search(Product(recipe_named("np-to-leaf-shared").scenario({})), acyclic=False, tick=None) is None
+        in_a_dict.dict_search(
+            Product(recipe_named("np-to-leaf-shared").scenario({})), acyclic=False, tick=None
+        )
+        is None
     )
 
 
@@ -96,10 +101,14 @@ async def put(cell: Cell[bool], *values: bool) -> None:
 
 @pytest.mark.parametrize("liveness", [True, False])
 def test_what_a_property_reads_may_depend_on_what_it_has_read(liveness: bool) -> None:
-    """`b if a else c`: which of the two is read changes on the way, and no verdict is carried over to the other."""
+    """`b if a else c`: which of the two is read changes on the way,
+    and no verdict is carried over to the other.
+    """
     tasks = (Task("a", put(A, True)), Task("b", put(B, True)), Task("c", put(C, True, False)))
     for prop in (
-        Property.whole("b only after c", "divergence", lambda look: not (look(B) if look(A) else look(C))),
+        Property.whole(
+            "b only after c", "divergence", lambda look: not (look(B) if look(A) else look(C))
+        ),
         Property.whole("never c", "divergence", lambda look: not look(C)),
         Property.whole("a and b", "divergence", lambda look: not (look(A) and look(B))),
     ):

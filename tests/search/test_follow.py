@@ -1,4 +1,6 @@
-"""Following choices: what is left of a run can be followed, and what was found out of a state stays true of it."""
+"""Following choices: what is left of a run can be followed,
+and what was found out of a state stays true of it.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def test_a_run_is_followed_to_the_first_step_that_shows_its_finding(program: Pro
             way = follower.exactly(picks.picks)
             assert way is not None
             assert way.picks == picks.picks[: len(way.picks)]
-            assert finding not in automata_executor.run(this, Picks(way.picks[:-1])).findings or not way.picks
+            assert (
+                finding not in automata_executor.run(this, Picks(way.picks[:-1])).findings
+                or not way.picks
+            )
             assert way.preemptions == preempted(this, Picks(way.picks), Automata())
             assert follower.size(picks.picks).preemptions == preempted(this, picks, Automata())
             assert follower.leniently(way.order, way.values) == way
@@ -53,7 +58,9 @@ def holds(look: Look) -> bool:
 
 
 def test_what_was_found_out_before_fields_were_laid_out_anew_is_forgotten() -> None:
-    """The ninth value of the one, where its field has become wider, is numbered as the second of the other was."""
+    """The ninth value of the one, where its field has become wider,
+    is numbered as the second of the other was.
+    """
     tasks = Task("p", put(COUNT, *range(1, 9))), Task("q", put(FLAG, 1, 0))
     this = Scenario("two", tasks, (Property.whole("not yet", "divergence", holds),))
     picks = Picks((("q", 0), ("q", 0), *(("p", 0) for _ in range(8))))

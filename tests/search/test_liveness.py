@@ -56,7 +56,9 @@ def who_can_get_on(naive: Naive, config: Config, reach: set[Config]) -> str:
 
 
 def naive_liveness(naive: Naive) -> tuple[set[str], set[str]]:
-    """Who can get into a livelock and who can starve, from the definitions: everything against everything."""
+    """Who can get into a livelock and who can starve, from the definitions:
+    everything against everything.
+    """
     after: dict[Config, list[tuple[str, Config]]] = {}
     todo = [naive.first]
     while todo:
@@ -68,14 +70,18 @@ def naive_liveness(naive: Naive) -> tuple[set[str], set[str]]:
     locked, starving = set[str](), set[str]()
     for config in after:
         part = [c for c in reach[config] if config in reach[c]]
-        who = ",".join(name for name, (_, left) in zip(naive.names, config.tasks, strict=True) if left)
+        who = ",".join(
+            name for name, (_, left) in zip(naive.names, config.tasks, strict=True) if left
+        )
         if not part or not who:
             continue
         steps = {task for c in part for task, to in after[c] if to in part}
         able = [{task for task, _ in after[c]} for c in part]
         if all(to in part for c in part for _, to in after[c]):
             locked.add(who)
-        elif set.intersection(*able) <= steps and (named := who_can_get_on(naive, config, reach[config])):
+        elif set.intersection(*able) <= steps and (
+            named := who_can_get_on(naive, config, reach[config])
+        ):
             starving.add(named)
     return locked, starving
 
@@ -98,9 +104,14 @@ def test_who_goes_round_where_many_do() -> None:
 
 
 def hold(program: tuple[Block, ...]) -> tuple[set[str], set[str]]:
-    """Compare who gets into a livelock and who starves with the definitions, and replay each loop."""
+    """Compare who gets into a livelock and who starves with the definitions,
+    and replay each loop.
+    """
     exploration, expected = explore(scenario(program)), naive_liveness(Naive(program))
-    assert (waiting(exploration.found, "livelock"), waiting(exploration.starving, "starvation")) == expected
+    assert (
+        waiting(exploration.found, "livelock"),
+        waiting(exploration.starving, "starvation"),
+    ) == expected
     for found in (*exploration.found, *exploration.starving):
         if found.witness.lasso is not None:
             schedule = parse(write(schedule_of(found)).encode())
@@ -222,7 +233,10 @@ def test_a_loop_that_is_mangled_does_not_close() -> None:
 
 
 def faulting(module: type[TdxModule], kernel: type[Kvm] = Series, *without: str) -> Exploration:
-    """Two vCPUs accept, and so fault on, gfn A; each enters past a zero-step list with gfn B, and takes the tree."""
+    """Two vCPUs accept, and so fault on, gfn A.
+
+    Each enters past a zero-step list with gfn B, and takes the tree.
+    """
     kvm = machine(
         kernel,
         module,
@@ -237,16 +251,25 @@ def faulting(module: type[TdxModule], kernel: type[Kvm] = Series, *without: str)
 
 
 @pytest.mark.parametrize("kernel", [Kvm, Series])
-def test_two_vcpus_that_fault_beside_zero_step_entries_starve_and_are_not_locked(kernel: type[Kvm]) -> None:
-    """Each one's entry holds the tree while the other would map, so neither does; any other timing lets one through.
+def test_two_vcpus_that_fault_beside_zero_step_entries_starve_and_are_not_locked(
+    kernel: type[Kvm],
+) -> None:
+    """Each one's entry holds the tree while the other would map, so neither does.
 
-    So it is starvation, and no livelock. It takes entering anew after a fault in vain: that is what the local retry in
-    tdx_handle_ept_violation() is for, and the loop that is left with it in place does not take the tree exclusively.
+    Any other timing lets one through.
+
+    So it is starvation, and no livelock. It takes entering anew after a fault in vain: that is what
+    the local retry in tdx_handle_ept_violation() is for, and the loop that is left with it in place
+    does not take the tree exclusively.
     """
     exploration = faulting(Module_1_5_01, kernel, "local-retry")
     assert exploration.clean
     found, *alone = exploration.starving
-    assert [str(one.finding) for one in (found, *alone)] == ["starvation v1,v2", "starvation v2", "starvation v1"]
+    assert [str(one.finding) for one in (found, *alone)] == [
+        "starvation v1,v2",
+        "starvation v2",
+        "starvation v1",
+    ]
     assert all(turned_away(one) for one in alone)
     assert found.witness.lasso is not None
     around = found.witness.steps[found.witness.lasso.stem :]
@@ -255,7 +278,9 @@ def test_two_vcpus_that_fault_beside_zero_step_entries_starve_and_are_not_locked
 
 
 def turned_away(found: Found) -> bool:
-    """Whether a way round is that of a guest whose time-out never comes, although it could each time."""
+    """Whether a way round is that of a guest whose time-out never comes,
+    although it could each time.
+    """
     assert found.witness.lasso is not None
     around = found.witness.steps[found.witness.lasso.stem :]
     return [step.saw for step in around if step.point == "HP_LOCK_TIMEOUT.choose"] == ["no"]
@@ -268,15 +293,22 @@ def test_nobody_starves_where_entries_share_the_tree_and_faults_are_retried_loca
 
 
 @pytest.mark.parametrize(("module", "steps"), [("1.5.01", None), ("1.5.28", 61), ("2.0.16", 61)])
-def test_a_guest_that_is_turned_away_for_ever_is_a_livelock_but_for_the_timeout(module: str, steps: int | None) -> None:
-    """Row 1: the loser's TDHP lands on an entry that is FREE, and nobody's SEAMCALL ever clears it."""
+def test_a_guest_that_is_turned_away_for_ever_is_a_livelock_but_for_the_timeout(
+    module: str, steps: int | None
+) -> None:
+    """Row 1: the loser's TDHP lands on an entry that is FREE,
+    and nobody's SEAMCALL ever clears it.
+    """
     recipe = recipe_named("np-to-leaf-shared")
     found = explore(recipe.scenario({"module": module}, ("hp-timeout",))).found
     assert [str(f.finding) for f in found] == ["livelock v2"]
     assert found[0].witness.lasso is not None
     assert {step.task for step in found[0].witness.steps[found[0].witness.lasso.stem :]} == {"v2"}
     if steps:
-        assert (found[0].witness.lasso.stem, len(found[0].witness.steps) - found[0].witness.lasso.stem) == (steps, 6)
+        assert (
+            found[0].witness.lasso.stem,
+            len(found[0].witness.steps) - found[0].witness.lasso.stem,
+        ) == (steps, 6)
     exploration = explore(recipe.scenario({"module": module}))
     assert exploration.clean
     assert [str(one.finding) for one in exploration.starving] == ["starvation v2"]

@@ -1,4 +1,7 @@
-"""Shrinking: never larger, the same finding, a fixpoint; and where it says so, what brute force finds smallest."""
+"""Shrinking: never larger, the same finding, a fixpoint.
+
+And where it says so, what brute force finds smallest.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,11 @@ from tests.search.smallest import WARNING, smallest
 
 SCHEDULES = shipped()
 DETOUR: Programs = (
-    (("choose", 0, 1, 2), ("if", 1, (("xchg", 0, 1), ("xchg", 0, 1), ("report", 1))), ("report", 2)),
+    (
+        ("choose", 0, 1, 2),
+        ("if", 1, (("xchg", 0, 1), ("xchg", 0, 1), ("report", 1))),
+        ("report", 2),
+    ),
     (("store", 1, 1), ("store", 1, 2)),
 )
 """A choice whose last value leads to the finding sooner than the one before."""
@@ -63,11 +70,18 @@ def check(run: Run, finding: Finding, *, most: int = MOST, room: int = ROOM) -> 
     again = shown(this, shrunk.picks)
     assert finding in again.findings
     assert not picks or finding not in shown(this, Picks(picks[:-1])).findings
-    assert (shrunk.after.tasks, shrunk.after.steps) == (len({task for task, _ in picks}), len(picks))
+    assert (shrunk.after.tasks, shrunk.after.steps) == (
+        len({task for task, _ in picks}),
+        len(picks),
+    )
     assert shrink(this, picks_of(Product(this), run), finding, most=most, room=room) == shrunk
     if shrunk.certainty is not Certainty.CUT:
         twice = shrink(this, shrunk.picks, finding, most=most, room=room)
-        assert (twice.picks, twice.before, twice.certainty) == (shrunk.picks, shrunk.after, shrunk.certainty)
+        assert (twice.picks, twice.before, twice.certainty) == (
+            shrunk.picks,
+            shrunk.after,
+            shrunk.certainty,
+        )
     return shrunk
 
 
@@ -104,27 +118,40 @@ def test_it_ends_within_its_bound_and_a_larger_bound_is_no_worse(program: Progra
 
 
 def test_another_value_of_a_choice_is_tried_and_a_later_one_taken_if_it_is_shorter() -> None:
-    run = automata_executor.run(scenario(DETOUR), Picks((("q", 0), ("p", 1), ("q", 0), ("p", 0), ("p", 0), ("p", 0))))
+    run = automata_executor.run(
+        scenario(DETOUR), Picks((("q", 0), ("p", 1), ("q", 0), ("p", 0), ("p", 0), ("p", 0)))
+    )
     for room in (ROOM, 0):
         assert check(run, WARNING, room=room).picks == Picks((("p", 2), ("p", 0)))
 
 
 def test_turns_that_come_to_nothing_are_left_out_together() -> None:
-    """The other one has to come in at the second of five steps, so no other number of steps less will do."""
-    turns = ("repeat", 1, (("store", 1, 0), ("store", 1, 1), ("store", 1, 0), ("store", 1, 0), ("load", 0)))
+    """The other one has to come in at the second of five steps,
+    so no other number of steps less will do.
+    """
+    turns = (
+        "repeat",
+        1,
+        (("store", 1, 0), ("store", 1, 1), ("store", 1, 0), ("store", 1, 0), ("load", 0)),
+    )
     once = "p" * 5
     run = automata_executor.run(
-        scenario(((turns,), (("load", 1), ("report", 1)))), Picks(tuple((t, 0) for t in once * 3 + "ppqq"))
+        scenario(((turns,), (("load", 1), ("report", 1)))),
+        Picks(tuple((t, 0) for t in once * 3 + "ppqq")),
     )
     for room in (ROOM, 0):
-        assert check(run, WARNING, room=room).picks == Picks((("p", 0), ("p", 0), ("q", 0), ("q", 0)))
+        assert check(run, WARNING, room=room).picks == Picks(
+            (("p", 0), ("p", 0), ("q", 0), ("q", 0))
+        )
 
 
 def test_a_task_is_not_interrupted_where_it_need_not_be() -> None:
     """Turn and turn about, until the switches pass has brought each one's steps together."""
     one = (("store", 0, 1), ("store", 0, 2), ("wait", 1, 1), ("load", 1), ("report", 1))
     two = (("load", 1), ("load", 1), ("store", 1, 1))
-    run = automata_executor.run(scenario((one, two)), Picks(tuple((task, 0) for task in "pqpqqppp")))
+    run = automata_executor.run(
+        scenario((one, two)), Picks(tuple((task, 0) for task in "pqpqqppp"))
+    )
     for room in (ROOM, 0):
         shrunk = check(run, WARNING, room=room)
         assert (shrunk.before.preemptions, shrunk.after.preemptions) == (2, 0)
@@ -208,12 +235,16 @@ async def look(cell: Cell[int]) -> None:
 
 
 def test_a_storm_is_shrunk_without_its_states() -> None:
-    """Ten tasks that nobody needs and two that race: more states than anybody could go through, and the shortest."""
+    """Ten tasks that nobody needs and two that race: more states than anybody could go through,
+    and the shortest.
+    """
     cells = tuple(Cell(f"c{i}", 0, range(30)) for i in range(11))
     tasks = tuple(Task(f"t{i}", wind(cell)) for i, cell in enumerate(cells))
     this = Scenario("storm", (*tasks, Task("reader", look(cells[0]))))
     turns = [task.name for _ in range(20) for task in tasks]
-    run = automata_executor.run(this, Picks(tuple((task, 0) for task in (*turns, "reader", *turns[:90], "reader"))))
+    run = automata_executor.run(
+        this, Picks(tuple((task, 0) for task in (*turns, "reader", *turns[:90], "reader")))
+    )
     shrunk = check(run, Finding("WARN", "there"))
     assert (shrunk.before.steps, shrunk.certainty) == (312, Certainty.SHORTEST)
     assert shrunk.picks == Picks((*[("t0", 0)] * 20, ("reader", 0), ("reader", 0)))

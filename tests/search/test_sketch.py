@@ -47,7 +47,9 @@ def oracle(passes: list[tuple[int, int]], room: int) -> Sketch:
 
 @laws
 @given(_passes, st.integers(1, 9))
-def test_a_sketch_is_what_counting_by_hand_gives(passes: list[tuple[int, int]], pieces: int) -> None:
+def test_a_sketch_is_what_counting_by_hand_gives(
+    passes: list[tuple[int, int]], pieces: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "ROOM", 16)
         patch.setattr(Gatherer, "_MOST", 30)
@@ -62,7 +64,10 @@ def test_sketches_of_different_seeds_can_be_united_in_any_order(
     bounds = sorted((0, one, other, 21))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "ROOM", 16)
-        parts = [gathered([p for p in passes if low <= p[1] < high]).sketch() for low, high in pairwise(bounds)]
+        parts = [
+            gathered([p for p in passes if low <= p[1] < high]).sketch()
+            for low, high in pairwise(bounds)
+        ]
         whole = gathered(passes).sketch()
         assert parts[0].united(parts[1]).united(parts[2]) == whole
         assert parts[2].united(parts[0].united(parts[1])) == whole
@@ -97,7 +102,9 @@ def test_a_sketch_survives_its_bytes() -> None:
             Sketch.from_bytes(data)
 
 
-def test_a_lesser_seed_counts_although_the_state_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lesser_seed_counts_although_the_state_is_settled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Gatherer, "_MOST", 1)
     gatherer, passed = Gatherer(), np.full(3, state(1), np.uint64)
     for seeds in ([7, 5, 9], [8, 3, 6], [4, 5, 6]):

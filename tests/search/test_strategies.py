@@ -1,4 +1,6 @@
-"""Strategies: every run replays, no run depends on its company, and each samples what its paper says it does."""
+"""Strategies: every run replays, no run depends on its company,
+and each samples what its paper says it does.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,23 @@ from sim.search.explore import explore
 from sim.search.fuzzing.batch import MOST, Batch, Runner
 from sim.search.fuzzing.novelty import EPOCH
 from sim.search.fuzzing.sketch import Sketch
-from sim.search.fuzzing.strategies import STRATEGIES, StrategyError, entry_for_fuzz, fuzzing, portfolio
+from sim.search.fuzzing.strategies import (
+    STRATEGIES,
+    StrategyError,
+    entry_for_fuzz,
+    fuzzing,
+    portfolio,
+)
 from sim.search.fuzzing.strategies.pos import Pos
 from sim.search.fuzzing.strategies.shared import Shared
 from sim.search.fuzzing.strategies.surw import Surw
 from tests.search.sctbench import PROGRAMS, account, reorder, spawned, two_stages
 
-EVERY = tuple(name for entry in fuzzing() for name in (("pct:1", "pct:3") if entry.name == "pct:D" else (entry.name,)))
+EVERY = tuple(
+    name
+    for entry in fuzzing()
+    for name in (("pct:1", "pct:3") if entry.name == "pct:D" else (entry.name,))
+)
 ROW_2 = recipe_named("np-to-leaf-exclusive").scenario({})
 ROW_1 = recipe_named("np-to-leaf-shared").scenario({"contenders": "tdcall"})
 
@@ -49,7 +61,10 @@ def guided(runner: Runner, first: int, seeds: int) -> bytes:
 @pytest.mark.parametrize("strategy", EVERY)
 @pytest.mark.parametrize("asked", [ROW_2, ROW_1], ids=lambda asked: asked.name)
 def test_a_seed_has_the_schedule_that_the_batch_took(strategy: str, asked: Scenario) -> None:
-    """Its picks are a run of their own; its findings are the batch's; seeds taken alone come to the batch's digest."""
+    """Its picks are a run of their own.
+
+    Its findings are the batch's; seeds taken alone come to the batch's digest.
+    """
     runner = Runner(asked, strategy)
     guidance = guided(runner, 1 << 40, 300)
     whole, digest, found = runner.batch(50, 90, guidance), 0, dict[object, list[int]]()
@@ -88,7 +103,9 @@ def test_what_is_learned_does_not_depend_on_how_an_epoch_was_cut() -> None:
     for strategy in ("fest", "portfolio"):
         runner = Runner(ROW_2, strategy)
         whole = runner.learned(b"", (runner.batch(0, 900).lesson,))
-        cut = runner.learned(b"", tuple(runner.batch(first, first + 300).lesson for first in (0, 300, 600)))
+        cut = runner.learned(
+            b"", tuple(runner.batch(first, first + 300).lesson for first in (0, 300, 600))
+        )
         assert whole == cut
         again = runner.learned(whole, (runner.batch(900, 1800, whole).lesson,))
         assert again != whole
@@ -106,7 +123,11 @@ def test_seeds_are_64_bits_wide() -> None:
 def test_the_walk_comes_by_findings_as_often_as_the_odds_say() -> None:
     """Exactly known (`sim.search.counting`), and met within four standard errors."""
     seeds, batch = 20_000, Runner(ROW_2, "walk").batch(0, 20_000)
-    odds = {one.finding: float(one.reach.odds) for one in explore(ROW_2, counting=Counting()).found if one.reach}  # type: ignore[arg-type] # counted
+    odds = {
+        one.finding: float(one.reach.odds)  # type: ignore[arg-type] # counted
+        for one in explore(ROW_2, counting=Counting()).found
+        if one.reach
+    }
     assert len(odds) == len(batch.sightings) == 2
     for one in batch.sightings:
         p = odds[one.finding]
@@ -114,18 +135,28 @@ def test_the_walk_comes_by_findings_as_often_as_the_odds_say() -> None:
 
 
 def test_uniform_is_uniform_over_interleavings() -> None:
-    """It passes a finding as often as interleavings do: for row 2, hardly ever the one, and the other by a third."""
+    """It passes a finding as often as interleavings do: for row 2, hardly ever the one,
+    and the other by a third.
+    """
     exploration = explore(ROW_2, counting=Counting())
     assert exploration.counts is not None
     total = exploration.counts.interleavings or 0
-    share = {one.finding: (one.reach.interleavings or 0) / total for one in exploration.found if one.reach}
-    seen = {one.finding: one.seeds / 1500 for one in Runner(ROW_2, "uniform").batch(0, 1500).sightings}
+    share = {
+        one.finding: (one.reach.interleavings or 0) / total
+        for one in exploration.found
+        if one.reach
+    }
+    seen = {
+        one.finding: one.seeds / 1500 for one in Runner(ROW_2, "uniform").batch(0, 1500).sightings
+    }
     for finding, p in share.items():
         assert abs(seen.get(finding, 0) - p) < 4 * sqrt(max(p, 1e-4) / 1500)
 
 
 def test_uniform_says_where_there_is_too_much() -> None:
-    with pytest.raises(CountError, match=r"storm has more than .* states: its runs cannot be drawn uniformly"):
+    with pytest.raises(
+        CountError, match=r"storm has more than .* states: its runs cannot be drawn uniformly"
+    ):
         Runner(recipe_named("storm").scenario({}), "uniform")
 
 
@@ -163,7 +194,10 @@ def chi_square(counted: Counter[Any], classes: int) -> float:
 
 
 def test_surw_takes_every_order_of_what_it_selects_as_often() -> None:
-    """Twenty orders of three steps each; the walk does not, where one of the tasks has more to do in between."""
+    """Twenty orders of three steps each.
+
+    The walk does not, where one of the tasks has more to do in between.
+    """
     asked = Scenario("noise", (Task("p", three(C, 1)), Task("q", noisy(C, D, 2))))
     bound = 43.8  # of chi-square with 19 degrees of freedom, once in a thousand
     assert chi_square(orders(asked, "surw", 1200), comb(6, 3)) < bound
@@ -214,7 +248,9 @@ class Orders:
 
 
 def test_surw_takes_every_order_as_often_where_tasks_begin_on_the_way() -> None:
-    """What a parent has won is its children's as well, and theirs. main() gets at c after it has created p, and q."""
+    """What a parent has won is its children's as well, and theirs.
+    main() gets at c after it has created p, and q.
+    """
     begins = tuple(Cell(f"{name}.created", initial=False, domain=BOOL) for name in "pqr")
     inner = creator(begins[2:])
     tasks = (
@@ -257,7 +293,9 @@ async def spinner() -> None:
 
 @pytest.mark.parametrize("strategy", ["pct:1", "pct:3", "pos"])
 def test_who_only_retries_lets_the_others_go_first(strategy: str) -> None:
-    """One task waits in a loop for what the other does: with the higher priority for good it would wait for ever."""
+    """One task waits in a loop for what the other does:
+    with the higher priority for good it would wait for ever.
+    """
     asked = Scenario("spin", (Task("p", spinner()), Task("q", noisy(D, C, 1))))
     assert Runner(asked, strategy, 200).batch(0, 300).cut == 0
 
@@ -291,16 +329,23 @@ class Priorities:
 
 def test_pos_draws_anew_what_races_and_nothing_else() -> None:
     """While p writes c, q is about to write it too, and r to write d."""
-    asked = Scenario("race", (Task("p", three(C, 1)), Task("q", three(C, 2)), Task("r", three(D, 3))))
+    asked = Scenario(
+        "race", (Task("p", three(C, 1)), Task("q", three(C, 2)), Task("r", three(D, 3)))
+    )
     ground = Shared(asked, MOST)
     redrawn = kept = 0
     for seed in range(20):
         pos = Pos(ground)
-        watcher, steps = Priorities(pos), [task for task, _ in Runner(asked, "pos").picks(seed).picks]
+        watcher, steps = (
+            Priorities(pos),
+            [task for task, _ in Runner(asked, "pos").picks(seed).picks],
+        )
         Herd(ground.answers, MOST, 1).runs(np.array([seed], np.uint64), pos, watcher)
         for number in range(1, 3):
             before, after = watcher.after[number - 1], watcher.after[number]
-            changed = [name for name, was, now in zip("pqr", before, after, strict=True) if was != now]
+            changed = [
+                name for name, was, now in zip("pqr", before, after, strict=True) if was != now
+            ]
             racing = {"p": ["p", "q"], "q": ["p", "q"], "r": ["r"]}[steps[number]]
             assert changed == racing
             redrawn, kept = redrawn + (len(racing) == 2), kept + (len(racing) == 1)
@@ -325,13 +370,22 @@ async def seeker(cell: Cell[int]) -> None:
 
 
 def test_pct_keeps_its_promise() -> None:
-    """A bug of depth d among n tasks and k steps, with a probability of at least 1 / (n k^(d-1))."""
+    """A bug of depth d among n tasks and k steps,
+    with a probability of at least 1 / (n k^(d-1)).
+    """
     asked = Scenario("hidden", (Task("p", hider(C)), Task("q", seeker(C))))
-    steps = max(len(automata_executor.run(asked, Runner(asked, "walk").picks(seed)).steps) for seed in range(50))
+    steps = max(
+        len(automata_executor.run(asked, Runner(asked, "walk").picks(seed)).steps)
+        for seed in range(50)
+    )
     seeds = 20_000
-    found = {one.finding.kind: one.seeds for one in Runner(asked, "pct:4").batch(0, seeds).sightings}
+    found = {
+        one.finding.kind: one.seeds for one in Runner(asked, "pct:4").batch(0, seeds).sightings
+    }
     assert found["BUG"] / seeds >= 1 / (2 * steps**3)
-    assert "BUG" not in {one.finding.kind for one in Runner(asked, "pct:3").batch(0, seeds).sightings}
+    assert "BUG" not in {
+        one.finding.kind for one in Runner(asked, "pct:3").batch(0, seeds).sightings
+    }
 
 
 def first(asked: Scenario, strategy: str, most: int = 10_000, times: int = 10) -> list[int]:
@@ -340,12 +394,17 @@ def first(asked: Scenario, strategy: str, most: int = 10_000, times: int = 10) -
     for repetition in range(times):
         begin = repetition * most
         sightings = runner.batch(begin, begin + most).sightings
-        found.append(next((one.seed - begin for one in sightings if one.finding.kind == "BUG"), most) + 1)
+        found.append(
+            next((one.seed - begin for one in sightings if one.finding.kind == "BUG"), most) + 1
+        )
     return found
 
 
 def test_surw_and_pos_behave_as_published() -> None:
-    """SURW finds what starts late among many in tens of runs; POS needs the more the more there are."""
+    """SURW finds what starts late among many in tens of runs.
+
+    POS needs the more the more there are.
+    """
     surw = {asked.name: np.mean(first(asked, "surw", 500)) for asked in PROGRAMS}
     assert all(mean < 100 for mean in surw.values())
     pos = {asked.name: np.mean(first(asked, "pos", 1000)) for asked in (account(), two_stages(2))}
@@ -358,12 +417,25 @@ def test_surw_and_pos_behave_as_published() -> None:
 @pytest.mark.parametrize("strategy", ["walk", "pct:3", "pos", "surw", "fest", "portfolio"])
 @pytest.mark.parametrize(
     ("name", "without"),
-    [("np-to-leaf-exclusive", ()), ("np-to-leaf-shared", ("restore",)), ("leaf-to-np-exclusive", ("kick",))],
+    [
+        ("np-to-leaf-exclusive", ()),
+        ("np-to-leaf-shared", ("restore",)),
+        ("leaf-to-np-exclusive", ("kick",)),
+    ],
 )
-def test_every_strategy_finds_what_exploring_finds(strategy: str, name: str, without: tuple[str, ...]) -> None:
-    """But for what goes round for ever, which no run of an end shows. `make bench` does so for every row."""
+def test_every_strategy_finds_what_exploring_finds(
+    strategy: str, name: str, without: tuple[str, ...]
+) -> None:
+    """But for what goes round for ever, which no run of an end shows.
+
+    `make bench` does so for every row.
+    """
     asked = recipe_named(name).scenario({"contenders": "tdcall"}, without)
-    wanted = {one.finding for one in explore(asked).found if one.finding.kind not in {"livelock", "starvation"}}
+    wanted = {
+        one.finding
+        for one in explore(asked).found
+        if one.finding.kind not in {"livelock", "starvation"}
+    }
     runner, found = Runner(asked, strategy, 400), set[object]()
     for begin in range(0, 200_000, 5000):
         found |= {one.finding for one in runner.batch(begin, begin + 5000).sightings}
@@ -374,7 +446,9 @@ def test_every_strategy_finds_what_exploring_finds(strategy: str, name: str, wit
 
 def test_an_unknown_strategy_is_refused_by_name() -> None:
     for name in ("pct", "pct:0", "pct:x", "random", ""):
-        with pytest.raises(StrategyError, match=r"no strategy is named .*; there are walk, pct:D, pos"):
+        with pytest.raises(
+            StrategyError, match=r"no strategy is named .*; there are walk, pct:D, pos"
+        ):
             Runner(ROW_2, name)
     with pytest.raises(StrategyError, match=r"uniform-classes is for `tdpsim run` alone"):
         Runner(ROW_2, "uniform-classes")
@@ -392,7 +466,11 @@ def test_the_portfolio_gives_each_seed_to_somebody() -> None:
 
 def test_the_docs_have_the_sentence_of_every_strategy() -> None:
     text = (Path(__file__).parents[2] / "docs" / "fuzzing.md").read_text(encoding="utf-8")
-    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line[:1] == "|"
+    ]
     said = {name: (sentence, adapts) for name, sentence, adapts in rows[2:]}
     every = f"every {EPOCH:,} seeds"
     assert said == {entry.name: (entry.doc, every if entry.adapts else "") for entry in fuzzing()}

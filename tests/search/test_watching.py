@@ -1,4 +1,6 @@
-"""Every state is asked: properties that read by what they have read, and crews that share wide operations."""
+"""Every state is asked: properties that read by what they have read,
+and crews that share wide operations.
+"""
 
 from __future__ import annotations
 
@@ -41,15 +43,21 @@ async def increments(done: Cell[int]) -> None:
 
 def missed() -> Scenario:
     """One task, four states that matter: x is read only once done is set."""
-    prop = Property.whole("zero-when-done", "divergence", lambda look: not look(DONE) or look(X) == 0)
+    prop = Property.whole(
+        "zero-when-done", "divergence", lambda look: not look(DONE) or look(X) == 0
+    )
     return Scenario("missed", (Task("t", chooses()),), (prop,))
 
 
 def lost_update(tasks: int) -> Scenario:
     """The first thing a newcomer writes: when all are done, the sum is their number."""
     done = tuple(Cell(f"done{i}", 0, range(2)) for i in range(tasks))
-    prop = Property.whole("sum", "lost-update", lambda look: not all(look(d) for d in done) or look(X) == tasks)
-    return Scenario("lost", tuple(Task(f"t{i}", increments(done[i])) for i in range(tasks)), (prop,))
+    prop = Property.whole(
+        "sum", "lost-update", lambda look: not all(look(d) for d in done) or look(X) == tasks
+    )
+    return Scenario(
+        "lost", tuple(Task(f"t{i}", increments(done[i])) for i in range(tasks)), (prop,)
+    )
 
 
 def plainly(asked: Scenario, _: Any) -> Exploration:
@@ -67,7 +75,9 @@ def with_a_budget(asked: Scenario, _: Any) -> Exploration:
 def with_a_checkpoint(asked: Scenario, folder: Any) -> Exploration:
     """Cut off before every chunk, and gone on with."""
     while True:
-        found = explore(asked, checkpoint=Checkpoint(folder / "kept", {}), budget=Budget(seconds=0.01))
+        found = explore(
+            asked, checkpoint=Checkpoint(folder / "kept", {}), budget=Budget(seconds=0.01)
+        )
         if not found.unexpanded:
             return found
 
@@ -95,7 +105,9 @@ def test_and_by_runs_too(make: Callable[[], Scenario]) -> None:
 
 
 def _turn(_task: str, values: tuple[int, ...], by: int) -> tuple[Outcome, ...]:
-    return write(None, *(value if i % 3 != by else (value + 1) % 3 for i, value in enumerate(values)))
+    return write(
+        None, *(value if i % 3 != by else (value + 1) % 3 for i, value in enumerate(values))
+    )
 
 
 @routine
@@ -106,8 +118,13 @@ async def turns(cells: tuple[Cell[int], ...], by: int) -> None:
 
 
 @pytest.mark.parametrize("jobs", [2, 3])
-def test_a_crew_numbers_wide_questions_as_one_process_does(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An operation on seven cells is asked by what they hold; who learns it first must not show in anything."""
+def test_a_crew_numbers_wide_questions_as_one_process_does(
+    jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operation on seven cells is asked by what they hold.
+
+    Who learns it first must not show in anything.
+    """
     monkeypatch.setattr(frontier, "_CHUNK", 32)
     monkeypatch.setattr(frontier, "_EACH", 2)
     cells = tuple(Cell(f"c{i}", 0, range(3)) for i in range(7))

@@ -33,8 +33,14 @@ def apply(cells: dict[Any, Any], operation: Any) -> Any:
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(moves)
 def test_relative_epochs_are_the_modules_counter(sequence: list[tuple[str, int]]) -> None:
-    """The oracle counts as the module does: a growing td_epoch, refcounts by parity, is_tlb_tracked() by comparison."""
-    cells: dict[Any, Any] = {REFCOUNT: Counts(), PAGE: Epoch.OLDER, **dict.fromkeys(VCPU, Epoch.OLDER)}
+    """The oracle counts as the module does: a growing td_epoch, refcounts by parity,
+    is_tlb_tracked() by comparison.
+    """
+    cells: dict[Any, Any] = {
+        REFCOUNT: Counts(),
+        PAGE: Epoch.OLDER,
+        **dict.fromkeys(VCPU, Epoch.OLDER),
+    }
     now, refcount, vcpu, page, inside = 10, [0, 0], [0] * VCPUS, 0, [False] * VCPUS
     for move, i in sequence:
         if move == "enter" and not inside[i]:

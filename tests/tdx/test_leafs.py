@@ -1,4 +1,5 @@
-"""The leafs, each alone, against the module's own tables: S-EPT transitions (sept_state_lookup.c) and the lock matrix.
+"""The leafs, each alone, against the module's own tables:
+S-EPT transitions (sept_state_lookup.c) and the lock matrix.
 
 Both tables are typed in here and nowhere in `sim`.
 """
@@ -24,7 +25,14 @@ from sim.tdx.leafs import LEAFS as EVERY
 from sim.tdx.leafs import Operands
 from sim.tdx.locks import Holder, Mode, Sharex, Try, release
 from sim.tdx.module import TdxModule
-from sim.tdx.releases import FAMILIES, RELEASES, Module_1_5_01, Module_1_5_20, Module_1_5_28, release_named
+from sim.tdx.releases import (
+    FAMILIES,
+    RELEASES,
+    Module_1_5_01,
+    Module_1_5_20,
+    Module_1_5_28,
+    release_named,
+)
 from sim.tdx.sept import SeptEntry, SeptState
 from sim.tdx.status import Operand
 from sim.tdx.td import Td, causes
@@ -41,8 +49,24 @@ UNTRACKED = ("TDX_TLB_TRACKING_NOT_DONE|SEPT_TREE", "TDX_TLB_TRACKING_NOT_DONE|R
 WALK = "TDX_EPT_WALK_FAILED|RCX"
 OP_STATE = "TDX_OP_STATE_INCORRECT"
 OK = "TDX_SUCCESS"
-TREE_BUSY, ENTRY_BUSY, GAVE_WAY = "TDX_OPERAND_BUSY|SEPT_TREE", "TDX_OPERAND_BUSY|RCX", "TDX_INTERRUPTED_BUSY"
-STATUSES = (TREE_BUSY, ENTRY_BUSY, GAVE_WAY, OK, INCORRECT, NOT_BLOCKED, ALREADY, NOT_FREE, *UNTRACKED, WALK, OP_STATE)
+TREE_BUSY, ENTRY_BUSY, GAVE_WAY = (
+    "TDX_OPERAND_BUSY|SEPT_TREE",
+    "TDX_OPERAND_BUSY|RCX",
+    "TDX_INTERRUPTED_BUSY",
+)
+STATUSES = (
+    TREE_BUSY,
+    ENTRY_BUSY,
+    GAVE_WAY,
+    OK,
+    INCORRECT,
+    NOT_BLOCKED,
+    ALREADY,
+    NOT_FREE,
+    *UNTRACKED,
+    WALK,
+    OP_STATE,
+)
 
 AUG = {S.FREE: (OK, S.PENDING)}
 BLOCK = {
@@ -90,7 +114,10 @@ def called(name: str, pfn: int = 2) -> Callable[[TdxModule], Call[Any]]:
     return lambda module: leaf.call(module, "v0", Operands("A", pfn))
 
 
-ATTR_RD = {state: ("SUCCESS" if state in {S.MAPPED, S.PENDING} else "EPT_VIOLATION", state) for state in STATES}
+ATTR_RD = {
+    state: ("SUCCESS" if state in {S.MAPPED, S.PENDING} else "EPT_VIOLATION", state)
+    for state in STATES
+}
 ATTR_WR = {**ATTR_RD, **{state: ("SIZE_MISMATCH", state) for state in (S.NL_MAPPED, S.NL_BLOCKED)}}
 LEAFS: dict[str, tuple[Callable[[TdxModule], Call[Any]], dict[S, tuple[str, S]]]] = {
     "AUG": (called("TDH.MEM.PAGE.AUG"), AUG),
@@ -157,11 +184,17 @@ def td_with(state: S) -> Td:
 
 def td_with_2m(state: S, child: S = S.FREE) -> Td:
     below = SeptEntry(child, 0 if child is S.FREE else 3)
-    return Td.build({"A": below}, 3, ("v0",), ("v0",), SeptEntry(state, 0 if state is S.FREE else 1))
+    return Td.build(
+        {"A": below}, 3, ("v0",), ("v0",), SeptEntry(state, 0 if state is S.FREE else 1)
+    )
 
 
-def hold(this: TdxModule, call: Call[Any], entry: str, state: S, table: dict[S, tuple[str, S]]) -> None:
-    """Call a leaf: it says and leaves what the table has for that state of its entry, and gives back every lock."""
+def hold(
+    this: TdxModule, call: Call[Any], entry: str, state: S, table: dict[S, tuple[str, S]]
+) -> None:
+    """Call a leaf: it says and leaves what the table has for that state of its entry,
+    and gives back every lock.
+    """
     cells = run(this, call).cells
     said, after = table.get(state, (INCORRECT, state))
     now = cells.get(entry, state.name)
@@ -171,7 +204,9 @@ def hold(this: TdxModule, call: Call[Any], entry: str, state: S, table: dict[S, 
 
 
 @pytest.mark.parametrize(("level", "tables"), [(0, LEAFS), (1, LEAFS_2M)])
-def test_every_leaf_of_the_registry_that_has_an_entry_has_a_table_here(level: int, tables: dict[str, Any]) -> None:
+def test_every_leaf_of_the_registry_that_has_an_entry_has_a_table_here(
+    level: int, tables: dict[str, Any]
+) -> None:
     names = [leaf.name for leaf in EVERY if leaf.level == level]
     assert {re.sub(r"^TD[HG]\.MEM\.(PAGE\.|RANGE\.)?", "", name) for name in names} <= tables.keys()
 
@@ -196,7 +231,9 @@ def test_every_leaf_on_every_state_before_finalization(leaf: str, state: S) -> N
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("leaf", LEAFS_2M)
-def test_every_leaf_on_every_state_of_a_2m_entry(leaf: str, state: S, module: type[TdxModule]) -> None:
+def test_every_leaf_on_every_state_of_a_2m_entry(
+    leaf: str, state: S, module: type[TdxModule]
+) -> None:
     enter, table = LEAFS_2M[leaf]
     this = module(td_with_2m(state))
     hold(this, enter(this), "sept[A.2M]", state, table)
@@ -204,10 +241,18 @@ def test_every_leaf_on_every_state_of_a_2m_entry(leaf: str, state: S, module: ty
 
 @pytest.mark.parametrize(
     ("state", "below"),
-    [(S.BLOCKED, S.MAPPED), (S.PENDING_BLOCKED, S.PENDING), (S.MAPPED, S.MAPPED), (S.PENDING, S.PENDING)],
+    [
+        (S.BLOCKED, S.MAPPED),
+        (S.PENDING_BLOCKED, S.PENDING),
+        (S.MAPPED, S.MAPPED),
+        (S.PENDING, S.PENDING),
+    ],
 )
 def test_what_demote_leaves_below(state: S, below: S) -> None:
-    """Before finalization nothing has to be blocked; the small pages are where the large one was, and unblocked."""
+    """Before finalization nothing has to be blocked.
+
+    The small pages are where the large one was, and unblocked.
+    """
     td = attrs.evolve(td_with_2m(state), finalized=state.is_blocked)
     this = Module_1_5_01(td)
     cells = run(this, this.tdh_mem_page_demote("A", 1, 2)).cells
@@ -229,7 +274,9 @@ def test_a_host_interrupt_ends_demote_before_1_5_28_and_2_0_16(version: str) -> 
 
 @pytest.mark.parametrize("module", FAMILIES)
 def test_demote_gives_way_to_a_host_that_the_tree_turned_away(module: type[TdxModule]) -> None:
-    """DEMOTE has the tree shared, BLOCK wants it exclusively, fails, and sets the bit: 1.5.20 to 1.5.25, and 2.0.14."""
+    """DEMOTE has the tree shared, BLOCK wants it exclusively, fails, and sets the bit:
+    1.5.20 to 1.5.25, and 2.0.14.
+    """
     td = Td.build({"A": SeptEntry()}, 3, (), ("v0", "v1"), SeptEntry(S.BLOCKED, 1))
     this = module(td)
     tasks = (
@@ -240,8 +287,12 @@ def test_demote_gives_way_to_a_host_that_the_tree_turned_away(module: type[TdxMo
     said = {final["result"] for final in finals} - {ENTRY_BUSY, TREE_BUSY}
     feels = module is Module_1_5_20
     assert said == ({OK, GAVE_WAY} if feels else {OK})
-    assert {final.get("sept.tree", "free") for final in finals} == ({"free", "free HP"} if feels else {"free"})
-    left = {final.get("sept[A.2M]", "BLOCKED pfn 1") for final in finals if final["result"] == GAVE_WAY}
+    assert {final.get("sept.tree", "free") for final in finals} == (
+        {"free", "free HP"} if feels else {"free"}
+    )
+    left = {
+        final.get("sept[A.2M]", "BLOCKED pfn 1") for final in finals if final["result"] == GAVE_WAY
+    }
     assert left <= {"BLOCKED pfn 1", "BLOCKED pfn 1 TDHP"}
 
 
@@ -251,17 +302,25 @@ async def ignore(call: Call[Any]) -> None:
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_host_that_gets_the_tree_clears_its_priority_and_one_that_does_not_sets_it(mode: Mode) -> None:
+def test_a_host_that_gets_the_tree_clears_its_priority_and_one_that_does_not_sets_it(
+    mode: Mode,
+) -> None:
     """1.5.24's acquire_sharex_lock_hp_sh() and _ex(), step by step."""
     holder = Holder("v1", "TDH.MEM.SEPT.ADD")
     for word, steps, left in (
         (Sharex(), [f"try_{mode.value}"], "free"),
-        (Sharex(hp=True), [f"try_{mode.value}", "and_HP" if mode is Mode.SHARED else "cmpxchg_HP"], "free"),
+        (
+            Sharex(hp=True),
+            [f"try_{mode.value}", "and_HP" if mode is Mode.SHARED else "cmpxchg_HP"],
+            "free",
+        ),
         (Sharex(exclusive=holder), [f"try_{mode.value}", "or_HP"], "X v1 TDH.MEM.SEPT.ADD HP"),
     ):
         td = Td.build({"A": SeptEntry()}, 1, (), ("v0", "v1"))
         td = attrs.evolve(td, sept_tree=attrs.evolve(td.sept_tree, initial=word))
-        done = automata_executor.run(Scenario("tree", (Task("v0", taking(Module_1_5_20(td), mode)),)), RandomWalk(0))
+        done = automata_executor.run(
+            Scenario("tree", (Task("v0", taking(Module_1_5_20(td), mode)),)), RandomWalk(0)
+        )
         points = [step.point.removeprefix("sept.tree.") for step in done.steps]
         assert [point for point in points if not point.startswith("release")] == steps
         assert done.cells.get("sept.tree", "free") == left
@@ -274,12 +333,19 @@ async def taking(module: TdxModule, mode: Mode) -> None:
 
 
 def test_the_second_attempt_at_the_tree_may_lose() -> None:
-    """Two hosts that find the bit set: the one whose second cmpxchg is too late is BUSY, with the tree free or held."""
+    """Two hosts that find the bit set: the one whose second cmpxchg is too late is BUSY,
+    with the tree free or held.
+    """
     td = Td.build({"A": SeptEntry()}, 1, (), ("v0", "v1"))
     td = attrs.evolve(td, sept_tree=attrs.evolve(td.sept_tree, initial=Sharex(hp=True)))
     this = Module_1_5_20(td)
-    tasks = (Task("v0", note(this.tdh_mem_range_block("A"))), Task("v1", ignore(this.tdh_mem_sept_rd("A"))))
-    said = {final["result"] for final in explore(Scenario("leafs", tasks), finals=True).final_states}
+    tasks = (
+        Task("v0", note(this.tdh_mem_range_block("A"))),
+        Task("v1", ignore(this.tdh_mem_sept_rd("A"))),
+    )
+    said = {
+        final["result"] for final in explore(Scenario("leafs", tasks), finals=True).final_states
+    }
     assert {TREE_BUSY, INCORRECT} <= said
     lost = Try(is_lost=True)
     assert (bool(lost), str(lost), causes(Operand.SEPT_TREE, lost)) == (True, "busy", ("priority",))
@@ -287,9 +353,15 @@ def test_the_second_attempt_at_the_tree_may_lose() -> None:
 
 @pytest.mark.parametrize(
     ("torn_down", "page", "said"),
-    [(True, 1, OK), (False, 1, "TDX_LIFECYCLE_STATE_INCORRECT"), (True, 2, "TDX_PAGE_METADATA_INCORRECT|RCX")],
+    [
+        (True, 1, OK),
+        (False, 1, "TDX_LIFECYCLE_STATE_INCORRECT"),
+        (True, 2, "TDX_PAGE_METADATA_INCORRECT|RCX"),
+    ],
 )
-def test_a_page_is_reclaimed_from_a_td_that_is_torn_down(page: int, said: str, *, torn_down: bool) -> None:
+def test_a_page_is_reclaimed_from_a_td_that_is_torn_down(
+    page: int, said: str, *, torn_down: bool
+) -> None:
     this = Module_1_5_01(attrs.evolve(td_with_2m(S.NL_MAPPED), torn_down=torn_down))
     cells = run(this, this.tdh_phymem_page_reclaim(page)).cells
     assert cells["result"] == said
@@ -298,7 +370,9 @@ def test_a_page_is_reclaimed_from_a_td_that_is_torn_down(page: int, said: str, *
 
 
 def test_a_table_that_was_never_used_goes_without_a_block_before_finalization() -> None:
-    td = Td.build({"A": SeptEntry()}, 2, ("v0",), ("v0",), SeptEntry(S.NL_MAPPED, 1), finalized=False)
+    td = Td.build(
+        {"A": SeptEntry()}, 2, ("v0",), ("v0",), SeptEntry(S.NL_MAPPED, 1), finalized=False
+    )
     module = Module_1_5_01(td)
     assert run(module, module.tdh_mem_sept_remove("A", 1)).cells["result"] == OK
 
@@ -325,7 +399,9 @@ def test_a_table_goes_only_when_all_of_it_is_free(child: S) -> None:
 
 @pytest.mark.parametrize("module", FAMILIES)
 def test_what_was_just_blocked_is_in_some_tlb(module: type[TdxModule]) -> None:
-    """A vCPU that entered before may use it still: UNBLOCK, SEPT.REMOVE and PAGE.REMOVE all want the TRACK sequence."""
+    """A vCPU that entered before may use it still: UNBLOCK,
+    SEPT.REMOVE and PAGE.REMOVE all want the TRACK sequence.
+    """
     tree, rcx = UNTRACKED
     for block, then, said in (
         ("tdh_mem_range_block", "tdh_mem_range_unblock", tree if module is Module_1_5_01 else rcx),
@@ -333,11 +409,15 @@ def test_what_was_just_blocked_is_in_some_tlb(module: type[TdxModule]) -> None:
     ):
         this = module(td_with(S.MAPPED))
         calls = tuple(getattr(this, name)("A") for name in (block, then))
-        result = automata_executor.run(Scenario("leafs", (Task("v0", one_after_the_other(calls)),)), RandomWalk(0))
+        result = automata_executor.run(
+            Scenario("leafs", (Task("v0", one_after_the_other(calls)),)), RandomWalk(0)
+        )
         assert result.cells["result"] == said
     this = module(td_with_2m(S.NL_MAPPED))
     calls = (this.tdh_mem_range_block("A", 1), this.tdh_mem_sept_remove("A", 1))
-    result = automata_executor.run(Scenario("leafs", (Task("v0", one_after_the_other(calls)),)), RandomWalk(0))
+    result = automata_executor.run(
+        Scenario("leafs", (Task("v0", one_after_the_other(calls)),)), RandomWalk(0)
+    )
     assert result.cells["result"] == rcx
 
 
@@ -357,11 +437,22 @@ def test_a_new_table_is_free_all_over() -> None:
 MATRIX = {
     "AUG": {"tdr": "shared", "op_state": "shared", "sept.tree": "shared", "pamt[2]": "exclusive"},
     "BLOCK": {"tdr": "shared", "op_state": "shared", "sept.tree": "exclusive"},
-    "REMOVE": {"tdr": "shared", "op_state": "shared", "sept.tree": "shared", "pamt[1]": "exclusive"},
+    "REMOVE": {
+        "tdr": "shared",
+        "op_state": "shared",
+        "sept.tree": "shared",
+        "pamt[1]": "exclusive",
+    },
     "ACCEPT": {},
     "TRACK": {"tdr": "shared", "op_state": "shared", "epoch.lock": "exclusive"},
 }
-STARTS = {"AUG": S.FREE, "BLOCK": S.MAPPED, "REMOVE": S.BLOCKED, "ACCEPT": S.PENDING, "TRACK": S.FREE}
+STARTS = {
+    "AUG": S.FREE,
+    "BLOCK": S.MAPPED,
+    "REMOVE": S.BLOCKED,
+    "ACCEPT": S.PENDING,
+    "TRACK": S.FREE,
+}
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -8,7 +8,16 @@ import pytest
 
 from sim.engine.model.operations import Operation
 from sim.tdx.locks import OK, Holder, Mode, Sharex, Try, release, sharex, try_lock
-from sim.tdx.sept import SeptEntry, SeptState, btr_tdel, btr_tdhp, bts_tdel, bts_tdhp, commit, sept_entry
+from sim.tdx.sept import (
+    SeptEntry,
+    SeptState,
+    btr_tdel,
+    btr_tdhp,
+    bts_tdel,
+    bts_tdhp,
+    commit,
+    sept_entry,
+)
 
 TASKS = ("v0", "v1", "v2")
 LOCK = sharex("lock", TASKS)
@@ -48,7 +57,11 @@ def test_readers_commute_and_writers_do_not() -> None:
     (shared,) = try_lock(LOCK, Mode.SHARED, "LEAF").outcomes("v0", (FREE,))
     (exclusive,) = try_lock(LOCK, Mode.EXCLUSIVE, "LEAF").outcomes("v0", (FREE,))
     (failed,) = try_lock(LOCK, Mode.EXCLUSIVE, "LEAF").outcomes("v0", (READ,))
-    assert [outcome.access[0].name for outcome in (shared, exclusive, failed)] == ["ADD", "WRITE", "READ"]
+    assert [outcome.access[0].name for outcome in (shared, exclusive, failed)] == [
+        "ADD",
+        "WRITE",
+        "READ",
+    ]
 
 
 ENTRY = sept_entry("sept[A]", SeptEntry(), (1, 2), TASKS)
@@ -72,7 +85,9 @@ def test_host_priority_survives_release_and_not_an_old_commit() -> None:
 
 
 def test_a_commit_may_keep_the_lock() -> None:
-    held = act(commit(ENTRY, SeptState.BLOCKED, 1, held_by="TDH.MEM.RANGE.BLOCK", keep_tdhp=False), PENDING)[1]
+    held = act(
+        commit(ENTRY, SeptState.BLOCKED, 1, held_by="TDH.MEM.RANGE.BLOCK", keep_tdhp=False), PENDING
+    )[1]
     assert held.tdel == Holder("v0", "TDH.MEM.RANGE.BLOCK")
 
 

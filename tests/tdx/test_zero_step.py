@@ -47,7 +47,9 @@ def test_any_exit_with_another_rip_clears_counter_and_list() -> None:
 
 
 @routine
-async def enter_again(module: TdxModule, guest: Guest, tdvps: Tdvps, left: int) -> Again | Done[Tdvps]:
+async def enter_again(
+    module: TdxModule, guest: Guest, tdvps: Tdvps, left: int
+) -> Again | Done[Tdvps]:
     """A host that enters the guest again and again and never maps what it faults on."""
     _, tdvps = await module.tdh_vp_enter(guest, tdvps)
     return Again(module, guest, tdvps, left - 1) if left > 1 else Done(tdvps)
@@ -58,18 +60,29 @@ async def host(module: TdxModule, guest: Guest, tdvps: Tdvps, times: int) -> Non
     await repeat(enter_again, module, guest, tdvps, times)
 
 
-def points(module: type[TdxModule], state: SeptState, times: int, without: tuple[str, ...] = ()) -> list[str]:
+def points(
+    module: type[TdxModule], state: SeptState, times: int, without: tuple[str, ...] = ()
+) -> list[str]:
     td = Td.build({"A": SeptEntry(state, 1 if state.is_leaf else 0)}, 1, ("v1",), ("v1",))
     guest = Guest("v1", ((Instruction.TOUCH, "A"),), irq("v1.irq"))
     call = host(module(td, without), guest, Tdvps(), times)
-    return [step.point for step in automata_executor.run(Scenario("enter", (Task("v1", call),)), RandomWalk(0)).steps]
+    return [
+        step.point
+        for step in automata_executor.run(
+            Scenario("enter", (Task("v1", call),)), RandomWalk(0)
+        ).steps
+    ]
 
 
 @pytest.mark.parametrize(
-    ("module", "mode"), [(Module_1_5_01, "exclusive"), (Module_1_5_28, "shared")], ids=["OLD", "NEW"]
+    ("module", "mode"),
+    [(Module_1_5_01, "exclusive"), (Module_1_5_28, "shared")],
+    ids=["OLD", "NEW"],
 )
 def test_the_eighth_entry_takes_the_tree(module: type[TdxModule], mode: str) -> None:
-    """Seven exits at one RIP: the eighth TDH.VP.ENTER looks, finds the page missing, and does not enter."""
+    """Seven exits at one RIP: the eighth TDH.VP.ENTER looks, finds the page missing,
+    and does not enter.
+    """
     assert f"sept.tree.try_{mode}" not in points(module, SeptState.FREE, 7)
     eighth = points(module, SeptState.FREE, 8)[len(points(module, SeptState.FREE, 7)) :]
     assert eighth.count(f"sept.tree.try_{mode}") == 1
@@ -77,7 +90,9 @@ def test_the_eighth_entry_takes_the_tree(module: type[TdxModule], mode: str) -> 
 
 
 def test_without_the_mitigation_nobody_looks() -> None:
-    assert not any("tree" in point for point in points(Module_1_5_01, SeptState.FREE, 9, ("zero-step",)))
+    assert not any(
+        "tree" in point for point in points(Module_1_5_01, SeptState.FREE, 9, ("zero-step",))
+    )
 
 
 def test_a_page_that_waits_for_its_guest_is_still_expected_to_fault() -> None:

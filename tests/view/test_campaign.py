@@ -13,14 +13,28 @@ import pytest
 from rich.console import Console
 
 from sim.campaign.progress import CampaignProgress, ProgressMeter, WitnessEvent, new_states
-from sim.campaign.records import FinishedBatch, MinuteSample, StoreContents, Totals, TroubleEvent, Witness
+from sim.campaign.records import (
+    FinishedBatch,
+    MinuteSample,
+    StoreContents,
+    Totals,
+    TroubleEvent,
+    Witness,
+)
 from sim.campaign.seeds import END, Shard, Span
 from sim.campaign.store import Store, read
 from sim.cli.options import scenario_from
 from sim.engine.model.operations import Finding
 from sim.search.fuzzing.batch import Batch, Sighting
 from sim.search.fuzzing.sketch import Sketch
-from sim.view.results.campaign import duration, expected_line, go_on, news_line, progress_line, report
+from sim.view.results.campaign import (
+    duration,
+    expected_line,
+    go_on,
+    news_line,
+    progress_line,
+    report,
+)
 from sim.view.results.screen import Screen, drawn
 from tests.campaign import toy
 
@@ -34,7 +48,9 @@ def contents(tmp_path: Path) -> StoreContents:
     sketch = Sketch.from_fingerprints(np.arange(1000, dtype=np.uint64))
     batch = Batch(0, 30_000, 1_200_000, 7, 0xABC, (Sighting(BUG, 0x2A, 40, 1234),), sketch)
     store.add([FinishedBatch(batch, 100.0)], [TroubleEvent(40_000, "it took longer than 120 s")])
-    store.keep(Witness(BUG, 0x2A, "text", 24, shrunk=True, confirmed=True, found_with=40, file="gone.toml"))
+    store.keep(
+        Witness(BUG, 0x2A, "text", 24, shrunk=True, confirmed=True, found_with=40, file="gone.toml")
+    )
     store.close()
     return read(tmp_path / "a.db")
 
@@ -43,7 +59,9 @@ def progress(contents: StoreContents) -> CampaignProgress:
     meter = ProgressMeter(attrs.evolve(contents, totals=Totals()))
     meter.running = 2
     now = meter.look(contents, sum(span.size for span in contents.left()), 3600.0, 1, "")
-    return attrs.evolve(now, seconds=60.0, seeds_per_second=500.0, steps_per_second=20_000.0, last_new=200.0)
+    return attrs.evolve(
+        now, seconds=60.0, seeds_per_second=500.0, steps_per_second=20_000.0, last_new=200.0
+    )
 
 
 def test_durations_have_two_units_at_most() -> None:
@@ -59,8 +77,10 @@ def test_an_expectation_is_called_a_probability_only_where_it_bounds_one() -> No
 
 def test_the_log_has_a_line_with_all_that_one_wants(contents: StoreContents) -> None:
     assert progress_line(progress(contents)) == (
-        "30,000 seeds of 1,000,000; 500/s; 20,000 steps/s; 1 finding; 1,000 states, 1,000 new in the last hour, "
-        "the last 3 min 20 s ago; the next seed shows a new state with a probability of at most about 0.033"
+        "30,000 seeds of 1,000,000; 500/s; 20,000 steps/s; 1 finding; 1,000 states, 1,000 new "
+        "in the last hour, "
+        "the last 3 min 20 s ago; the next seed shows a new state with a probability of at "
+        "most about 0.033"
     )
 
 
@@ -88,21 +108,33 @@ def test_news_scrolls_above_the_screen(contents: StoreContents) -> None:
         screen.tell(WitnessEvent(contents.witnesses[0], Path("f.toml")))
         screen.show(progress(contents))
     said = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "shrunk: KVM_BUG_ON in handle_changed_spte, cause: tdcall; seed 0x2a, 24 steps, replayed" in said
+    assert (
+        "shrunk: KVM_BUG_ON in handle_changed_spte, cause: tdcall; seed 0x2a, 24 steps, replayed"
+        in said
+    )
 
 
 def test_a_finding_that_does_not_replay_is_not_said_to(contents: StoreContents) -> None:
-    line = news_line(WitnessEvent(contents.witnesses[0], Path("f.toml"), "replaying f.toml says: gone: now clean"))
+    line = news_line(
+        WitnessEvent(
+            contents.witnesses[0], Path("f.toml"), "replaying f.toml says: gone: now clean"
+        )
+    )
     assert line.endswith("24 steps; replaying f.toml says: gone: now clean")
     assert "replayed:" not in line
 
 
-def test_the_report_says_what_was_found_and_how_to_go_on(contents: StoreContents, tmp_path: Path) -> None:
+def test_the_report_says_what_was_found_and_how_to_go_on(
+    contents: StoreContents, tmp_path: Path
+) -> None:
     said = "\n".join(report(contents, tmp_path / "a.db"))
     for line in (
         "1 finding in 30,000 seeds, 1,200,000 steps; digest 0000000000000abc",
         "     cause tdcall: 1,234 seeds (4.11%), the first of them 0x2a",
-        "     witness: seed 0x2a, 24 steps, shrunk from 40; replayed from its file under both executors",
+        (
+            "     witness: seed 0x2a, 24 steps, shrunk from 40; replayed from its file under both "
+            "executors"
+        ),
         "1 seed not counted:",
         "  seed 0x9c40 (40000) could not be run: it took longer than 120 s",
         "7 runs were cut after 10,000 steps",
@@ -114,14 +146,20 @@ def test_the_report_says_what_was_found_and_how_to_go_on(contents: StoreContents
 def test_the_command_that_goes_on_asks_the_same(tmp_path: Path) -> None:
     """Whatever had been asked: it is taken apart here as a shell and the command line would."""
     asked = scenario_from("leaf-to-np-exclusive", ["module=1.5.28"], ["kick"], inject="resched")
-    question = attrs.evolve(toy.QUESTION, name=asked.name, params=asked.params, without=asked.without, most=77)
-    store = Store.begin(tmp_path / "a.db", question.identity(Span(5, END)), Span(5, END), Shard(2, 3))
+    question = attrs.evolve(
+        toy.QUESTION, name=asked.name, params=asked.params, without=asked.without, most=77
+    )
+    store = Store.begin(
+        tmp_path / "a.db", question.identity(Span(5, END)), Span(5, END), Shard(2, 3)
+    )
     argv = shlex.split(go_on(store.contents, store.path))
     store.close()
     assert argv[:3] == ["tdpsim", "fuzz", "leaf-to-np-exclusive"]
     given = list(pairwise(argv[3:]))
     again = scenario_from(
-        argv[2], [value for name, value in given if name == "--set"], [v for n, v in given if n == "--without"]
+        argv[2],
+        [value for name, value in given if name == "--set"],
+        [v for n, v in given if n == "--without"],
     )
     assert (again.params, again.without) == (asked.params, asked.without)
     assert {

@@ -83,8 +83,12 @@ def test_the_line_that_replays_it_is_one_that_the_shell_completes() -> None:
         ("epoch", ["epoch.sample", "epoch.refcount.load"]),
     ],
 )
-def test_without_the_kick_the_diagram_has_what_stood_in_the_way(cause: str, points: list[str]) -> None:
-    name = f"leaf-to-np-exclusive.7.2+1.5.01.without-kick.KVM_BUG_ON.handle_changed_spte.{cause}.toml"
+def test_without_the_kick_the_diagram_has_what_stood_in_the_way(
+    cause: str, points: list[str]
+) -> None:
+    name = (
+        f"leaf-to-np-exclusive.7.2+1.5.01.without-kick.KVM_BUG_ON.handle_changed_spte.{cause}.toml"
+    )
     text, seen = drawn(name, shipped_schedule(name))
     check(text, seen)
     for point in points:
@@ -94,7 +98,11 @@ def test_without_the_kick_the_diagram_has_what_stood_in_the_way(cause: str, poin
 
 @pytest.mark.parametrize("row", ["nonleaf-to-np-shared", "nonleaf-to-leaf-shared"])
 def test_rows_9_and_13_show_both_busy_answers(row: str) -> None:
-    (name,) = (n for n in SCHEDULES if n.startswith(f"{row}.7.2+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle"))
+    (name,) = (
+        n
+        for n in SCHEDULES
+        if n.startswith(f"{row}.7.2+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle")
+    )
     text, _ = drawn(name, shipped_schedule(name))
     assert text.count("busy: v3 TDH.MEM.PAGE.AUG") == 2
 
@@ -108,7 +116,9 @@ def test_any_run_has_one(scenario: str, seed: int) -> None:
     kept = causes_of(seen, len(seen) - 1)
     assert kept == sorted(set(kept))
     assert kept[-1] == len(seen) - 1
-    assert all(source in kept for number in kept for source in seen[number].caused_by if source < number)
+    assert all(
+        source in kept for number in kept for source in seen[number].caused_by if source < number
+    )
 
 
 def test_what_a_step_noticed_was_done_by_somebody_else_before() -> None:
@@ -116,4 +126,7 @@ def test_what_a_step_noticed_was_done_by_somebody_else_before() -> None:
     _, seen = drawn("run.toml", recording(run, "walk", 3))
     pairs = [(number, source) for number, moment in enumerate(seen) for source in moment.caused_by]
     assert pairs
-    assert all(source < number and seen[source].step.task != seen[number].step.task for number, source in pairs)
+    assert all(
+        source < number and seen[source].step.task != seen[number].step.task
+        for number, source in pairs
+    )

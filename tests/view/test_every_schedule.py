@@ -1,4 +1,6 @@
-"""Every schedule that is shipped, as `tdpsim show` draws it: at four widths, with and without Unicode and colour."""
+"""Every schedule that is shipped, as `tdpsim show` draws it: at four widths,
+with and without Unicode and colour.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ def same(pieces: list[str], text: str, room: int) -> bool:
 
 
 def check_lanes(lines: list[str], schedule: Schedule, lanes: Lanes, marks: Marks) -> None:
-    """Each task's steps stand in its lane, what it held at the lane's edge, and nothing in any other."""
+    """Each task's steps stand in its lane, what it held at the lane's edge,
+    and nothing in any other.
+    """
     left = next(iter(lanes.places.values()))[0]
 
     def parts(line: str) -> Iterator[tuple[str, str, str]]:
@@ -65,12 +69,17 @@ def check_lanes(lines: list[str], schedule: Schedule, lanes: Lanes, marks: Marks
     for line in lines[2:]:
         assert len([inside for _, _, inside in parts(line) if inside]) == 1
     for recorded, drawn in zip(schedule.steps, numbered(lines), strict=True):
-        mine = [inside for line in drawn for task, _, inside in parts(line) if task == recorded.task]
+        mine = [
+            inside for line in drawn for task, _, inside in parts(line) if task == recorded.task
+        ]
         pieces = [mine[0], *(inside for inside in mine[1:] if inside.startswith("    "))]
         assert mine[0].startswith("  ")
         _, text, end = lanes.places[recorded.task]
         whole = bare(" ".join(pieces))
-        assert same(pieces if whole is None else [whole], expected(recorded), end - text - 5), (pieces, recorded)
+        assert same(pieces if whole is None else [whole], expected(recorded), end - text - 5), (
+            pieces,
+            recorded,
+        )
 
 
 def bare(text: str) -> str | None:
@@ -92,7 +101,9 @@ def check_list(lines: list[str], schedule: Schedule, tasks: list[str], digits: i
 
 def printed(lines: list[Text], width: int, *, color: bool) -> str:
     system: Literal["truecolor"] | None = "truecolor" if color else None
-    screen = Console(file=io.StringIO(), width=width, force_terminal=color, color_system=system, highlight=False)
+    screen = Console(
+        file=io.StringIO(), width=width, force_terminal=color, color_system=system, highlight=False
+    )
     for line in lines:
         screen.print(line, soft_wrap=True)
     assert isinstance(screen.file, io.StringIO)

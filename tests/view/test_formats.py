@@ -11,7 +11,9 @@ from sim.scenarios.library import recipe_named
 from sim.view.runs.formats import FORMATS, Drawing
 from tests.test_layers import loaded
 
-NAME, FILE = next((name, file) for name, file in shipped().items() if name.startswith("np-to-leaf-exclusive"))
+NAME, FILE = next(
+    (name, file) for name, file in shipped().items() if name.startswith("np-to-leaf-exclusive")
+)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -25,4 +27,9 @@ def test_every_view_draws_a_schedule_given_the_same_arguments(name: str) -> None
 
 
 def test_names_of_views_load_none_of_them() -> None:
-    assert loaded("import sim.view.runs.formats", "sim.view.runs.svg", "sim.view.runs.timeline", "rich") == "[]"
+    assert (
+        loaded(
+            "import sim.view.runs.formats", "sim.view.runs.svg", "sim.view.runs.timeline", "rich"
+        )
+        == "[]"
+    )

@@ -22,7 +22,9 @@ NAMES = sorted(shipped())[::12]
 
 def seen_of(name: str) -> tuple[Schedule, tuple[Moment, ...]]:
     schedule = parse(shipped()[name].read_bytes())
-    return schedule, moments(schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without))[1]
+    return schedule, moments(
+        schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
+    )[1]
 
 
 def test_what_commutes_with_all_that_others_do_is_free() -> None:
@@ -35,7 +37,9 @@ def test_what_commutes_with_all_that_others_do_is_free() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_free_step_can_be_taken_as_soon_as_its_task_is_there(seed: int) -> None:
-    """Right after the step of its task before it, past all that others did meanwhile: the run ends as it did."""
+    """Right after the step of its task before it, past all that others did meanwhile:
+    the run ends as it did.
+    """
     scenario = recipe_named("np-to-leaf-exclusive").scenario({})
     ends = automata_executor.run(scenario, RandomWalk(seed))
     schedule, moved = recording(ends, "walk", seed), 0
@@ -46,20 +50,28 @@ def test_a_free_step_can_be_taken_as_soon_as_its_task_is_there(seed: int) -> Non
             continue
         steps = list(schedule.steps)
         steps.insert(own[-1] + 1, steps.pop(number))
-        assert follow_schedule(attrs.evolve(schedule, steps=tuple(steps)), scenario).cells == ends.cells
+        assert (
+            follow_schedule(attrs.evolve(schedule, steps=tuple(steps)), scenario).cells
+            == ends.cells
+        )
         moved += 1
     assert moved > 3
 
 
 def test_a_step_that_is_not_free_may_matter() -> None:
-    schedule, seen = seen_of("np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml")
+    schedule, seen = seen_of(
+        "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+    )
     steps = list(schedule.steps)
-    taken = next(i for i, moment in enumerate(seen) if moment.step.point == "sept.tree.try_exclusive")
+    taken = next(
+        i for i, moment in enumerate(seen) if moment.step.point == "sept.tree.try_exclusive"
+    )
     late = [*steps[:taken], *steps[taken + 1 : 21], steps[taken], *steps[21:]]
     assert not free(seen)[taken]
     try:
         follow_schedule(
-            attrs.evolve(schedule, steps=tuple(late)), recipe_named(schedule.scenario).scenario(schedule.params)
+            attrs.evolve(schedule, steps=tuple(late)),
+            recipe_named(schedule.scenario).scenario(schedule.params),
         )
     except Drift:
         return
@@ -79,5 +91,8 @@ def test_a_repeat_is_one(text: str) -> None:
     for repeat in repeats(text):
         assert repeat.first >= at
         assert repeat.times >= 3
-        assert text[repeat.first : repeat.stop] == text[repeat.first : repeat.first + repeat.period] * repeat.times
+        assert (
+            text[repeat.first : repeat.stop]
+            == text[repeat.first : repeat.first + repeat.period] * repeat.times
+        )
         at = repeat.stop

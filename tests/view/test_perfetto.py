@@ -22,7 +22,9 @@ ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-ste
 
 def events(name: str) -> tuple[list[Event], int]:
     schedule = parse(SCHEDULES[name].read_bytes())
-    _, seen = moments(schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without))
+    _, seen = moments(
+        schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
+    )
     written = json.dumps(perfetto(schedule, seen))
     return json.loads(written)["traceEvents"], len(seen)
 
@@ -70,7 +72,9 @@ class Instant:
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES)[::8])
 def test_events_have_the_fields_that_their_phase_has(name: str) -> None:
-    """As the Trace Event Format has them: what it lets out, we do, and what it does not name, we do not write."""
+    """As the Trace Event Format has them: what it lets out, we do, and what it does not name,
+    we do not write.
+    """
     converter = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=True)
     converter.register_structure_hook(int, strictly)
     converter.register_structure_hook(str, strictly)
@@ -86,7 +90,9 @@ def strictly(value: object, kind: type) -> object:
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES)[::8])
 def test_each_track_is_one_to_perfetto(name: str) -> None:
-    """Which takes thread 0 of a process for its main thread, that with the number of the process."""
+    """Which takes thread 0 of a process for its main thread,
+    that with the number of the process.
+    """
     found, _ = events(name)
     named = [(e["pid"], e["tid"] or e["pid"]) for e in found if e["name"] == "thread_name"]
     assert len(dict.fromkeys(named)) == len(named)
@@ -109,8 +115,18 @@ def test_spans_nest_and_every_step_is_one(name: str) -> None:
     for spans in by.values():
         for one, two in combinations([(span["ts"], span["ts"] + span["dur"]) for span in spans], 2):
             apart = one[1] <= two[0] or two[1] <= one[0]
-            assert apart or one[0] <= two[0] <= two[1] <= one[1] or two[0] <= one[0] <= one[1] <= two[1]
-    taken = [span for (process, _), spans in by.items() if process == 1 for span in spans if "saw" in span["args"]]
+            assert (
+                apart
+                or one[0] <= two[0] <= two[1] <= one[1]
+                or two[0] <= one[0] <= one[1] <= two[1]
+            )
+    taken = [
+        span
+        for (process, _), spans in by.items()
+        if process == 1
+        for span in spans
+        if "saw" in span["args"]
+    ]
     assert sorted(span["ts"] for span in taken) == [STEP * i for i in range(steps)]
 
 
@@ -119,7 +135,11 @@ def test_locks_are_held_from_the_step_that_takes_them_to_the_one_that_gives_them
     names = {(e["pid"], e["tid"]): e["args"]["name"] for e in found if e["name"] == "thread_name"}
     held = {names[track]: spans for track, spans in tracks(found).items() if track[0] == 2}
     (tree,) = held["sept.tree v1"]
-    assert (tree["name"], tree["ts"], tree["ts"] + tree["dur"]) == ("TDH.VP.ENTER", 12 * STEP, steps * STEP)
+    assert (tree["name"], tree["ts"], tree["ts"] + tree["dur"]) == (
+        "TDH.VP.ENTER",
+        12 * STEP,
+        steps * STEP,
+    )
     (lock,) = held["mmu_lock v0"]
     assert (lock["name"], lock["ts"]) == ("write", 13 * STEP)
     assert [e["name"] for e in found if e["ph"] == "i"] == ["KVM_BUG_ON handle_changed_spte"]

@@ -22,7 +22,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def drawn(name: str) -> tuple[str, str, int]:
     schedule = parse(SCHEDULES[name].read_bytes())
-    run, seen = moments(schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without))
+    run, seen = moments(
+        schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
+    )
     return svg(schedule, run, seen), html(schedule, run, seen), len(seen)
 
 
@@ -49,7 +51,10 @@ def test_what_is_frozen_is_shaded_and_who_is_turned_away_is_red() -> None:
     assert 'class="fr"' in drawn(FROZEN)[0]
     assert 'class="fr"' not in drawn(ROW_2)[0]
     red = re.findall(r'class="b" xml:space="preserve">([^<]+)<', drawn(ROW_2)[0])
-    assert red == ["  sept.tree.try_shared -&gt; busy: v1 TDH.VP.ENTER", "  handle_changed_spte.KVM_BUG_ON -&gt; no"]
+    assert red == [
+        "  sept.tree.try_shared -&gt; busy: v1 TDH.VP.ENTER",
+        "  handle_changed_spte.KVM_BUG_ON -&gt; no",
+    ]
 
 
 def test_the_picture_in_the_readme_is_what_is_drawn() -> None:

@@ -31,7 +31,9 @@ FROZEN = "np-to-leaf-shared.7.2+1.5.01.without-restore.divergence.mirror-is-sept
 
 def drawn(name: str, width: int, **how: Any) -> tuple[list[Text], tuple[Moment, ...]]:
     schedule = parse(SCHEDULES[name].read_bytes())
-    run, seen = moments(schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without))
+    run, seen = moments(
+        schedule, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
+    )
     return timeline(schedule, run, seen, width, **how), seen
 
 
@@ -82,8 +84,14 @@ def test_a_lane_can_be_looked_at_alone() -> None:
 
 def test_who_is_turned_away_is_red() -> None:
     lines, _ = drawn(ROW_2, 120)
-    red = [line.plain for line in lines if any(span.style == "red" for span in line.spans) or line.style == "red"]
-    assert ["busy" in line or "KVM_BUG_ON" in line or "←13" in line for line in red] == [True] * len(red)
+    red = [
+        line.plain
+        for line in lines
+        if any(span.style == "red" for span in line.spans) or line.style == "red"
+    ]
+    assert ["busy" in line or "KVM_BUG_ON" in line or "←13" in line for line in red] == [
+        True
+    ] * len(red)
     assert len(red) >= 3
 
 
@@ -112,11 +120,15 @@ def test_there_are_no_odds_where_it_is_too_much_to_count() -> None:
 
 def spun(turns: int) -> tuple[Schedule, Run, tuple[Moment, ...]]:
     """The livelock whose loop is gone round so often."""
-    schedule = parse(SCHEDULES["np-to-leaf-shared.7.2+1.5.01.without-hp-timeout.livelock.v2.toml"].read_bytes())
+    schedule = parse(
+        SCHEDULES["np-to-leaf-shared.7.2+1.5.01.without-hp-timeout.livelock.v2.toml"].read_bytes()
+    )
     assert schedule.lasso is not None
     stem, loop = schedule.steps[: schedule.lasso.stem], schedule.steps[schedule.lasso.stem :]
     longer = attrs.evolve(schedule, steps=stem + loop * turns, lasso=None)
-    run, seen = moments(longer, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without))
+    run, seen = moments(
+        longer, recipe_named(schedule.scenario).scenario(schedule.params, schedule.without)
+    )
     return longer, run, seen
 
 
@@ -135,9 +147,14 @@ def test_the_cells_stand_beside_the_lanes_where_they_change() -> None:
     lines, seen = drawn(FROZEN, 160)
     plain = [line.plain for line in lines]
     column = plain[2].index("spte[A]")
-    said = [line[column : column + 8].strip() for line in plain[4:] if line[column : column + 8].strip()]
+    said = [
+        line[column : column + 8].strip() for line in plain[4:] if line[column : column + 8].strip()
+    ]
     changes = [
-        (i, str(value)) for i, moment in enumerate(seen, 1) for cell, value in moment.changed if cell == "spte[A]"
+        (i, str(value))
+        for i, moment in enumerate(seen, 1)
+        for cell, value in moment.changed
+        if cell == "spte[A]"
     ]
     assert said == [value for _, value in changes]
     for number, value in changes:
@@ -149,7 +166,11 @@ def test_the_cells_stand_beside_the_lanes_where_they_change() -> None:
 def test_a_cell_can_be_looked_at_alone() -> None:
     lines, seen = drawn(ROW_2, 80, cut=Cut(cells=("sept.tree",)))
     numbers = [int(match[1]) for line in lines if (match := re.match(r" *(\d+)[ ·.] ", line.plain))]
-    assert numbers == [i for i, moment in enumerate(seen, 1) if any(cell == "sept.tree" for cell, _ in moment.touched)]
+    assert numbers == [
+        i
+        for i, moment in enumerate(seen, 1)
+        if any(cell == "sept.tree" for cell, _ in moment.touched)
+    ]
 
 
 def test_where_it_became_inevitable_is_said() -> None:
@@ -162,5 +183,8 @@ def test_where_it_became_inevitable_is_said() -> None:
 
 
 def test_a_word_that_is_too_long_is_parted_after_a_dot() -> None:
-    assert wrapped("handle_changed_spte.KVM_BUG_ON -> no", 33) == ["handle_changed_spte.KVM_BUG_ON ->", "  no"]
+    assert wrapped("handle_changed_spte.KVM_BUG_ON -> no", 33) == [
+        "handle_changed_spte.KVM_BUG_ON ->",
+        "  no",
+    ]
     assert wrapped("handle_changed_spte.KVM_BUG_ON", 24) == ["handle_changed_spte.", "  KVM_BUG_ON"]

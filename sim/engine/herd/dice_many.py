@@ -1,4 +1,7 @@
-"""`sim.engine.run.dice` for many seeds at once, with the same numbers; the command line starts without numpy."""
+"""`sim.engine.run.dice` for many seeds at once, with the same numbers.
+
+The command line starts without numpy.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ def mixed(x: U64) -> U64:
 
 
 def seeded(seeds: U64) -> U64:
-    """What `bits` and `below` take for a seed: the part of the work that is the same for all of its draws."""
+    """What `bits` and `below` take for a seed:
+    the part of the work that is the same for all of its draws.
+    """
     return mixed(seeds + _GOLDEN)
 
 

@@ -1,14 +1,17 @@
 """Thousands of runs side by side, a step of each at a time.
 
-The product executor for those who want runs and no states: where `sim.engine.states.frontier` keeps what it has seen, a
-herd forgets. A run is a column (a *slot*): where each task stands, what each cell holds, and what each task could do
-now. A step of all of them is some seventy array operations, whatever the model. Three things keep it at that.
+The product executor for those who want runs and no states: where `sim.engine.states.frontier` keeps
+what it has seen, a herd forgets. A run is a column (a *slot*): where each task stands, what each
+cell holds, and what each task could do now. A step of all of them is some seventy array operations,
+whatever the model. Three things keep it at that.
 
-* Who can do what is not asked anew: a task's answer stays until a cell of its footprint changes. Who looks at which
-  cell is kept per cell and slot (`_looking`), as Linux keeps wait queues; a step asks again for the task that took it,
-  and for those who were looking at what it changed. That is a tenth of them or so.
+* Who can do what is not asked anew: a task's answer stays until a cell of its footprint changes.
+  Who looks at which cell is kept per cell and slot (`_looking`), as Linux keeps wait queues; a step
+  asks again for the task that took it, and for those who were looking at what it changed. That is a
+  tenth of them or so.
 * A property is evaluated where a step has changed what it reads, by following what it read before.
-* A slot whose run has ended takes the next seed at once, so that the herd is full until the seeds run out.
+* A slot whose run has ended takes the next seed at once, so that the herd is full until the seeds
+  run out.
 
 Runs share nothing, and chance is a function of (seed, step): a run is the same in a herd of one.
 
@@ -71,19 +74,23 @@ class Watcher(Protocol):
 class Herd:
     """Runs of a scenario, each cut after `most` steps.
 
-    `slots` are those in use. What there is one of per run is to be looked up by slot: `seed`, `step` (how many have
-    been taken), `run` and `state` (fingerprints), and `able`, the set of tasks that can step, a bit each. A chooser
-    draws by `below` and `bits`, with draws of its own (`sim.engine.run.draws`), and may play another seed's
-    (`draw_as`).
+    `slots` are those in use. What there is one of per run is to be looked up by slot: `seed`,
+    `step` (how many have been taken), `run` and `state` (fingerprints), and `able`, the set of
+    tasks that can step, a bit each. A chooser draws by `below` and `bits`, with draws of its own
+    (`sim.engine.run.draws`), and may play another seed's (`draw_as`).
     """
 
     def __init__(self, answers: Tries, most: int, width: int = WIDTH) -> None:
         tasks = len(answers.tasks)
         if tasks > WIDEST:
-            raise EngineError(f"{answers.scenario.name} has {tasks} tasks; {WIDEST} can be run side by side")
+            raise EngineError(
+                f"{answers.scenario.name} has {tasks} tasks; {WIDEST} can be run side by side"
+            )
         self.answers, self.most, self.width = answers, most, width
         self.slots = np.arange(0)
-        self.seed, self.run, self.state, self._drawing = (np.zeros(width, np.uint64) for _ in range(4))
+        self.seed, self.run, self.state, self._drawing = (
+            np.zeros(width, np.uint64) for _ in range(4)
+        )
         self.step, self.able = np.zeros(width, np.int64), np.zeros(width, np.int64)
         self.local, self.op, self.answer = (np.zeros(tasks * width, np.int64) for _ in range(3))
         self.held, self._looking = (np.zeros(width, np.int64) for _ in range(2))
@@ -100,24 +107,31 @@ class Herd:
     def below(self, n: Index, slots: Index, draw: int) -> Index:
         """`dice.below` for the seeds and steps of some slots."""
         step = self.step.take(slots).view(np.uint64)
-        drawn: Index = dice_many.below(n.view(np.uint64), self._drawing.take(slots), step, draw).view(np.int64)
+        drawn: Index = dice_many.below(
+            n.view(np.uint64), self._drawing.take(slots), step, draw
+        ).view(np.int64)
         return drawn
 
     def draw_as(self, slots: Index, drawing: U64) -> None:
-        """Draw in some slots as other seeds do, until this is called again: each as `dice_many.seeded` has it."""
+        """Draw in some slots as other seeds do, until this is called again:
+        each as `dice_many.seeded` has it.
+        """
         self._drawing[slots] = drawing
 
     def bits(self, slots: Index, draw: int) -> Index:
         """63 random bits for the seeds and steps of some slots."""
         step = self.step.take(slots).view(np.uint64)
-        drawn: Index = (dice_many.bits(self._drawing.take(slots), step, draw) >> np.uint64(1)).view(np.int64)
+        drawn: Index = (dice_many.bits(self._drawing.take(slots), step, draw) >> np.uint64(1)).view(
+            np.int64
+        )
         return drawn
 
     def runs(self, seeds: U64, chooser: Chooser, watcher: Watcher) -> None:
         """Run all seeds."""
         self.slots = np.arange(min(self.width, len(seeds)))
         begun = self._fill(self.slots, seeds, chooser, watcher)
-        is_over = not self.able[:begun].any()  # all runs begin alike: nobody can step in any of them
+        # all runs begin alike: nobody can step in any of them
+        is_over = not self.able[:begun].any()
         while len(self.slots):
             over = self.slots if is_over else self._step(chooser, watcher)
             if not len(over):
@@ -143,10 +157,16 @@ class Herd:
         self._make_room()
         self.seed[slots], self.step[slots], self.run[slots] = seeds, 0, dice_many.mixed(seeds)
         watcher.begun(self, slots)
-        self._drawing[slots], self.state[slots], self.able[slots] = dice_many.seeded(seeds), answers.first_state, 0
+        self._drawing[slots], self.state[slots], self.able[slots] = (
+            dice_many.seeded(seeds),
+            answers.first_state,
+            0,
+        )
         for cells in (self.held, self._looking):
             cells.reshape(-1, width)[:, slots] = 0
-        for task, (local, answer) in enumerate(zip(answers.start, answers.first_answers, strict=True)):
+        for task, (local, answer) in enumerate(
+            zip(answers.start, answers.first_answers, strict=True)
+        ):
             op, at = int(answers.op.of[local]), task * width + slots
             self.local[at], self.op[at], self.answer[at] = local, op, answer
             self.able[slots] |= (answer > 0) << task
@@ -211,7 +231,9 @@ class Herd:
         return woken
 
     def _look_elsewhere(self, before: Index, after: Index, task: Index) -> None:
-        """Note at which cells tasks look no more, and at which they do now: those of their operations."""
+        """Note at which cells tasks look no more, and at which they do now:
+        those of their operations.
+        """
         answers, bit = self.answers, 1 << task
         for op, begins in ((before, False), (after, True)):
             size = answers.size.of.take(op)
@@ -219,10 +241,14 @@ class Herd:
                 which = None if level == 0 else (size > level).nonzero()[0]
                 if which is not None and not len(which):
                     break
-                of, slots = (op, self.slots) if which is None else (op.take(which), self.slots.take(which))
+                of, slots = (
+                    (op, self.slots) if which is None else (op.take(which), self.slots.take(which))
+                )
                 own = bit if which is None else bit.take(which)
                 at = foot.of.take(of) * self.width + slots
-                self._looking[at] = self._looking.take(at) | own if begins else self._looking.take(at) & ~own
+                self._looking[at] = (
+                    self._looking.take(at) | own if begins else self._looking.take(at) & ~own
+                )
 
     def _ask_others(self, woken: Index, slots: Index) -> None:
         which = woken.nonzero()[0]
@@ -276,10 +302,15 @@ class Herd:
         cells = len(self.answers.cells)
         if len(self.held) < cells * self.width:
             fresh = np.zeros(2 * cells * self.width - len(self.held), np.int64)
-            self.held, self._looking = (np.concatenate([old, fresh]) for old in (self.held, self._looking))
+            self.held, self._looking = (
+                np.concatenate([old, fresh]) for old in (self.held, self._looking)
+            )
 
     def _show(self, row: Index, watcher: Watcher) -> None:
-        """Say what steps have shown, and which properties hold no more; after BUG(), nobody steps."""
+        """Say what steps have shown, and which properties hold no more.
+
+        After BUG(), nobody steps.
+        """
         answers = self.answers
         shows = answers.shows.of.take(row)
         which = shows.nonzero()[0]
@@ -288,10 +319,14 @@ class Herd:
             self.able[self.slots.take(which[answers.halts.of.take(row.take(which))])] = 0
         which = answers.watched.of.take(row).nonzero()[0]
         if len(which):
-            self._evaluate(self.slots.take(which), answers.watched.of.take(row.take(which)), watcher)
+            self._evaluate(
+                self.slots.take(which), answers.watched.of.take(row.take(which)), watcher
+            )
 
     def _evaluate(self, looked: Index, read: Index, watcher: Watcher) -> None:
-        """Say in which slots properties do not hold, of those that read what has changed there, a bit each."""
+        """Say in which slots properties do not hold,
+        of those that read what has changed there, a bit each.
+        """
         asked = self.answers.asked
         parts = [looked[(read >> prop) & 1 == 1] for prop in range(len(asked.of))]
         prop, slots = np.repeat(np.arange(len(parts)), list(map(len, parts))), np.concatenate(parts)
@@ -304,7 +339,8 @@ class Herd:
                 self._look(int(prop[first]), int(slots[first]))
 
     def _follow_look(self, prop: Index, slots: Index) -> tuple[Index, Index, Index]:
-        """Of properties in slots, those that are not known, at which place each, and those that do not hold.
+        """Of properties in slots, those that are not known, at which place each,
+        and those that do not hold.
 
         What is not known at one place is one question.
         """
@@ -312,7 +348,9 @@ class Herd:
         unknown, places, broken = list[Index](), list[Index](), list[Index]()
         pair, node = np.arange(len(slots)), asked.root.take(prop)
         while len(pair):
-            place = asked.base.of.take(node) + self.held.take(asked.cell.of.take(node) * self.width + slots)
+            place = asked.base.of.take(node) + self.held.take(
+                asked.cell.of.take(node) * self.width + slots
+            )
             node = answers.child.take(place)
             on = node > BROKEN
             if not on.all():
@@ -330,9 +368,14 @@ class Herd:
         self._make_room()
 
     def deadlocked(self, slots: Index) -> Iterator[tuple[int, Finding]]:
-        """Of runs that are over, those in which somebody should go on and cannot, and the finding that this is."""
+        """Of runs that are over, those in which somebody should go on and cannot,
+        and the finding that this is.
+        """
         stuck = np.zeros(len(slots), np.bool_)
-        answers, at = self.answers, [task * self.width + slots for task in range(len(self.answers.tasks))]
+        answers, at = (
+            self.answers,
+            [task * self.width + slots for task in range(len(self.answers.tasks))],
+        )
         for place, task in zip(at, answers.tasks, strict=True):
             stuck |= ~answers.done.of.take(self.local.take(place)) & (not task.daemon)
         stuck &= (self.able.take(slots) == 0) & ~self._halted(slots)
@@ -350,7 +393,9 @@ class Herd:
 
 
 def _members(tasks: int) -> tuple[Index, Index]:
-    """For every set of tasks how many there are in it, and which is the first, the second, and so on."""
+    """For every set of tasks how many there are in it, and which is the first,
+    the second, and so on.
+    """
     sets = np.arange(1 << tasks)
     sizes = np.bitwise_count(sets).astype(np.int64)
     nth = np.zeros((1 << tasks, max(1, tasks)), np.int64)

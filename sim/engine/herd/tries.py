@@ -1,17 +1,20 @@
 """What each task may do, learned once and then looked up for thousands of runs at a time.
 
-`sim.engine.states.tables` serves a search, which has states by the million and asks of all of them, shape by shape.
-Runs are asked differently: one task of each is looked up per step, each before another operation. So here all
-operations of all tasks share one numbering, and an answer is found by following a footprint through a trie, a level per
-cell, with the value's number as the branch. A trie needs room for what has been met only, so a footprint may be as wide
-as it likes, and a step costs as many look-ups as its operation has cells.
+`sim.engine.states.tables` serves a search, which has states by the million and asks of all of them,
+shape by shape. Runs are asked differently: one task of each is looked up per step, each before
+another operation. So here all operations of all tasks share one numbering, and an answer is found
+by following a footprint through a trie, a level per cell, with the value's number as the branch. A
+trie needs room for what has been met only, so a footprint may be as wide as it likes, and a step
+costs as many look-ups as its operation has cells.
 
-What an operation does to its cells depends on who performs it, and not on where that task stands; where the task goes
-depends on the result alone. So the one is learned per operation, the other per local state and result. A lock that many
-hold in many ways has thousands of values, and is asked for in thousands of local states, but by few operations.
+What an operation does to its cells depends on who performs it, and not on where that task stands;
+where the task goes depends on the result alone. So the one is learned per operation, the other per
+local state and result. A lock that many hold in many ways has thousands of values, and is asked for
+in thousands of local states, but by few operations.
 
-Numbers are given in the order in which things are met, which depends on the runs that were made. Nothing that leaves
-this file may: what a run does is told by places in the scenario's order, and by fingerprints.
+Numbers are given in the order in which things are met, which depends on the runs that were made.
+Nothing that leaves this file may: what a run does is told by places in the scenario's order, and by
+fingerprints.
 """
 
 from __future__ import annotations
@@ -47,7 +50,8 @@ _NOTHING: Cell[None] = Cell("", None, domain=(None,))
 """The footprint of an operation that has none. Cell 0; it never changes."""
 
 _WAYS = 1 << 25
-"""Places of a trie after which it is begun anew: properties of a storm are asked of ever new states."""
+"""Places of a trie after which it is begun anew:
+properties of a storm are asked of ever new states."""
 
 _MANY = 1 << 12
 """Values, or results, of which twice as many would be a waste."""
@@ -80,18 +84,20 @@ class GrowingArray:
 class Tries:
     """The tables of one scenario.
 
-    Per operation: `size` and `foot` are its footprint (a cell number per level, cell 0 where there is none), `node`
-    where its questions begin in `child`. Following the values leads to the number of an answer; 0 is that nothing can
-    be done. An answer has `count` outcomes, the rows from `first` on; `nth` is a row's place among them.
+    Per operation: `size` and `foot` are its footprint (a cell number per level, cell 0 where there
+    is none), `node` where its questions begin in `child`. Following the values leads to the number
+    of an answer; 0 is that nothing can be done. An answer has `count` outcomes, the rows from
+    `first` on; `nth` is a row's place among them.
 
-    A row changes `changes` cells: the j-th of them is `cell[j]`, and becomes `value[j]`; `touch` has, for each 64
-    cells, the sets of those that it touches in each way. `shows` is its finding's number from 1 on, or 0, `halts` that
-    nobody goes on, `watched` the set of properties that read what it changes, `print` what the step is worth in a run's
-    number, `worth` what it adds to the state's, and `result` the number of its result among those of its operation.
+    A row changes `changes` cells: the j-th of them is `cell[j]`, and becomes `value[j]`; `touch`
+    has, for each 64 cells, the sets of those that it touches in each way. `shows` is its finding's
+    number from 1 on, or 0, `halts` that nobody goes on, `watched` the set of properties that read
+    what it changes, `print` what the step is worth in a run's number, `worth` what it adds to the
+    state's, and `result` the number of its result among those of its operation.
 
-    Per local state: `op` is its operation, `done` that there is none. `base` plus the number of a result is the place
-    in `after` of an edge, which leads to the local state `to`, adds `moving` to the state's number, and may begin the
-    same turn of a loop once more (`retry`).
+    Per local state: `op` is its operation, `done` that there is none. `base` plus the number of a
+    result is the place in `after` of an edge, which leads to the local state `to`, adds `moving` to
+    the state's number, and may begin the same turn of a loop once more (`retry`).
     """
 
     def __init__(self, scenario: Scenario, automata: Automata | None = None) -> None:
@@ -115,9 +121,14 @@ class Tries:
         self.number_of(_NOTHING)
         self.number_of(HALTED)
         self._operation(0, None)
-        self.asked = PropertyTries(scenario.properties, [self.finding(prop.finding()) for prop in scenario.properties])
+        self.asked = PropertyTries(
+            scenario.properties, [self.finding(prop.finding()) for prop in scenario.properties]
+        )
         self.broken = [prop for prop in range(len(scenario.properties)) if not self.look(prop, [])]
-        self.start = [self.local(i, self._automata.start(task.name, task.call)) for i, task in enumerate(self.tasks)]
+        self.start = [
+            self.local(i, self._automata.start(task.name, task.call))
+            for i, task in enumerate(self.tasks)
+        ]
         self.first_state = np.uint64(sum(self._stand) & fingerprint.MASK)
         self.first_answers = [self._first_answer(int(self.op.of[local])) for local in self.start]
 
@@ -148,10 +159,18 @@ class Tries:
         self.locals: list[tuple[int, LocalState]] = []
         self._stand: list[int] = []
         self._local: dict[tuple[int, LocalState], int] = {}
-        self.op, self.base, self.done = GrowingArray(np.int64), GrowingArray(np.int64), GrowingArray(np.bool_)
+        self.op, self.base, self.done = (
+            GrowingArray(np.int64),
+            GrowingArray(np.int64),
+            GrowingArray(np.bool_),
+        )
         self.after = np.full(1 << 10, ASK, np.int64)
         self._end = self._edges = 0
-        self.to, self.retry, self.moving = GrowingArray(np.int64), GrowingArray(np.bool_), GrowingArray(np.uint64)
+        self.to, self.retry, self.moving = (
+            GrowingArray(np.int64),
+            GrowingArray(np.bool_),
+            GrowingArray(np.uint64),
+        )
         self._edge: dict[tuple[int, int], int] = {}
 
     def number_of(self, cell: Cell[Any]) -> int:
@@ -209,7 +228,9 @@ class Tries:
         if number is None:
             number = self._op[of] = len(self._operations)
             self._operations.append(of)
-            footprint = tuple(map(self.number_of, operation.cells if operation is not None else ())) or (0,)
+            footprint = tuple(
+                map(self.number_of, operation.cells if operation is not None else ())
+            ) or (0,)
             self._footprint.append(footprint)
             self._results.append({})
             self._rooms.append(4)
@@ -244,7 +265,9 @@ class Tries:
             name = self.tasks[task].name
             after = self._automata.step(name, before, self.rows[row].outcome.result)
             self.to[edge], self.retry[edge] = self.local(task, after), _is_retry(before, after)
-            self.moving[edge] = (self._stand[int(self.to.of[edge])] - self._stand[local]) & fingerprint.MASK
+            self.moving[edge] = (
+                self._stand[int(self.to.of[edge])] - self._stand[local]
+            ) & fingerprint.MASK
         self.after[int(self.base.of[local]) + result] = edge
 
     def block(self, cell: int) -> int:
@@ -254,7 +277,9 @@ class Tries:
         return at
 
     def follow(self, op: int, numbers: ValueNumbers) -> None:
-        """Learn the answer where an operation's footprint holds these values, and lay the way there."""
+        """Learn the answer where an operation's footprint holds these values,
+        and lay the way there.
+        """
         answer = self._known.get((op, numbers))
         if answer is None:
             answer = self._known[op, numbers] = self._ask(op, numbers)
@@ -276,7 +301,9 @@ class Tries:
         if any(len(values) > most for values, most in zip(self._values, self._room, strict=True)):
             self._room = _with_room(self._room, self._values)
             self._begin_tries()
-        if any(len(results) > most for results, most in zip(self._results, self._rooms, strict=True)):
+        if any(
+            len(results) > most for results, most in zip(self._results, self._rooms, strict=True)
+        ):
             before, self._rooms = np.array(self._rooms), _with_room(self._rooms, self._results)
             self._move(before, np.array(self._rooms))
 
@@ -297,13 +324,18 @@ class Tries:
         self._end = int(has.sum())
         self.after = np.full(2 * self._end, ASK)
         place = np.arange(had.sum()) - np.repeat(np.cumsum(had) - had, had)
-        self.after[np.repeat(self.base.of[: len(ops)], had) + place] = edges.take(np.repeat(base, had) + place)
+        self.after[np.repeat(self.base.of[: len(ops)], had) + place] = edges.take(
+            np.repeat(base, had) + place
+        )
 
     def _ask(self, op: int, numbers: ValueNumbers) -> int:
         task, operation = self._operations[op]
         if operation is None:
             return 0
-        values = tuple(self._values[self._cell[cell]][n] for cell, n in zip(operation.cells, numbers, strict=False))
+        values = tuple(
+            self._values[self._cell[cell]][n]
+            for cell, n in zip(operation.cells, numbers, strict=False)
+        )
         outcomes = operation.outcomes(self.tasks[task].name, values)
         if not outcomes:
             return 0
@@ -333,14 +365,21 @@ class Tries:
                 self.value.append(GrowingArray(np.int64))
             self.cell[changed][at], self.value[changed][at] = of, after
             changed, watched = changed + 1, watched | self._watched.get(of, 0)
-        self.changes[at], self.watched[at], self.worth[at] = changed, watched, worth & fingerprint.MASK
+        self.changes[at], self.watched[at], self.worth[at] = (
+            changed,
+            watched,
+            worth & fingerprint.MASK,
+        )
         self.halts[at] = HALTED in operation.cells
         self.print[at] = fingerprint.of_step(name, operation.point, spell(row.outcome.result))
         self.shows[at] = self.finding(row.outcome.finding) if row.outcome.finding else 0
         self._touch(at, operation, row.outcome)
 
     def _touch(self, at: int, operation: Operation[Any], outcome: Outcome) -> None:
-        """Note how a step touches cells, as sets of bits; whoever steps finds that nobody has called BUG()."""
+        """Note how a step touches cells, as sets of bits.
+
+        Whoever steps finds that nobody has called BUG().
+        """
         sets = dict.fromkeys(Access, 0)
         sets[Access.READ] = 1 << self._cell[HALTED]
         for cell, access in zip(operation.cells, outcome.access, strict=False):
@@ -352,7 +391,9 @@ class Tries:
                 column[at] = (sets[access] >> 64 * word) & fingerprint.MASK
 
     def look(self, prop: int, held: list[int]) -> bool:
-        """Learn whether a property holds where cells, in order of number, hold these values; all others their first.
+        """Learn whether a property holds where cells, in order of number, hold these values.
+
+        All others their first.
 
         True as well if what was missing is learned, and all that comes after may be known.
         """
@@ -390,12 +431,14 @@ class Tries:
 
 
 class PropertyTries:
-    """What is known of properties: the ways that were looked along, a trie for each part and what it was told.
+    """What is known of properties: the ways that were looked along,
+    a trie for each part and what it was told.
 
-    A node says which `cell` is looked at next, and its branches begin at `base` in `child`; nobody knows where nobody
-    has looked on yet. They lead to nodes, or to HOLDS or BROKEN, which are none. The end of one part's way is where
-    the next one begins, so that a part is learned once, whatever the ones before it have seen on the way to telling it
-    the same. A property's first part begins at `root`; where it does not hold, that is `finding`, by number.
+    A node says which `cell` is looked at next, and its branches begin at `base` in `child`; nobody
+    knows where nobody has looked on yet. They lead to nodes, or to HOLDS or BROKEN, which are none.
+    The end of one part's way is where the next one begins, so that a part is learned once, whatever
+    the ones before it have seen on the way to telling it the same. A property's first part begins
+    at `root`; where it does not hold, that is `finding`, by number.
     """
 
     def __init__(self, properties: tuple[Property, ...], findings: list[int]) -> None:
@@ -409,7 +452,9 @@ class PropertyTries:
         self.root = np.array([self._node() for _ in self.of], np.int64)
 
     def end(self, prop: int, part: int, said: object) -> int:
-        """Where a part's way ends by which so many of them have been asked: HOLDS, BROKEN, or where the next begins."""
+        """Where a part's way ends by which so many of them have been asked: HOLDS, BROKEN,
+        or where the next begins.
+        """
         if said is False:
             return BROKEN
         if said is True or part == len(self.of[prop].parts):
@@ -424,7 +469,10 @@ class PropertyTries:
         return bool(self.base.of[node] != _NOWHERE)
 
     def lay(self, answers: Tries, node: int, read: dict[int, int], end: int) -> bool:
-        """Lay the way from a node by what was read, cells and their values' numbers; whether there was none."""
+        """Lay the way from a node by what was read, cells and their values' numbers.
+
+        Whether there was none.
+        """
         *before, (last, held) = read.items()
         for cell, number in before:
             at = self._branch(answers, node, cell) + number
@@ -450,7 +498,10 @@ class PropertyTries:
 
 
 def _with_room(now: list[int], sized: Sequence[Sized]) -> list[int]:
-    """Room for each, and for some more where it has run out; a lock that many wait for has a great many values."""
+    """Room for each, and for some more where it has run out.
+
+    A lock that many wait for has a great many values.
+    """
     return [
         most if len(of) <= most else len(of) * 2 if len(of) < _MANY else len(of) * 3 // 2
         for most, of in zip(now, sized, strict=True)
@@ -458,7 +509,9 @@ def _with_room(now: list[int], sized: Sequence[Sized]) -> list[int]:
 
 
 def _is_retry(before: LocalState, after: LocalState) -> bool:
-    """Whether a loop that the task was in begins once more, with a call that says the same as before."""
+    """Whether a loop that the task was in begins once more,
+    with a call that says the same as before.
+    """
     return any(
         was.loop
         and now.loop

@@ -32,7 +32,9 @@ class Record:
     fields: tuple[tuple[str, Container[object]], ...]
 
     def __contains__(self, value: object) -> bool:
-        return type(value) is self.cls and all(getattr(value, name) in domain for name, domain in self.fields)
+        return type(value) is self.cls and all(
+            getattr(value, name) in domain for name, domain in self.fields
+        )
 
 
 def one_of(values: Iterable[object]) -> OneOf:
@@ -52,7 +54,10 @@ BOOL = OneOf((False, True))
 
 @attrs.frozen(eq=False)
 class Cell(Generic[V]):
-    """One shared variable. Two cells are two variables even when they look alike; names are unique in a scenario."""
+    """One shared variable.
+
+    Two cells are two variables even when they look alike; names are unique in a scenario.
+    """
 
     name: str
     initial: V
@@ -69,9 +74,13 @@ class Cell(Generic[V]):
         try:
             is_inside = value in self.domain
         except TypeError as error:
-            raise DomainError(f"cell {self.name}: its domain cannot be asked for {short(value)}: {error}") from error
+            raise DomainError(
+                f"cell {self.name}: its domain cannot be asked for {short(value)}: {error}"
+            ) from error
         if not is_inside:
-            raise DomainError(f"cell {self.name}: {spell(value)} is outside its domain {short(self.domain)}")
+            raise DomainError(
+                f"cell {self.name}: {spell(value)} is outside its domain {short(self.domain)}"
+            )
 
     def __str__(self) -> str:
         return self.name

@@ -1,4 +1,6 @@
-"""Which steps of two tasks may change places: the rule behind classes of interleavings, and whatever goes by it."""
+"""Which steps of two tasks may change places: the rule behind classes of interleavings,
+and whatever goes by it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ COMMUTE = {(Access.READ, Access.READ), (Access.ADD, Access.ADD)}
 
 
 def both_add(one: Touch, other: Touch) -> bool:
-    """Whether two steps add to a common cell, and so may change places only if what they add commutes."""
+    """Whether two steps add to a common cell,
+    and so may change places only if what they add commutes.
+    """
     added = {cell for cell, access in one if access is Access.ADD}
     return any(cell in added and access is Access.ADD for cell, access in other)
 

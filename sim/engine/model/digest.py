@@ -1,18 +1,20 @@
-"""The digest of a scenario: eight hexadecimal digits that tell whether a schedule was recorded with this model.
+"""The digest of a scenario: eight hexadecimal digits that tell whether a schedule was recorded
+with this model.
 
 It covers what decides what a step does, and nothing else:
 
-* the values that the scenario was built from: its cells with their first values and domains, the arguments of its
-  tasks, what its properties are asked about. How they were built does not matter;
-* the code that its tasks and properties can reach: functions, classes and constants, by name, from file to file. Of a
-  class, the methods whose name some reached code mentions.
+* the values that the scenario was built from: its cells with their first values and domains, the
+  arguments of its tasks, what its properties are asked about. How they were built does not matter;
+* the code that its tasks and properties can reach: functions, classes and constants, by name, from
+  file to file. Of a class, the methods whose name some reached code mentions.
 
-So it does not move with comments, docstrings, annotations and imports, with the names and order of files, with code
-that the scenario does not reach, or with the version of Python. Of the engine it covers what the operations do to
-cells. How runs are searched and replayed is left to the engine's own tests.
+So it does not move with comments, docstrings, annotations and imports, with the names and order of
+files, with code that the scenario does not reach, or with the version of Python. Of the engine it
+covers what the operations do to cells. How runs are searched and replayed is left to the engine's
+own tests.
 
-What is reached is found in the text of the files that were imported. Attributes that are set from outside a class, and
-names that are put together at run time, are not seen.
+What is reached is found in the text of the files that were imported. Attributes that are set from
+outside a class, and names that are put together at run time, are not seen.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
 _OURS = __name__.partition(".")[0]
 _ENGINE = f"{_OURS}.engine"
 _WORDS = {Cell.__module__, Operation.__module__, is_same.__module__}
-"""Files of the engine whose functions decide what a step does; of their classes the name is enough."""
+"""Files of the engine whose functions decide what a step does;
+of their classes the name is enough."""
 
 
 @cache
@@ -150,7 +153,11 @@ class _ValueTexts:
         if isinstance(value, (set, frozenset)):
             return "{" + ",".join(sorted(map(self.text, value))) + "}"
         if isinstance(value, Mapping):
-            return "{" + ",".join(f"{self.text(key)}:{self.text(item)}" for key, item in value.items()) + "}"
+            return (
+                "{"
+                + ",".join(f"{self.text(key)}:{self.text(item)}" for key, item in value.items())
+                + "}"
+            )
         if isinstance(value, MethodType):
             return f"{self.text(value.__self__)}.{self._reached.note(value.__func__)}"
         if isinstance(value, partial):
@@ -162,7 +169,12 @@ class _ValueTexts:
         return self._object(value)
 
     def _function_or_class(self, value: type | FunctionType) -> str:
-        closed = getattr(unwrap(value) if isinstance(value, FunctionType) else value, "__closure__", None) or ()
+        closed = (
+            getattr(
+                unwrap(value) if isinstance(value, FunctionType) else value, "__closure__", None
+            )
+            or ()
+        )
         inside = self.text(tuple(cell.cell_contents for cell in closed)) if closed else ""
         return self._reached.note(value) + inside
 
@@ -175,7 +187,11 @@ class _ValueTexts:
         if has_identity:
             self._kept.append(value)
             number = f"#{self._numbers.setdefault(id(value), len(self._numbers))}"
-        fields = {field.name: field for field in attrs.fields(cls)} if attrs.has(cls) else _attributes(value)
+        fields = (
+            {field.name: field for field in attrs.fields(cls)}
+            if attrs.has(cls)
+            else _attributes(value)
+        )
         inside = ",".join(f"{name}={self.text(getattr(value, name))}" for name in fields)
         return f"{self._reached.note(cls)}{number}({inside})"
 

@@ -24,9 +24,14 @@ class Place:
 
 
 def place_of_code(code: CodeType, line: int | None = None) -> Place:
-    """Where `code` is defined, or its line `line`; the file is named from its package on, never from the root."""
+    """Where `code` is defined, or its line `line`.
+
+    The file is named from its package on, never from the root.
+    """
     parts = code.co_filename.replace("\\", "/").split("/")
-    top = next((i for i, part in enumerate(parts) if part in {"sim", "tests", "examples"}), len(parts) - 1)
+    top = next(
+        (i for i, part in enumerate(parts) if part in {"sim", "tests", "examples"}), len(parts) - 1
+    )
     return Place("/".join(parts[top:]), line or code.co_firstlineno, code.co_qualname)
 
 
@@ -39,7 +44,9 @@ def place_of(coroutine: CoroutineType[object, object, object]) -> Place:
 
 
 def calling_line() -> tuple[CodeType, int]:
-    """The line of the model from which the engine was entered, on the running stack: its code, and its number."""
+    """The line of the model from which the engine was entered, on the running stack: its code,
+    and its number.
+    """
     frame = sys._getframe(1)  # noqa: SLF001 - the only way to the running line
     while frame.f_back is not None and _is_of_the_engine(frame):
         frame = frame.f_back
@@ -47,7 +54,8 @@ def calling_line() -> tuple[CodeType, int]:
 
 
 _OF_THE_ENGINE: dict[str, bool] = {}
-"""Whether a file's code is the engine's, or was generated for it; asked at every operation that a model makes."""
+"""Whether a file's code is the engine's, or was generated for it;
+asked at every operation that a model makes."""
 
 
 def _is_of_the_engine(frame: FrameType) -> bool:
@@ -55,7 +63,9 @@ def _is_of_the_engine(frame: FrameType) -> bool:
     known = _OF_THE_ENGINE.get(file)
     if known is None:
         module = frame.f_globals.get("__name__", "")
-        known = _OF_THE_ENGINE[file] = module.startswith("sim.engine.") or file.startswith("<attrs generated")
+        known = _OF_THE_ENGINE[file] = module.startswith("sim.engine.") or file.startswith(
+            "<attrs generated"
+        )
     return known
 
 
@@ -67,8 +77,8 @@ def place_of_caller() -> Place:
 REFUSALS: ContextVar[list[EngineError]] = ContextVar("refusals")
 """Where an executor keeps what was refused while a model ran in its context.
 
-A model may catch whatever it likes, a refusal too. So each is noted where it is made, and the executor raises it again
-as soon as it has control.
+A model may catch whatever it likes, a refusal too. So each is noted where it is made, and the
+executor raises it again as soon as it has control.
 """
 
 
@@ -114,4 +124,7 @@ class TaskDied(EngineError):
 
 
 class Deserted(Exception):
-    """A process of a crew (`sim.engine.states.forked`) is gone; what was under way has to be done again."""
+    """A process of a crew (`sim.engine.states.forked`) is gone.
+
+    What was under way has to be done again.
+    """

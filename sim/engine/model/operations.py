@@ -1,13 +1,15 @@
 """Operations: the only way a task touches a cell, and the only place where it can be interrupted.
 
-An operation is data: the point where the task stands, the cells it touches (its footprint), and a pure function from
-the footprint's values to what may come of it. Several outcomes are a choice; none means that the operation must wait. A
-task stops *before* its operation: whoever schedules sees what each task is about to do, and on what.
+An operation is data: the point where the task stands, the cells it touches (its footprint), and a
+pure function from the footprint's values to what may come of it. Several outcomes are a choice;
+none means that the operation must wait. A task stops *before* its operation: whoever schedules sees
+what each task is about to do, and on what.
 
-An outcome says per cell how it was touched. READ and READ commute, and so do ADD and ADD (readers of a rwlock, the
-count of a shared try-lock); everything else is dependent, whether or not the written value differs. What an outcome
-says is checked where it is given: a READ that changes its cell is refused, and so are two outcomes of an operation that
-is no `choice`. That two ADDs commute is checked where they meet (`sim.engine.states.adds`).
+An outcome says per cell how it was touched. READ and READ commute, and so do ADD and ADD (readers
+of a rwlock, the count of a shared try-lock); everything else is dependent, whether or not the
+written value differs. What an outcome says is checked where it is given: a READ that changes its
+cell is refused, and so are two outcomes of an operation that is no `choice`. That two ADDs commute
+is checked where they meet (`sim.engine.states.adds`).
 
 What is made to be awaited and then is not would do nothing, in silence. It is refused (`Ledger`).
 """
@@ -49,7 +51,9 @@ class Access(Enum):
 
 @attrs.frozen
 class Finding:
-    """Something that should not be: its kind, the function it fired in, and what brought it about."""
+    """Something that should not be: its kind, the function it fired in,
+    and what brought it about.
+    """
 
     kind: str
     where: str
@@ -61,7 +65,9 @@ class Finding:
 
 @attrs.frozen
 class Outcome:
-    """One thing that may come of an operation: its result, the footprint's new values, and how each was touched."""
+    """One thing that may come of an operation: its result, the footprint's new values,
+    and how each was touched.
+    """
 
     result: object = attrs.field(eq=key_of)
     values: tuple[object, ...] = attrs.field(eq=key_of)
@@ -80,7 +86,9 @@ def write(result: object, *values: object) -> tuple[Outcome, ...]:
 
 
 def add(result: object, *values: object) -> tuple[Outcome, ...]:
-    """One outcome that adds to every cell of the footprint, in a way that commutes with other additions."""
+    """One outcome that adds to every cell of the footprint,
+    in a way that commutes with other additions.
+    """
     return (Outcome(result, values, (Access.ADD,) * len(values)),)
 
 
@@ -91,8 +99,9 @@ BLOCKED: tuple[Outcome, ...] = ()
 class Operation(Generic[R]):
     """An atomic step, to be awaited.
 
-    `effect(task, values, *args)` gives the outcomes. `choice` marks a data choice: its outcomes are interleavings of
-    their own, and a schedule records which one was taken. `progress` says that who takes it has got somewhere.
+    `effect(task, values, *args)` gives the outcomes. `choice` marks a data choice: its outcomes are
+    interleavings of their own, and a schedule records which one was taken. `progress` says that who
+    takes it has got somewhere.
     """
 
     point: str
@@ -110,14 +119,17 @@ class Operation(Generic[R]):
     def __attrs_post_init__(self) -> None:
         if type(self.cells) is not tuple or not all(isinstance(cell, Cell) for cell in self.cells):
             raise RuleError(
-                place_of_caller(), f"{self.point}: a footprint is a tuple of cells, got {short(self.cells)}"
+                place_of_caller(),
+                f"{self.point}: a footprint is a tuple of cells, got {short(self.cells)}",
             )
         if len(self.cells) > 1 and len(dict.fromkeys(self.cells)) < len(self.cells):
             raise RuleError(place_of_caller(), f"{self.point}: a footprint names each cell once")
         note_made(self, self.point)
 
     def outcomes(self, task: str, values: tuple[object, ...]) -> tuple[Outcome, ...]:
-        """What may come of it for `task` where the footprint holds `values`; empty while it must wait.
+        """What may come of it for `task` where the footprint holds `values`.
+
+        Empty while it must wait.
 
         Raises RuleError for an effect that fails, or says of itself what is not so.
         """
@@ -134,22 +146,35 @@ class Operation(Generic[R]):
         return found
 
     def _check(self, found: tuple[Outcome, ...], values: tuple[object, ...]) -> None:
-        """Refuse outcomes that do not fit the footprint, or contradict what they say of their access."""
+        """Refuse outcomes that do not fit the footprint,
+        or contradict what they say of their access.
+        """
         if type(found) is not tuple:
-            raise self._refusal(f"gave a {type(found).__name__}: an effect gives a tuple of outcomes")
+            raise self._refusal(
+                f"gave a {type(found).__name__}: an effect gives a tuple of outcomes"
+            )
         if len(found) > 1 and not self.choice:
-            raise self._refusal(f"gave {len(found)} outcomes: only an operation with choice=True may")
+            raise self._refusal(
+                f"gave {len(found)} outcomes: only an operation with choice=True may"
+            )
         for outcome in found:
             if type(outcome) is not Outcome or type(outcome.values) is not tuple:
-                raise self._refusal(f"gave {short(outcome)}: an outcome has a result, and tuples of values and access")
+                raise self._refusal(
+                    f"gave {short(outcome)}: an outcome has a result, and tuples of values and "
+                    "access"
+                )
             if any(type(access) is not Access for access in outcome.access):
-                raise self._refusal(f"gave {short(outcome.access)} for access: READ, WRITE or ADD for each cell")
+                raise self._refusal(
+                    f"gave {short(outcome.access)} for access: READ, WRITE or ADD for each cell"
+                )
             if not len(outcome.values) == len(outcome.access) == len(values):
                 raise self._refusal(
                     f"gave {len(outcome.values)} values and {len(outcome.access)} kinds of access "
                     f"for a footprint of {len(values)} cells"
                 )
-            for cell, access, before, after in zip(self.cells, outcome.access, values, outcome.values, strict=True):
+            for cell, access, before, after in zip(
+                self.cells, outcome.access, values, outcome.values, strict=True
+            ):
                 if access is Access.READ and after is not before and not is_same(before, after):
                     raise self._refusal(f"says that it reads {cell.name}, and changes it")
 
@@ -163,7 +188,11 @@ class Operation(Generic[R]):
             if problem is not None:
                 return f"{self.point} is given argument {i}{problem}"
         inner = part_of_class(self.args, AWAITABLE)
-        return f"{self.point} is given {inner} itself, not its result: write `await` before it" if inner else None
+        return (
+            f"{self.point} is given {inner} itself, not its result: write `await` before it"
+            if inner
+            else None
+        )
 
     def check_result(self, outcome: Outcome) -> None:
         """Refuse an outcome that happens and that gives, or leaves in a cell, what is no value."""
@@ -179,9 +208,15 @@ class Operation(Generic[R]):
                 raise self._refusal(f"puts something into {cell.name}{problem}")
 
     def with_effect(
-        self, effect: Callable[..., tuple[Outcome, ...]], args: tuple[object, ...], *cells: Cell[Any]
+        self,
+        effect: Callable[..., tuple[Outcome, ...]],
+        args: tuple[object, ...],
+        *cells: Cell[Any],
     ) -> Operation[R]:
-        """A step at the same point with another effect, which also touches these cells; awaited in place of this."""
+        """A step at the same point with another effect, which also touches these cells.
+
+        Awaited in place of this.
+        """
         if is_running():
             performer().note_awaited(self)
         return attrs.evolve(self, cells=(*self.cells, *cells), effect=effect, args=args)
@@ -200,7 +235,9 @@ class Operation(Generic[R]):
 
 @attrs.frozen
 class _Made:
-    """Something that was made to be awaited: its name, the line, and a reference that tells when it is freed."""
+    """Something that was made to be awaited: its name, the line,
+    and a reference that tells when it is freed.
+    """
 
     name: str
     line: tuple[CodeType, int]
@@ -210,9 +247,9 @@ class _Made:
 class Ledger:
     """What a model has made to be awaited, an operation or a call, until it is.
 
-    What is not awaited is noticed when the routine returns that made it, and before that when it is freed, which it is
-    at once where nobody keeps it. A routine that is left by an exception may leave things behind, and so may one that
-    is given up.
+    What is not awaited is noticed when the routine returns that made it, and before that when it is
+    freed, which it is at once where nobody keeps it. A routine that is left by an exception may
+    leave things behind, and so may one that is given up.
     """
 
     def __init__(self) -> None:
@@ -225,7 +262,9 @@ class Ledger:
         if key in self._freed:
             self.notice()  # what had this id before
         # Being freed is noted without any Python code: Ctrl-C would be lost in it.
-        self._made[key] = _Made(name, line, weakref.ref(thing, partial(self._freed.setdefault, key)))
+        self._made[key] = _Made(
+            name, line, weakref.ref(thing, partial(self._freed.setdefault, key))
+        )
 
     def notice(self) -> None:
         """Refuse what has been freed and was not awaited."""
@@ -239,7 +278,10 @@ class Ledger:
     @staticmethod
     def _refuse(made: _Made) -> None:
         """Make a refusal, which notes itself where the model runs that is at fault."""
-        RuleError(place_of_code(*made.line), f"{made.name} is not awaited, so it does nothing: write `await` before it")
+        RuleError(
+            place_of_code(*made.line),
+            f"{made.name} is not awaited, so it does nothing: write `await` before it",
+        )
 
     def note_awaited(self, thing: object) -> None:
         self._made.pop(id(thing), None)
@@ -254,7 +296,9 @@ class Ledger:
         return frozenset(self._made)
 
     def leave(self, before: frozenset[int], *, refusing: bool) -> None:
-        """Leave a frame that began when `before` was pending: refuse what it has made and not awaited, or forget it."""
+        """Leave a frame that began when `before` was pending:
+        refuse what it has made and not awaited, or forget it.
+        """
         if self.is_over:
             return
         if refusing:
@@ -298,7 +342,8 @@ def performer() -> Performer:
         return PERFORMER.get()
     except LookupError:
         raise RuntimeError(
-            "a model runs inside an executor only (sim.engine.run.trio_executor or sim.engine.states.product)"
+            "a model runs inside an executor only (sim.engine.run.trio_executor or "
+            "sim.engine.states.product)"
         ) from None
 
 
@@ -308,7 +353,10 @@ def is_running() -> bool:
 
 
 def note_made(thing: object, name: str) -> None:
-    """Note what is made while a model runs; a scenario that is built makes what somebody else awaits."""
+    """Note what is made while a model runs.
+
+    A scenario that is built makes what somebody else awaits.
+    """
     executor = PERFORMER.get(None)
     if executor is not None:
         executor.note_made(thing, name, calling_line())
@@ -322,7 +370,9 @@ def _store(_task: str, _values: tuple[object, ...], new: object) -> tuple[Outcom
     return write(None, new)
 
 
-def _cmpxchg(_task: str, values: tuple[object, ...], old: object, new: object) -> tuple[Outcome, ...]:
+def _cmpxchg(
+    _task: str, values: tuple[object, ...], old: object, new: object
+) -> tuple[Outcome, ...]:
     return write(values[0], new) if is_same(values[0], old) else read(values[0], values)
 
 
@@ -338,13 +388,19 @@ def _add(_task: str, values: tuple[int, ...], amount: int) -> tuple[Outcome, ...
     return add(None, values[0] + amount)
 
 
-def _wait(_task: str, values: tuple[object, ...], condition: Callable[..., bool]) -> tuple[Outcome, ...]:
+def _wait(
+    _task: str, values: tuple[object, ...], condition: Callable[..., bool]
+) -> tuple[Outcome, ...]:
     try:
         holds = condition(*values)
     except Exception as error:
-        raise refuse_function(condition, f"the condition of a wait raised {type(error).__name__}: {error}") from error
+        raise refuse_function(
+            condition, f"the condition of a wait raised {type(error).__name__}: {error}"
+        ) from error
     if type(holds) is not bool:
-        raise refuse_function(condition, f"the condition of a wait gives True or False, this gave {short(holds)}")
+        raise refuse_function(
+            condition, f"the condition of a wait gives True or False, this gave {short(holds)}"
+        )
     return read(None, values) if holds else BLOCKED
 
 
@@ -395,7 +451,10 @@ def atomic_add(cell: Cell[int], amount: int) -> Operation[None]:
 
 
 def wait(what: str, condition: Callable[..., bool], *cells: Cell[Any]) -> Operation[None]:
-    """Block until `condition(*values of cells)` is True; `condition` is a module-level function that gives a bool."""
+    """Block until `condition(*values of cells)` is True.
+
+    `condition` is a module-level function that gives a bool.
+    """
     return Operation(what, cells, _wait, (condition,))
 
 
@@ -410,7 +469,10 @@ def choose(what: str, values: tuple[V, ...]) -> Operation[V]:
         raise RuleError(place_of_caller(), message)
     for text in spellings:
         if not text.isprintable() or text != text.strip() or not text:
-            raise RuleError(place_of_caller(), f"{what}: {text!r} is no choice that a schedule can write on a line")
+            raise RuleError(
+                place_of_caller(),
+                f"{what}: {text!r} is no choice that a schedule can write on a line",
+            )
     return Operation(f"{what}.choose", (), _choose, values, choice=True)
 
 
@@ -420,7 +482,10 @@ def step(what: str) -> Operation[None]:
 
 
 def progress(what: str) -> Operation[None]:
-    """A step that says that its task has got somewhere: what it has done is no retry. Nothing shared is touched."""
+    """A step that says that its task has got somewhere: what it has done is no retry.
+
+    Nothing shared is touched.
+    """
     return Operation(what, (), _step, progress=True)
 
 

@@ -1,19 +1,20 @@
 """Routines: stack frames that forget what they saw when they return.
 
-A task's local state could soundly be named by everything the task has seen since it began; that name never repeats, and
-the state space is as large as the tree of histories. A routine cuts the name short. It is named by its function, its
-arguments and what it has seen *since it was entered*; when it returns, only its return value stays in its caller. Two
-histories that return the same value to the same caller are one state from there on.
+A task's local state could soundly be named by everything the task has seen since it began; that
+name never repeats, and the state space is as large as the tree of histories. A routine cuts the
+name short. It is named by its function, its arguments and what it has seen *since it was entered*;
+when it returns, only its return value stays in its caller. Two histories that return the same value
+to the same caller are one state from there on.
 
-That is sound exactly if a routine is a function of those things, so each of the following is checked, and refused with
-the line at fault:
+That is sound exactly if a routine is a function of those things, so each of the following is
+checked, and refused with the line at fault:
 
-* a routine is a module-level function, or a method of a frozen object: no closure, no state outside of cells
-  (`sim.engine.model.purity`);
+* a routine is a module-level function, or a method of a frozen object: no closure, no state outside
+  of cells (`sim.engine.model.purity`);
 * what goes in and what comes out is a value (`sim.engine.model.values`);
 * a loop that can repeat is `await repeat(body, *state)`; only `state` survives a turn;
-* an exception that leaves a routine is an outcome like a return value. Its caller gets one with the same type,
-  arguments, attributes and cause (`Raised`);
+* an exception that leaves a routine is an outcome like a return value. Its caller gets one with the
+  same type, arguments, attributes and cause (`Raised`);
 * a discarded task performs no operation on its way out.
 
 That a routine is deterministic is checked where it is run again (`sim.engine.run.automata`).
@@ -41,10 +42,12 @@ _ROUTINE = "__is_routine__"
 """An attribute of what the decorator makes."""
 
 LONGEST_FRAME = 256
-"""What one frame may see before a bare loop is suspected; the longest honest frame of the model sees about forty."""
+"""What one frame may see before a bare loop is suspected;
+the longest honest frame of the model sees about forty."""
 
 DEEPEST_STACK = 64
-"""Routines that may be entered in one another; the deepest honest stack of the model has about a dozen."""
+"""Routines that may be entered in one another;
+the deepest honest stack of the model has about a dozen."""
 
 LONGEST_SETTLING = 4096
 """Routines that a task may enter and leave between two operations before it is said to go round."""
@@ -54,8 +57,9 @@ LONGEST_SETTLING = 4096
 class Raised:
     """An exception that left a routine: all that its caller can tell it from another one by.
 
-    `attributes` are those that it has beside its arguments, in its dictionary or in slots, in order of name. Not kept
-    are its traceback and what was being handled when it was raised (`__context__`).
+    `attributes` are those that it has beside its arguments, in its dictionary or in slots, in order
+    of name. Not kept are its traceback and what was being handled when it was raised
+    (`__context__`).
     """
 
     type: type[BaseException]
@@ -67,7 +71,10 @@ class Raised:
 
     @classmethod
     def by(cls, error: BaseException, above: tuple[BaseException, ...] = ()) -> Raised:
-        """What is kept of an exception. One that is its own cause, by way of those `above`, is cut off there."""
+        """What is kept of an exception.
+
+        One that is its own cause, by way of those `above`, is cut off there.
+        """
         cause = error.__cause__
         is_first = not any(cause is one for one in (error, *above))
         kept = cls.by(cause, (error, *above)) if cause is not None and is_first else None
@@ -160,9 +167,15 @@ class Call(Generic[R]):
             self.refuse(f"{self} returns {inner} itself, not its result: write `await` before it")
 
     def check_raised(self, error: BaseException) -> Raised:
-        """Refuse an exception that would not reach the caller as it left; give what is kept of it."""
+        """Refuse an exception that would not reach the caller as it left.
+
+        Give what is kept of it.
+        """
         if not isinstance(error, Exception):
-            self.refuse(f"{self} raises {type(error).__name__}, which ends whatever runs it: raise an Exception")
+            self.refuse(
+                f"{self} raises {type(error).__name__}, which ends whatever runs it: raise an "
+                "Exception"
+            )
         raised = Raised.by(error)
         problem = raised.problem()
         if problem is not None:
@@ -207,43 +220,64 @@ _AWAITABLE = (Operation, Call, Loop)
 
 
 def next_turn(call: Call[Any], result: object) -> Call[Any] | Done[Any]:
-    """The call of the next turn, or the Done that ends the loop; refuses a body that returns anything else."""
+    """The call of the next turn, or the Done that ends the loop.
+
+    Refuses a body that returns anything else.
+    """
     if isinstance(result, Again):
         return enter(call.body, _bound(call) + result.state)
     if isinstance(result, Done):
         return result
-    return call.refuse(f"the body of a loop returns Again(...) or Done(...), {call} returned {short(result)}")
+    return call.refuse(
+        f"the body of a loop returns Again(...) or Done(...), {call} returned {short(result)}"
+    )
 
 
 def _bound(call: Call[Any]) -> tuple[object, ...]:
-    """The arguments that a turn does not replace: the object whose method a loop's body is, if it is one."""
+    """The arguments that a turn does not replace: the object whose method a loop's body is,
+    if it is one.
+    """
     cls: Any = type(call.args[0]) if call.args else None
     return call.args[:1] if cls is not None and _is_method(call.body, cls) else ()
 
 
 @cache
 def _is_method(body: Callable[..., Any], cls: Any) -> bool:
-    """Whether a routine is a method of a class, and no function that is given one of its objects."""
-    return any(getattr(vars(base).get(body.__name__), "__wrapped__", None) is body for base in cls.__mro__)
+    """Whether a routine is a method of a class,
+    and no function that is given one of its objects.
+    """
+    return any(
+        getattr(vars(base).get(body.__name__), "__wrapped__", None) is body for base in cls.__mro__
+    )
 
 
 def goes_round(task: str) -> str:
     """What is said of a task that enters routine after routine and performs nothing."""
-    return f"task {task} goes round without an operation: it has entered {LONGEST_SETTLING} routines since the last one"
+    return (
+        f"task {task} goes round without an operation: it has entered {LONGEST_SETTLING} "
+        "routines since the last one"
+    )
 
 
 def too_deep(task: str) -> str:
     """What is said of a task that enters ever more routines and leaves none."""
-    return f"task {task} has entered {DEEPEST_STACK} routines in one another: is one its own caller?"
+    return (
+        f"task {task} has entered {DEEPEST_STACK} routines in one another: is one its own caller?"
+    )
 
 
 def enter(body: Callable[..., Coroutine[Any, Any, R]], args: tuple[object, ...]) -> Call[R]:
-    """Name the frame of `body(*args)`; refuses arguments that are no values, or are not as many as it takes."""
+    """Name the frame of `body(*args)`.
+
+    Refuses arguments that are no values, or are not as many as it takes.
+    """
     args = _with_defaults(body, args)
     for i, arg in enumerate(args):
         problem = problem_of(arg)
         if problem is not None:
-            raise RuleError(place_of_code(body.__code__), f"{body.__name__} is given argument {i}{problem}")
+            raise RuleError(
+                place_of_code(body.__code__), f"{body.__name__} is given argument {i}{problem}"
+            )
     return Call(body, args)
 
 
@@ -254,7 +288,9 @@ def _with_defaults(body: Callable[..., Any], args: tuple[object, ...]) -> tuple[
     if missing > len(defaults) or (missing < 0 and not code.co_flags & CO_VARARGS):
         least, most = code.co_argcount - len(defaults), code.co_argcount
         takes = f"{least}" if least == most else f"{least} to {most}"
-        message = f"{body.__name__}() is given {len(args)} arguments, self included, and takes {takes}"
+        message = (
+            f"{body.__name__}() is given {len(args)} arguments, self included, and takes {takes}"
+        )
         raise RuleError(place_of_code(code), message)
     return args + defaults[len(defaults) - missing :] if missing > 0 else args
 
@@ -265,27 +301,40 @@ def _refuse_what_closes_over(body: Callable[..., Any]) -> None:
     if body.__closure__:
         closed = ", ".join(v for v in code.co_freevars if v != "__class__")
         if closed:
-            raise RuleError(place, f"{name} closes over {closed}: a routine's arguments are all it may depend on")
+            raise RuleError(
+                place,
+                f"{name} closes over {closed}: a routine's arguments are all it may depend on",
+            )
     if "<locals>" in body.__qualname__:
-        raise RuleError(place, f"{name} is defined inside a function: a routine stands at module level or in a class")
+        raise RuleError(
+            place,
+            f"{name} is defined inside a function: a routine stands at module level or in a class",
+        )
     if body.__kwdefaults__ or code.co_kwonlyargcount or code.co_flags & CO_VARKEYWORDS:
         raise RuleError(place, f"{name}: a routine takes its arguments by position")
 
 
 def _hand_over(body: Callable[..., Any], args: tuple[object, ...]) -> None:
-    """Let a call be handed to a routine that awaits it, and refuse an operation: its result was meant."""
+    """Let a call be handed to a routine that awaits it, and refuse an operation:
+    its result was meant.
+    """
     for arg in args:
         performer().note_awaited(part_of_class(arg, (Call, Loop)))
         inner = part_of_class(arg, (Operation,))
         if inner is not None and performer().is_pending(inner):
-            message = f"{body.__name__}() is given {inner} itself, not its result: write `await` before it"
+            message = (
+                f"{body.__name__}() is given {inner} itself, not its result: write `await` "
+                "before it"
+            )
             raise RuleError(place_of_caller(), message)
 
 
 def routine(body: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Call[R]]:
     """Make an `async def` a stack frame of its own. Raises RuleError where it breaks a rule."""
     if not iscoroutinefunction(body):
-        raise RuleError(place_of_code(body.__code__), f"{body.__name__} is no `async def`, so it is no routine")
+        raise RuleError(
+            place_of_code(body.__code__), f"{body.__name__} is no `async def`, so it is no routine"
+        )
     _refuse_what_closes_over(body)
     is_method = "." in body.__qualname__
     checked: set[type | None] = set()
@@ -310,9 +359,15 @@ def routine(body: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Call[R]]:
 
 
 def repeat(body: Callable[..., Call[Again | Done[R]]], *state: object) -> Loop[R]:
-    """Run a routine turn after turn until it returns Done; `Again(*state)` gives the next turn its arguments."""
+    """Run a routine turn after turn until it returns Done.
+
+    `Again(*state)` gives the next turn its arguments.
+    """
     if not hasattr(body, _ROUTINE):
-        raise RuleError(place_of_caller(), f"repeat() takes a routine, not called, and its first state; got {body!r}")
+        raise RuleError(
+            place_of_caller(),
+            f"repeat() takes a routine, not called, and its first state; got {body!r}",
+        )
     call = body(*state)
     loop = Loop(call)
     if is_running():

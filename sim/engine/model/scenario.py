@@ -41,7 +41,8 @@ class Task:
         if not isinstance(value, Call):
             what = getattr(value, "__qualname__", repr(value))
             raise RuleError(
-                place_of_caller(), f"task {self.name} is given {what}: a task is a call of a @routine, as `work()`"
+                place_of_caller(),
+                f"task {self.name} is given {what}: a task is a call of a @routine, as `work()`",
             )
 
 
@@ -52,11 +53,12 @@ class Look(Protocol):
 
 
 Part = Callable[[Look, Any], object]
-"""Reads cells through the first argument and nothing else; which ones may depend on what it has read.
+"""Reads cells through the first argument and nothing else;
+which ones may depend on what it has read.
 
-The second is what the part before it said, None for the first. True is that the property holds, whatever comes after,
-False that it does not. Any other value is for the next part. The last part gives a bool; if it is one of several, None
-too, which says that it has found nothing against it.
+The second is what the part before it said, None for the first. True is that the property holds,
+whatever comes after, False that it does not. Any other value is for the next part. The last part
+gives a bool; if it is one of several, None too, which says that it has found nothing against it.
 """
 
 
@@ -68,8 +70,8 @@ def _whole(holds: Callable[[Look], bool], look: Look, _: object) -> bool:
 class Property:
     """A predicate over cells. Where it does not hold, that is a finding of kind `kind` at `name`.
 
-    What is asked of many things one after the other has a part for each: what is known of a part is known of it beside
-    whatever the others see (`sim.engine.herd.tries`).
+    What is asked of many things one after the other has a part for each: what is known of a part is
+    known of it beside whatever the others see (`sim.engine.herd.tries`).
     """
 
     name: str
@@ -136,14 +138,18 @@ class Scenario:
 
     def __attrs_post_init__(self) -> None:
         if not 0 < len(self.tasks) <= MOST_TASKS:
-            raise ScenarioError(f"{self.name} has {len(self.tasks)} tasks: a scenario has 1 to {MOST_TASKS}")
+            raise ScenarioError(
+                f"{self.name} has {len(self.tasks)} tasks: a scenario has 1 to {MOST_TASKS}"
+            )
         names = [task.name for task in self.tasks]
         if len(dict.fromkeys(names)) < len(names):
             raise ScenarioError(f"{self.name}: two tasks have one name: {', '.join(names)}")
 
     @cached_property
     def digest(self) -> str:
-        """Eight hexadecimal digits of all that decides what its steps do (`sim.engine.model.digest`)."""
+        """Eight hexadecimal digits of all that decides what its steps do
+        (`sim.engine.model.digest`).
+        """
         return digest_of(self.tasks, self.properties)
 
     @property

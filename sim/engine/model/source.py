@@ -1,7 +1,8 @@
-"""The text of a model's files, taken apart: what each name at module level stands for, and what that mentions.
+"""The text of a model's files, taken apart: what each name at module level stands for,
+and what that mentions.
 
-Used for digests (`sim.engine.model.digest`). Pieces of code are compared by their syntax trees without what decides
-nothing: comments, docstrings, annotations and imports.
+Used for digests (`sim.engine.model.digest`). Pieces of code are compared by their syntax trees
+without what decides nothing: comments, docstrings, annotations and imports.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ def spelled(node: object) -> str:
         fields["values"] = _pieces(node)
     if isinstance(node, ast.FormattedValue) and isinstance(node.format_spec, ast.JoinedStr):
         fields["format_spec"] = node.format_spec if _pieces(node.format_spec) else None
-    said = (f"{name}={spelled(value)}" for name, value in fields.items() if value is not None and value != [])
+    said = (
+        f"{name}={spelled(value)}"
+        for name, value in fields.items()
+        if value is not None and value != []
+    )
     return f"{type(node).__name__}({','.join(said)})"
 
 
@@ -46,7 +51,11 @@ def _is_unsaid(node: ast.AST) -> bool:
     """Imports, and texts that stand for themselves."""
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return True
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 def _pieces(node: ast.JoinedStr) -> list[ast.expr | str]:
@@ -217,7 +226,9 @@ def _is_hook(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def _in_scope(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below one that bind names where it stands: not those in functions or comprehensions."""
+    """The nodes below one that bind names where it stands:
+    not those in functions or comprehensions.
+    """
     for part in ast.iter_child_nodes(node):
         yield part
         if not isinstance(part, (*_FUNCTIONS, *_COMPREHENSIONS, ast.ClassDef)):
@@ -236,7 +247,9 @@ def _locals_of(node: ast.AST) -> Iterator[str]:
 
 
 def _mentions(node: ast.AST, hidden: frozenset[str]) -> Iterator[ast.AST]:
-    """A syntax tree's nodes without those that decide nothing, and without names in `hidden`, which are local."""
+    """A syntax tree's nodes without those that decide nothing, and without names in `hidden`,
+    which are local.
+    """
     if isinstance(node, (*_FUNCTIONS, *_COMPREHENSIONS)):
         hidden |= frozenset(_locals_of(node))
     if not (isinstance(node, ast.Name) and node.id in hidden):

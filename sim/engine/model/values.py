@@ -1,18 +1,21 @@
 """The values that cells hold and tasks pass around.
 
-A local state is named by the values a task has seen, and a state by the values of its cells. So whatever is put into a
-cell, an argument, a result or an exception has to come back the same: of the same type, equal, with the same
-attributes. Two values that are equal and yet can be told apart would be one state that acts in two ways. Hence:
+A local state is named by the values a task has seen, and a state by the values of its cells. So
+whatever is put into a cell, an argument, a result or an exception has to come back the same: of the
+same type, equal, with the same attributes. Two values that are equal and yet can be told apart
+would be one state that acts in two ways. Hence:
 
-* a value is None, a bool, an int, a str, bytes, an enum's member, a function, a class, a tuple of values, or an object
-  of a frozen attrs class whose fields are values (`problem_of`);
-* a type whose objects equal those of another type is refused: floats, named tuples, IntEnum, subclasses of int and str;
-* a frozen attrs class compares all of its fields, or none of them and is compared by identity, as a pointer is. Its
-  fields are values all the same, but for those that are marked `NO_VALUE`;
-* True and 1 are equal in Python and both are allowed. They are two values here, however deep they lie (`key_of`).
+* a value is None, a bool, an int, a str, bytes, an enum's member, a function, a class, a tuple of
+  values, or an object of a frozen attrs class whose fields are values (`problem_of`);
+* a type whose objects equal those of another type is refused: floats, named tuples, IntEnum,
+  subclasses of int and str;
+* a frozen attrs class compares all of its fields, or none of them and is compared by identity, as a
+  pointer is. Its fields are values all the same, but for those that are marked `NO_VALUE`;
+* True and 1 are equal in Python and both are allowed. They are two values here, however deep they
+  lie (`key_of`).
 
-`spell` is a value in a schedule: the same text on every Python version and under every hash seed, which is why no set
-may occur in it.
+`spell` is a value in a schedule: the same text on every Python version and under every hash seed,
+which is why no set may occur in it.
 """
 
 from __future__ import annotations
@@ -50,15 +53,19 @@ NO_VALUE = {_UNCHECKED: True}
 
 _KEYED = "is compared by a key"
 BY_KEY = {_KEYED: True}
-"""Metadata of a field that is not compared itself: another field has its `key_of`, found once and compared often."""
+"""Metadata of a field that is not compared itself: another field has its `key_of`,
+found once and compared often."""
 
 _SOUND: dict[int, weakref.ref[object]] = {}
-"""Objects, by id, that are compared by identity and whose fields are known to be values; each goes when it is freed."""
+"""Objects, by id, that are compared by identity and whose fields are known to be values;
+each goes when it is freed."""
 
 
 @attrs.frozen
 class Problem:
-    """Why something is no value: the part of it that is at fault, as a path such as `[0].spte`, and what is wrong."""
+    """Why something is no value: the part of it that is at fault, as a path such as `[0].spte`,
+    and what is wrong.
+    """
 
     path: str
     type: str
@@ -70,7 +77,9 @@ class Problem:
 
 @attrs.frozen
 class _Class:
-    """What is known of a class: why its objects are no values, or else the fields that they are compared by."""
+    """What is known of a class: why its objects are no values,
+    or else the fields that they are compared by.
+    """
 
     reason: str | None = None
     fields: tuple[str, ...] = ()
@@ -82,7 +91,10 @@ def _class(cls: type[object]) -> _Class:
     for base in (int, str, bytes, tuple):
         if issubclass(cls, base):
             what = "a member of an enum" if issubclass(cls, Enum) else "an object"
-            return _Class(f"is {what} that equals a plain {base.__name__}: use a plain Enum, or a frozen attrs class")
+            return _Class(
+                f"is {what} that equals a plain {base.__name__}: use a plain Enum, or a frozen "
+                "attrs class"
+            )
     if issubclass(cls, Enum):
         if cls.__eq__ is not object.__eq__:
             return _Class("is a member of an enum with an __eq__ of its own: use a plain Enum")
@@ -93,12 +105,19 @@ def _class(cls: type[object]) -> _Class:
     decorated = next(base for base in cls.__mro__ if "__attrs_attrs__" in vars(base))
     if not attrs.inspect(decorated).is_frozen:
         return _Class("can change: its class is not frozen")
-    names = {field.name for field in attrs.fields(cls)} | {"__weakref__", "__dict__", "_attrs_cached_hash"}
+    names = {field.name for field in attrs.fields(cls)} | {
+        "__weakref__",
+        "__dict__",
+        "_attrs_cached_hash",
+    }
     for slot in (slot for above in cls.__mro__ for slot in _slots(above)):
         if slot not in names:
             return _Class(f"has a slot {slot} beside its fields")
     if cls.__eq__ is object.__eq__ and cls.__hash__ is object.__hash__:
-        return _Class(None, tuple(field.name for field in attrs.fields(cls) if not field.metadata.get(_UNCHECKED)))
+        return _Class(
+            None,
+            tuple(field.name for field in attrs.fields(cls) if not field.metadata.get(_UNCHECKED)),
+        )
     return _compared(cls)
 
 
@@ -114,7 +133,10 @@ def _compared(cls: type[object]) -> _Class:
         if field.metadata.get(_KEYED):
             continue
         if not field.eq or field.eq_key not in {None, key_of}:
-            return _Class(f"leaves its field {field.name} out of comparison, or compares it in a way of its own")
+            return _Class(
+                f"leaves its field {field.name} out of comparison, or compares it in a way of "
+                "its own"
+            )
     for name in ("__eq__", "__hash__"):
         code = getattr(getattr(cls, name), "__code__", None)
         if code is None or not code.co_filename.startswith("<attrs generated"):
@@ -131,7 +153,9 @@ def problem_of(value: object) -> Problem | None:  # noqa: C901 - a case for each
         return _problem_in(value)
     if isinstance(value, MethodType):
         problem = problem_of(value.__self__)
-        return attrs.evolve(problem, path=f".__self__{problem.path}") if problem is not None else None
+        return (
+            attrs.evolve(problem, path=f".__self__{problem.path}") if problem is not None else None
+        )
     if isinstance(value, (FunctionType, BuiltinFunctionType)):
         reason = _reason_against(value)
         return Problem("", cls.__name__, reason) if reason else None
@@ -171,7 +195,8 @@ def _problem_behind(value: object, fields: tuple[str, ...]) -> Problem | None:
     if key in _SOUND:
         return None
     if hasattr(value, "__weakref__"):  # noted beforehand, since its fields may lead back to it
-        _SOUND[key] = weakref.ref(value, partial(_SOUND.pop, key))  # no Python code: Ctrl-C would be lost in it
+        # no Python code: Ctrl-C would be lost in it
+        _SOUND[key] = weakref.ref(value, partial(_SOUND.pop, key))
     for name in fields:
         problem = problem_of(getattr(value, name))
         if problem is not None:
@@ -181,7 +206,9 @@ def _problem_behind(value: object, fields: tuple[str, ...]) -> Problem | None:
 
 
 def _reason_against(function: FunctionType | BuiltinFunctionType) -> str | None:
-    """Why a function is no value: it depends on more than its arguments, or is another one at every run."""
+    """Why a function is no value: it depends on more than its arguments,
+    or is another one at every run.
+    """
     if isinstance(function, BuiltinFunctionType):
         owner = function.__self__
         if owner is None or isinstance(owner, (ModuleType, type)):
@@ -190,7 +217,9 @@ def _reason_against(function: FunctionType | BuiltinFunctionType) -> str | None:
         return f"is a method of something that {problem.reason}" if problem else None
     inner = unwrap(function)  # a routine is a wrapper made by its decorator
     if getattr(inner, "__closure__", None) or "<locals>" in function.__qualname__:
-        return f"is made anew at every run ({function.__qualname__}): use a function at module level"
+        return (
+            f"is made anew at every run ({function.__qualname__}): use a function at module level"
+        )
     return None
 
 
@@ -209,7 +238,12 @@ def _beside(value: object) -> str | None:
         return None
     cls = type(value)
     fields = {field.name for field in attrs.fields(cls)} if attrs.has(cls) else own
-    computed = {name for base in cls.__mro__ for name, of in vars(base).items() if isinstance(of, cached_property)}
+    computed = {
+        name
+        for base in cls.__mro__
+        for name, of in vars(base).items()
+        if isinstance(of, cached_property)
+    }
     known = {*fields, *computed, "_attrs_cached_hash"}
     return next((name for name in own if name not in known), None)
 
@@ -233,14 +267,17 @@ _PLAIN: dict[type[object], bool] = {
     **dict.fromkeys((int, str, bytes, NoneType), True),
     **dict.fromkeys((bool, tuple, MethodType), False),
 }
-"""Whether objects of a class are their own keys. This and `_PARTS` are caches: keys are asked for at every step."""
+"""Whether objects of a class are their own keys. This and `_PARTS` are caches:
+keys are asked for at every step."""
 
 _PARTS: dict[type[object], Callable[[Any], tuple[object, ...]]] = {tuple: lambda items: items}
 """Of the other classes, how to get at the parts of an object."""
 
 
 def key_of(value: object) -> object:
-    """What to look `value` up by: two values have equal keys if they are one value, and not if only Python says so."""
+    """What to look `value` up by: two values have equal keys if they are one value,
+    and not if only Python says so.
+    """
     cls = value.__class__
     if _PLAIN[cls] if cls in _PLAIN else _is_plain(cls):
         return value
@@ -272,7 +309,10 @@ def is_same(one: object, other: object) -> bool:
 
 
 def part_of_class(value: object, classes: tuple[type, ...]) -> object | None:
-    """The first object of some classes in a value, the value itself included; None if there is none."""
+    """The first object of some classes in a value, the value itself included.
+
+    None if there is none.
+    """
     cls = value.__class__
     if cls in classes:
         return value

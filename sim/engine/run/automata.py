@@ -1,20 +1,22 @@
 """Learned automata: what a task does next, found out once and remembered.
 
-A coroutine cannot be copied, and stepping one per state would cost what the interpreter costs. But a routine is a
-function of what it has seen, so where a frame stands is a *node*: its call, and the outcomes it has seen so far.
-What it does at a node (perform an operation, enter another routine, leave) is learned by running the coroutine once
-from its start along the node's outcomes, and never again: from then on a task is a walk through a table.
+A coroutine cannot be copied, and stepping one per state would cost what the interpreter costs. But
+a routine is a function of what it has seen, so where a frame stands is a *node*: its call, and the
+outcomes it has seen so far. What it does at a node (perform an operation, enter another routine,
+leave) is learned by running the coroutine once from its start along the node's outcomes, and never
+again: from then on a task is a walk through a table.
 
-Frames are learned one by one, not as a stack. A routine that another one enters is not run inside it; its caller is
-simply handed the outcome. Two tasks, or two callers, that enter the same routine with the same arguments share what was
-learned about it.
+Frames are learned one by one, not as a stack. A routine that another one enters is not run inside
+it; its caller is simply handed the outcome. Two tasks, or two callers, that enter the same routine
+with the same arguments share what was learned about it.
 
-A *local state* is the stack of nodes. Returning pops a node and tells its parent the outcome; what the callee saw is
-gone (`merge=True`). With `merge=False` the parent also keeps the callee's last node as part of its own name, so that a
-local state is named by the whole history: the slow, obviously sound naming that tests compare the other one with.
+A *local state* is the stack of nodes. Returning pops a node and tells its parent the outcome; what
+the callee saw is gone (`merge=True`). With `merge=False` the parent also keeps the callee's last
+node as part of its own name, so that a local state is named by the whole history: the slow,
+obviously sound naming that tests compare the other one with.
 
-The first nodes of each routine are learned twice, and each rebuilding checks the nodes that it passes: a routine that
-does something else than the last time is refused.
+The first nodes of each routine are learned twice, and each rebuilding checks the nodes that it
+passes: a routine that does something else than the last time is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +29,15 @@ from typing import Any, cast
 
 import attrs
 
-from sim.engine.model.errors import REFUSALS, EngineError, Place, RuleError, TaskDied, place_of, place_of_code
+from sim.engine.model.errors import (
+    REFUSALS,
+    EngineError,
+    Place,
+    RuleError,
+    TaskDied,
+    place_of,
+    place_of_code,
+)
 from sim.engine.model.operations import PERFORMER, Ledger, Operation, performer
 from sim.engine.model.routines import (
     DEEPEST_STACK,
@@ -79,11 +89,14 @@ Action = Perform | Enter | Leave
 
 
 class Discarded(BaseException):
-    """Thrown into a coroutine that is given up, so that nothing it awaits on its way out is performed."""
+    """Thrown into a coroutine that is given up,
+    so that nothing it awaits on its way out is performed.
+    """
 
 
 _PATIENCE = 100
-"""How often a coroutine is told that it is given up: each `finally` around it may await something."""
+"""How often a coroutine is told that it is given up:
+each `finally` around it may await something."""
 
 
 class _Dictation(Ledger):
@@ -111,12 +124,16 @@ class _Dictation(Ledger):
 
 
 _STUBBORN: list[Coroutine[Any, Any, Any]] = []
-"""Coroutines that would not be given up; kept, since Python complains of them when they are freed."""
+"""Coroutines that would not be given up; kept,
+since Python complains of them when they are freed."""
 
 
 @contextmanager
 def _started(call: Call[Any]) -> Generator[Coroutine[Any, Any, Any], None, None]:
-    """A routine's coroutine, to be driven by hand; given up in the end. Raises whatever was refused meanwhile."""
+    """A routine's coroutine, to be driven by hand.
+
+    Given up in the end. Raises whatever was refused meanwhile.
+    """
     dictation, refusals = _Dictation(), list[EngineError]()
     before, others = PERFORMER.set(dictation), REFUSALS.set(refusals)
     coroutine, stubborn = None, None
@@ -130,11 +147,16 @@ def _started(call: Call[Any]) -> Generator[Coroutine[Any, Any, Any], None, None]
         PERFORMER.reset(before)
         REFUSALS.reset(others)
     if stubborn is not None:
-        raise RuleError(stubborn, f"{call} catches every exception, the engine's own too: catch Exception")
+        raise RuleError(
+            stubborn, f"{call} catches every exception, the engine's own too: catch Exception"
+        )
 
 
 def _give_up(coroutine: Coroutine[Any, Any, Any]) -> Place | None:
-    """End a coroutine without letting it perform anything; where it stands if it does not let itself be ended."""
+    """End a coroutine without letting it perform anything.
+
+    Where it stands if it does not let itself be ended.
+    """
     try:
         coroutine.throw(Discarded())
     except (Discarded, StopIteration):
@@ -146,10 +168,12 @@ def _give_up(coroutine: Coroutine[Any, Any, Any]) -> Place | None:
 
 
 _TWICE = 16
-"""Nodes of a routine that are learned twice; later ones are still checked whenever one behind them is learned."""
+"""Nodes of a routine that are learned twice;
+later ones are still checked whenever one behind them is learned."""
 
 _LEARNED: Counter[Callable[..., Any]] = Counter()
-"""How many nodes of each routine have been learned in this process. Nothing but this check goes by it."""
+"""How many nodes of each routine have been learned in this process.
+Nothing but this check goes by it."""
 
 
 @attrs.define(eq=False)
@@ -164,7 +188,10 @@ class Node:
     _place: Place | None = None
 
     def after(self, outcome: Seen, kept: object = None) -> Node:
-        """The node that follows once the frame has seen `outcome`; `kept` only tells histories apart."""
+        """The node that follows once the frame has seen `outcome`.
+
+        `kept` only tells histories apart.
+        """
         key = (outcome, kept)
         node = self._after.get(key)
         if node is None:
@@ -186,7 +213,9 @@ class Node:
         return cast("Place", self._place)
 
     def _learn(self) -> None:
-        """Run the frame up to here, at first twice: what depends on more than it has seen is likely to differ."""
+        """Run the frame up to here, at first twice:
+        what depends on more than it has seen is likely to differ.
+        """
         way = [self]
         while way[-1].before is not None:
             way.append(way[-1].before)
@@ -206,13 +235,16 @@ class Node:
             self.check(action, coroutine)
 
     def check(self, action: Action, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """The frame did `action` here when it was run again: as before, or its routine is refused."""
+        """The frame did `action` here when it was run again: as before,
+        or its routine is refused.
+        """
         if self._action is None:
             self._remember(action, coroutine)
         elif self._action != action:
             raise RuleError(
                 place_of(cast("CoroutineType[Any, Any, Any]", coroutine)),
-                f"{self.call} is not deterministic: having seen the same, {_difference(self._action, action)}",
+                f"{self.call} is not deterministic: having seen the same, "
+                f"{_difference(self._action, action)}",
             )
 
     def _remember(self, action: Action, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -275,7 +307,9 @@ _NOTHING_BEFORE = frozenset[int]()
 """A frame is run by itself here: all that is pending is its own."""
 
 
-def _next_action(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen | None) -> Action:
+def _next_action(
+    call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: Seen | None
+) -> Action:
     try:
         match outcome:
             case None:
@@ -296,7 +330,8 @@ def _next_action(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: 
     if performer().is_pending(trap):
         raise RuleError(
             place_of(cast("CoroutineType[Any, Any, Any]", coroutine)),
-            f"{call} yields {trap!s} by hand: a model awaits operations, routines and repeat(), nothing else",
+            f"{call} yields {trap!s} by hand: a model awaits operations, routines and "
+            "repeat(), nothing else",
         )
     match trap:
         case Operation():
@@ -311,13 +346,16 @@ def _next_action(call: Call[Any], coroutine: Coroutine[Any, Any, Any], outcome: 
         case _:
             raise RuleError(
                 place_of(cast("CoroutineType[Any, Any, Any]", coroutine)),
-                f"{call} awaits {trap!r}: a model awaits operations, routines and repeat(), nothing else",
+                f"{call} awaits {trap!r}: a model awaits operations, routines and repeat(), "
+                "nothing else",
             )
 
 
 @attrs.frozen
 class Turns:
-    """The turns of a loop so far: the calls that they began as, each once, and how many began as an earlier one did."""
+    """The turns of a loop so far: the calls that they began as, each once,
+    and how many began as an earlier one did.
+    """
 
     calls: tuple[Call[Any], ...]
     retries: int = 0
@@ -330,7 +368,8 @@ class Turns:
 
 @attrs.frozen
 class Frame:
-    """One level of a local state: the node, whether it is a turn of a loop, and what is kept of the turns before it.
+    """One level of a local state: the node, whether it is a turn of a loop,
+    and what is kept of the turns before it.
 
     That is `before` where whole histories are, and `turns` where retries are bounded.
     """
@@ -343,7 +382,10 @@ class Frame:
 
 @attrs.frozen(cache_hash=True)
 class LocalState:
-    """Where a task stands: its stack of frames, outermost first; empty once it has finished, or given up."""
+    """Where a task stands: its stack of frames, outermost first.
+
+    Empty once it has finished, or given up.
+    """
 
     frames: tuple[Frame, ...]
     gave_up: bool = False
@@ -370,9 +412,9 @@ class LocalState:
 class Automata:
     """The local states of every task, learned as they are asked for.
 
-    `merge=False` names a local state by all that the task has seen. `retries` bounds how many turns of a loop begin as
-    an earlier turn of it did: a task that would take one more has given up, and takes no step any more. Every run is
-    finite then, and there are finitely many.
+    `merge=False` names a local state by all that the task has seen. `retries` bounds how many turns
+    of a loop begin as an earlier turn of it did: a task that would take one more has given up, and
+    takes no step any more. Every run is finite then, and there are finitely many.
     """
 
     def __init__(self, *, merge: bool = True, retries: int | None = None) -> None:
@@ -430,7 +472,11 @@ class Automata:
             turn = next_turn(top.node.call, outcome.value)
             if isinstance(turn, Call):
                 turns = top.turns.then(turn) if top.turns is not None else None
-                if turns is not None and self._retries is not None and turns.retries > self._retries:
+                if (
+                    turns is not None
+                    and self._retries is not None
+                    and turns.retries > self._retries
+                ):
                     return False
                 frames.append(Frame(self._root(turn), loop=True, before=before, turns=turns))
                 return True

@@ -46,4 +46,6 @@ def run(
             watch(step, locals_[offer.task])
         locals_[offer.task] = automata.step(offer.task, locals_[offer.task], outcome.result)
         journal.add(step)
-    return journal.close({name: local.operation for name, local in locals_.items()}, ended=ended, locals_=locals_)
+    return journal.close(
+        {name: local.operation for name, local in locals_.items()}, ended=ended, locals_=locals_
+    )

@@ -1,10 +1,11 @@
 """The one source of chance: a counter-based generator of (seed, step, draw).
 
-There is no state to carry along: the number that seed 7 draws at step 3 is the same whether one seed is run or a
-hundred thousand at once, on every platform. Who uses which draws, `sim.engine.run.draws` says. The mixing function is
-the finaliser of SplitMix64 ("Fast splittable pseudorandom number generators", OOPSLA 2014), applied once per
-coordinate. `below` scales the upper 32 bits, so a choice among n is uniform to n parts in 2**32.
-`sim.engine.herd.dice_many` draws the same for many seeds at once.
+There is no state to carry along: the number that seed 7 draws at step 3 is the same whether one
+seed is run or a hundred thousand at once, on every platform. Who uses which draws,
+`sim.engine.run.draws` says. The mixing function is the finaliser of SplitMix64 ("Fast splittable
+pseudorandom number generators", OOPSLA 2014), applied once per coordinate. `below` scales the upper
+32 bits, so a choice among n is uniform to n parts in 2**32. `sim.engine.herd.dice_many` draws the
+same for many seeds at once.
 """
 
 from __future__ import annotations
@@ -38,11 +39,16 @@ def below(n: int, seed: int, step: int, draw: int) -> int:
 
 
 def below_big(n: int, seed: int, step: int, stream: Stream) -> int:
-    """A number from 0 to n-1 for any n: as many bits as it takes, drawn again while they say too much."""
+    """A number from 0 to n-1 for any n: as many bits as it takes,
+    drawn again while they say too much.
+    """
     words = -(-(n - 1).bit_length() // 64)
     spare = 64 * words - (n - 1).bit_length()
     for turn in count():
-        drawn = sum(bits(seed, step, stream.nth(turn * words + i)) << 64 * i for i in range(words)) >> spare
+        drawn = (
+            sum(bits(seed, step, stream.nth(turn * words + i)) << 64 * i for i in range(words))
+            >> spare
+        )
         if drawn < n:
             return drawn
     raise AssertionError

@@ -1,9 +1,9 @@
 """Who draws what: a name for every use of chance, so that no two of them share a number.
 
-A drawn number is a function of (seed, step, draw) (`sim.engine.run.dice`). Two uses of one coordinate would be one
-chance: which strategy runs a seed and what that strategy does first, say. So each use has a stream here, with as many
-numbers in it as it likes (`Stream.nth`), and streams have no number in common. A test holds that each stream has one
-user.
+A drawn number is a function of (seed, step, draw) (`sim.engine.run.dice`). Two uses of one
+coordinate would be one chance: which strategy runs a seed and what that strategy does first, say.
+So each use has a stream here, with as many numbers in it as it likes (`Stream.nth`), and streams
+have no number in common. A test holds that each stream has one user.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ _BITS = 8
 
 @unique
 class Stream(IntEnum):
-    """A use of chance. The number of a stream is its first draw; never change one, since seeds are passed on."""
+    """A use of chance.
+
+    The number of a stream is its first draw; never change one, since seeds are passed on.
+    """
 
     TASK = 0
     """Whose turn it is in a random walk."""

@@ -1,9 +1,11 @@
-"""Numbers that stand for steps, values and runs: the same in every process, on every machine, under every Python.
+"""Numbers that stand for steps, values and runs: the same in every process, on every machine,
+under every Python.
 
-A run's number is folded from its steps as a schedule spells them, so two runs with one number are, but for a chance of
-one in 2**64, one schedule. A state's is the sum of what its cells and its tasks' local states are worth, modulo 2**64
-(Zobrist, "A new hashing method with application for game playing", 1970), so that a step changes it by a difference.
-They tell whether two machines did the same, and how many states were seen. No verdict rests on them.
+A run's number is folded from its steps as a schedule spells them, so two runs with one number are,
+but for a chance of one in 2**64, one schedule. A state's is the sum of what its cells and its
+tasks' local states are worth, modulo 2**64 (Zobrist, "A new hashing method with application for
+game playing", 1970), so that a step changes it by a difference. They tell whether two machines did
+the same, and how many states were seen. No verdict rests on them.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ MASK = (1 << 64) - 1
 
 def of_text(text: str) -> int:
     """64 bits for a text."""
-    return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
+    return int.from_bytes(
+        blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little"
+    )
 
 
 def of_step(task: str, point: str, saw: str) -> int:
@@ -37,7 +41,9 @@ def of_value(cell: Cell[object], value: object) -> int:
 
 
 class LocalFingerprints:
-    """What local states are worth: a frame's number is folded from its call and what it has seen, once per node."""
+    """What local states are worth: a frame's number is folded from its call and what it has seen,
+    once per node.
+    """
 
     def __init__(self) -> None:
         self._nodes: dict[Node, int] = {}
@@ -61,8 +67,13 @@ class LocalFingerprints:
 
 
 def _call(call: Call[object]) -> str:
-    """A call by name and by those arguments that are values; what is compared by identity is the model's own."""
-    return f"{call.body.__qualname__}({', '.join(spell(arg) for arg in call.args if _is_value(arg))})"
+    """A call by name and by those arguments that are values.
+
+    What is compared by identity is the model's own.
+    """
+    return (
+        f"{call.body.__qualname__}({', '.join(spell(arg) for arg in call.args if _is_value(arg))})"
+    )
 
 
 def _is_value(arg: object) -> bool:

@@ -18,9 +18,15 @@ Standing = Mapping[str, Operation[Any] | None]
 
 
 def deadlock(scenario: Scenario, standing: Standing) -> Finding | None:
-    """The finding for a state in which nobody can step, if somebody should (and BUG() has not stopped them)."""
+    """The finding for a state in which nobody can step,
+    if somebody should (and BUG() has not stopped them).
+    """
     daemons = {task.name: task.daemon for task in scenario.tasks}
-    stuck = [f"{task}@{op.point}" for task, op in standing.items() if op is not None and not daemons[task]]
+    stuck = [
+        f"{task}@{op.point}"
+        for task, op in standing.items()
+        if op is not None and not daemons[task]
+    ]
     return Finding("deadlock", ",".join(stuck)) if stuck else None
 
 
@@ -32,8 +38,9 @@ def endless(kind: str, tasks: tuple[str, ...]) -> Finding:
 class Journal:
     """What a run has seen so far: steps, and findings in the order they first showed.
 
-    With a `lasso`, the run is watched for coming back to where it was, fairly: each task has stepped since, or could
-    not at some point. That shows that it can go on for ever, and not whether anything would lead out.
+    With a `lasso`, the run is watched for coming back to where it was, fairly: each task has
+    stepped since, or could not at some point. That shows that it can go on for ever, and not
+    whether anything would lead out.
     """
 
     def __init__(self, scenario: Scenario, world: World, lasso: Lasso | None = None) -> None:
@@ -57,7 +64,11 @@ class Journal:
 
     def _here(self, standing: Mapping[str, object]) -> object:
         values = self._world.values
-        held = {cell: key_of(value) for cell, value in values.items() if not is_same(value, cell.initial)}
+        held = {
+            cell: key_of(value)
+            for cell, value in values.items()
+            if not is_same(value, cell.initial)
+        }
         return dict(standing), held
 
     def look(self) -> None:
@@ -77,10 +88,20 @@ class Journal:
     def _waiting(self, standing: Standing) -> tuple[str, ...]:
         """Who should finish, has not, and has not got on in the loop either."""
         tasks = self._scenario.tasks
-        return tuple(t.name for t in tasks if not t.daemon and standing[t.name] and t.name not in self._getting_on)
+        return tuple(
+            t.name
+            for t in tasks
+            if not t.daemon and standing[t.name] and t.name not in self._getting_on
+        )
 
-    def close(self, standing: Standing, *, ended: bool, locals_: Mapping[str, object] | None = None) -> Run:
-        """The run; `ended` says that nobody could take another step, `locals_` more of where tasks stand than that."""
+    def close(
+        self, standing: Standing, *, ended: bool, locals_: Mapping[str, object] | None = None
+    ) -> Run:
+        """The run.
+
+        `ended` says that nobody could take another step, `locals_` more of where tasks stand than
+        that.
+        """
         stuck = deadlock(self._scenario, standing) if ended and not self._world.halted else None
         if stuck is not None:
             self._findings[stuck] = None
@@ -89,7 +110,11 @@ class Journal:
         if lasso is not None:
             if self._began == self._here(locals_ or standing) and not self._passed_over:
                 going_round = self._waiting(standing)
-                named = lasso.tasks if lasso.tasks and set(lasso.tasks) <= set(going_round) else going_round
+                named = (
+                    lasso.tasks
+                    if lasso.tasks and set(lasso.tasks) <= set(going_round)
+                    else going_round
+                )
                 self._findings[endless(lasso.kind, named)] = None
             else:
                 lasso = None

@@ -1,8 +1,8 @@
 """Replay: take a recorded schedule step by step, and say where it no longer fits.
 
-The schedule is first walked over learned automata, which know the line of the model at which each task stands, and
-then run by trio. The two must come to the same run; that they do is a law of the engine, so anything else is its
-failure and not the schedule's.
+The schedule is first walked over learned automata, which know the line of the model at which each
+task stands, and then run by trio. The two must come to the same run; that they do is a law of the
+engine, so anything else is its failure and not the schedule's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from sim.engine.run.world import Offer, Run, Step
 
 
 class Drift(Exception):
-    """A schedule that does not fit the model: at which step, what was recorded, and where the task stands."""
+    """A schedule that does not fit the model: at which step, what was recorded,
+    and where the task stands.
+    """
 
     def __init__(self, step: int, recorded: Recorded, message: str) -> None:
         super().__init__(f"step {step + 1}: {message}")
@@ -53,12 +55,20 @@ class _Script:
         """Raise Drift if the run ended before the schedule did."""
         if len(run.steps) < len(self.steps):
             left = self.steps[len(run.steps)]
-            raise Drift(len(run.steps), left, f"{left.task} was recorded at {left.point}, but nobody can step")
+            raise Drift(
+                len(run.steps),
+                left,
+                f"{left.task} was recorded at {left.point}, but nobody can step",
+            )
 
     def _outcome(self, step: int, recorded: Recorded, offer: Offer) -> int:
         point = offer.operation.point
         if point != recorded.point:
-            raise Drift(step, recorded, f"{recorded.task} was recorded at {recorded.point}, but stands at {point}")
+            raise Drift(
+                step,
+                recorded,
+                f"{recorded.task} was recorded at {recorded.point}, but stands at {point}",
+            )
         seen = [spell(outcome.result) for outcome in offer.outcomes]
         if recorded.saw in seen:
             return seen.index(recorded.saw)
@@ -66,7 +76,9 @@ class _Script:
             return 0
         sees = " or ".join(seen)
         raise Drift(
-            step, recorded, f"{recorded.task} at {point} was recorded to see {recorded.saw!r}, but sees {sees!r}"
+            step,
+            recorded,
+            f"{recorded.task} at {point} was recorded to see {recorded.saw!r}, but sees {sees!r}",
         )
 
 
@@ -76,7 +88,9 @@ StepWatch = Callable[[Step, LocalState], None]
 def follow_schedule(
     schedule: Schedule, scenario: Scenario, *, loose: bool = False, watch: StepWatch | None = None
 ) -> Run:
-    """Follow `schedule` over learned automata. `watch` sees each step and the local state it was taken from.
+    """Follow `schedule` over learned automata.
+
+    `watch` sees each step and the local state it was taken from.
 
     Raises Drift where it does not fit `scenario`.
     """
@@ -90,13 +104,17 @@ def follow_schedule(
 
     try:
         script = _Script(schedule.steps, loose)
-        run = automata_executor.run(scenario, script, automata=automata, lasso=schedule.lasso, watch=note)
+        run = automata_executor.run(
+            scenario, script, automata=automata, lasso=schedule.lasso, watch=note
+        )
         script.finish(run)
     except Drift as drift:
         task = drift.recorded.task
         if task not in at:
             tasks = ", ".join(at)
-            raise Drift(drift.step, drift.recorded, f"no task is named {task}; there are {tasks}") from None
+            raise Drift(
+                drift.step, drift.recorded, f"no task is named {task}; there are {tasks}"
+            ) from None
         place = at[task].place
         where = f"at {place}" if place else "finished"
         raise Drift(drift.step, drift.recorded, f"{drift.message}; {task} is {where}") from None

@@ -1,10 +1,12 @@
 """The schedule file: what was chosen, in a form that survives mail, editors and `git diff`.
 
-TOML, at most 72 columns wide: a header that names the scenario and everything that decides the run, then one step a
-line: the task, the point at which it stood, and what it saw there. The task is the choice, and so is the value of a
-`choose`; the rest is there to be checked, so that a schedule that no longer fits its model says where.
+TOML, at most 72 columns wide: a header that names the scenario and everything that decides the run,
+then one step a line: the task, the point at which it stood, and what it saw there. The task is the
+choice, and so is the value of a `choose`; the rest is there to be checked, so that a schedule that
+no longer fits its model says where.
 
-A schedule is data. It may have been quoted any number of times, with either kind of line end, in the middle of a mail.
+A schedule is data. It may have been quoted any number of times, with either kind of line end, in
+the middle of a mail.
 """
 
 from __future__ import annotations
@@ -60,7 +62,10 @@ class FoundBy:
 
 @attrs.frozen
 class Schedule:
-    """A schedule file's contents. `expect` names the findings of the run, in order, or is `("clean",)`."""
+    """A schedule file's contents.
+
+    `expect` names the findings of the run, in order, or is `("clean",)`.
+    """
 
     scenario: str
     model: str
@@ -116,7 +121,9 @@ def _converter() -> cattrs.Converter:
 
 
 def _unquoted(text: str) -> tuple[str, int]:
-    """The TOML document inside a mail, without its quotation marks, and the number of lines before it."""
+    """The TOML document inside a mail, without its quotation marks,
+    and the number of lines before it.
+    """
     lines = [line.rstrip("\r") for line in text.split("\n")]
     first = next((i for i, line in enumerate(lines) if _HEAD.match(line)), None)
     if first is None:
@@ -135,23 +142,30 @@ def _unquoted(text: str) -> tuple[str, int]:
 def parse(data: bytes) -> Schedule:
     """Read a schedule out of a file or a whole mail.
 
-    Raises ScheduleError, with the line where there is one, for anything that is not a schedule of this format.
+    Raises ScheduleError, with the line where there is one, for anything that is not a schedule of
+    this format.
     """
     if not data.strip():
         raise ScheduleError("it is empty")
     if len(data) > _LARGEST:
         raise ScheduleError(f"it is larger than {_LARGEST >> 20} MiB: no schedule is")
-    document, skipped = _unquoted(data.decode(errors="replace"))  # the mail around it may be in any encoding
+    # the mail around it may be in any encoding
+    document, skipped = _unquoted(data.decode(errors="replace"))
     try:
         raw = tomllib.loads(document)
     except tomllib.TOMLDecodeError as error:
         at = re.search(r"at line (\d+)", str(error))
         message = re.sub(r" \(at .*\)", "", str(error))
         raise ScheduleError(f"not TOML: {message}", int(at[1]) + skipped if at else None) from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in brackets
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a number of thousands of digits, brackets in brackets
         raise ScheduleError(f"not TOML: {error}", skipped + 1) from None
     if raw.get("format") != FORMAT:
-        raise ScheduleError(f"format {raw.get('format')} is not known here; this reads format {FORMAT}", skipped + 1)
+        raise ScheduleError(
+            f"format {raw.get('format')} is not known here; this reads format {FORMAT}", skipped + 1
+        )
     try:
         file = _converter().structure(_without_x(raw), _File)
     except cattrs.BaseValidationError as error:
@@ -172,7 +186,9 @@ def parse(data: bytes) -> Schedule:
 
 
 def _lasso(loop: int | None, expect: tuple[str, ...], steps: int) -> Lasso | None:
-    """What `loop`, the number of the first step of the part that repeats, says together with what is expected."""
+    """What `loop`, the number of the first step of the part that repeats,
+    says together with what is expected.
+    """
     if loop is None:
         return None
     if not 1 <= loop <= steps:
@@ -197,12 +213,17 @@ def _explained(error: cattrs.BaseValidationError, at: str = "") -> Iterable[str]
     for inner in error.exceptions:
         notes = getattr(inner, "__notes__", [])
         names = [getattr(note, "name", getattr(note, "index", None)) for note in notes]
-        path = ".".join(str(name) for name in (at, *names[:1]) if name).replace("found_by", "found-by")
+        path = ".".join(str(name) for name in (at, *names[:1]) if name).replace(
+            "found_by", "found-by"
+        )
         if isinstance(inner, cattrs.BaseValidationError):
             yield from _explained(inner, path)
         elif isinstance(inner, cattrs.ForbiddenExtraKeysError):
             extra = ", ".join(sorted(inner.extra_fields))
-            yield f"unknown key {extra}{f' in [{path}]' if path else ''} (a key of your own begins with x-)"
+            yield (
+                f"unknown key {extra}{f' in [{path}]' if path else ''} (a key of your own "
+                "begins with x-)"
+            )
         elif isinstance(inner, KeyError):
             yield f"key {inner.args[0]} is missing{f' in [{path}]' if path else ''}"
         else:
@@ -291,7 +312,10 @@ def write(schedule: Schedule) -> str:
 
 
 def _columns(steps: tuple[Recorded, ...]) -> Iterable[str]:
-    """The steps in columns; a point that is too long for its column pushes what it saw to the right."""
+    """The steps in columns.
+
+    A point that is too long for its column pushes what it saw to the right.
+    """
     task = max([6, *(len(step.task) for step in steps)])
     saw = max([11, *(len(step.saw) for step in steps)])
     point = min(max([5, *(len(step.point) for step in steps)]), WIDTH - task - len("    -> ") - saw)

@@ -1,14 +1,17 @@
 """The trio executor: every simulated thread is a trio task, and trio itself awaits the model.
 
-It is the reference. There is one baton. A task that reaches an operation says what it is about to do and parks; once
-every task has parked or finished, the scheduler hands the baton to one of them, which performs its operation in its own
-trio task and runs on to its next one. Nothing here steps a coroutine by hand, so whatever trio does with a model
-(exceptions, cancellation, context) is what the model does.
+It is the reference. There is one baton. A task that reaches an operation says what it is about to
+do and parks; once every task has parked or finished, the scheduler hands the baton to one of them,
+which performs its operation in its own trio task and runs on to its next one. Nothing here steps a
+coroutine by hand, so whatever trio does with a model (exceptions, cancellation, context) is what
+the model does.
 
-When the run ends, tasks that have not finished are cancelled. A cancelled task unwinds as any trio task does; an
-operation that it comes to on its way out is never let through: giving up a task has no effect on the world.
+When the run ends, tasks that have not finished are cancelled. A cancelled task unwinds as any trio
+task does; an operation that it comes to on its way out is never let through: giving up a task has
+no effect on the world.
 
-What a task is refused it may catch, as any exception. So the turnstile notes refusals, and ends the run at once.
+What a task is refused it may catch, as any exception. So the turnstile notes refusals, and ends the
+run at once.
 """
 
 from __future__ import annotations
@@ -19,7 +22,14 @@ from typing import Any
 import attrs
 import trio
 
-from sim.engine.model.errors import REFUSALS, EngineError, RuleError, TaskDied, place_of_caller, place_of_code
+from sim.engine.model.errors import (
+    REFUSALS,
+    EngineError,
+    RuleError,
+    TaskDied,
+    place_of_caller,
+    place_of_code,
+)
 from sim.engine.model.operations import PERFORMER, Ledger, Operation, Outcome
 from sim.engine.model.routines import (
     DEEPEST_STACK,
@@ -66,7 +76,9 @@ class _Turnstile:
             raise RuleError(place_of_caller(), problem)
         me = self.parked[task] = _Parked(operation, trio.lowlevel.current_task())
         self.hand_back()
-        await trio.lowlevel.wait_task_rescheduled(lambda _raise_cancel: trio.lowlevel.Abort.SUCCEEDED)
+        await trio.lowlevel.wait_task_rescheduled(
+            lambda _raise_cancel: trio.lowlevel.Abort.SUCCEEDED
+        )
         if me.outcome is None:
             raise EngineError(f"task {task} was woken without the baton")
         self.last = self.world.apply(task, operation, me.outcome)
@@ -80,7 +92,9 @@ class _Turnstile:
         return {task: at.operation if at else None for task, at in parked.items()}
 
     async def let_through(self, task: str, outcome: Outcome) -> Step:
-        """Give the baton to a parked task and take it back when that task has parked again, or finished."""
+        """Give the baton to a parked task and take it back when that task has parked
+        again, or finished.
+        """
         parked = self.parked.pop(task)
         parked.outcome = outcome
         trio.lowlevel.reschedule(parked.trio_task)
@@ -103,7 +117,9 @@ class _Turnstile:
     async def take_back(self) -> None:
         """Wait until the running task hands the baton back."""
         self._scheduler = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(lambda _raise_cancel: trio.lowlevel.Abort.SUCCEEDED)
+        await trio.lowlevel.wait_task_rescheduled(
+            lambda _raise_cancel: trio.lowlevel.Abort.SUCCEEDED
+        )
         for threading in self.threadings:
             self._notice(threading)
         if self.refusals:
@@ -117,7 +133,9 @@ class _Turnstile:
 
 
 class _Threading(Ledger):
-    """What `await` means to one task: operations go through the turnstile, routines are awaited as they are."""
+    """What `await` means to one task: operations go through the turnstile,
+    routines are awaited as they are.
+    """
 
     def __init__(self, task: str, turnstile: _Turnstile) -> None:
         super().__init__()
@@ -193,7 +211,11 @@ async def _be(task: Task, turnstile: _Turnstile, deaths: list[TaskDied]) -> None
 
 
 async def _schedule(
-    scenario: Scenario, scheduler: Scheduler, longest: int, lasso: Lasso | None, watch: Callable[[Step], None] | None
+    scenario: Scenario,
+    scheduler: Scheduler,
+    longest: int,
+    lasso: Lasso | None,
+    watch: Callable[[Step], None] | None,
 ) -> Run:
     world = World()
     turnstile = _Turnstile(world, watch)

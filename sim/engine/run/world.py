@@ -1,7 +1,7 @@
 """The shared half of a state: what each cell holds, and what an operation may do to it.
 
-Both executors stand on this file for the *values* of cells, and on nothing else in common: how a task gets from one
-operation to the next is each one's own affair.
+Both executors stand on this file for the *values* of cells, and on nothing else in common: how a
+task gets from one operation to the next is each one's own affair.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ class Blocked:
 
 
 class World:
-    """What the cells hold. A cell comes into being when it is first touched, holding its first value."""
+    """What the cells hold.
+
+    A cell comes into being when it is first touched, holding its first value.
+    """
 
     def __init__(self) -> None:
         self.values: dict[Cell[Any], object] = {}
@@ -82,7 +85,10 @@ class World:
         return bool(self.values.get(HALTED, False))
 
     def outcomes(self, task: str, operation: Operation[Any]) -> tuple[Outcome, ...]:
-        """What may come of an operation here; empty while it must wait, and for good after BUG()."""
+        """What may come of an operation here.
+
+        Empty while it must wait, and for good after BUG().
+        """
         values = tuple(self.look(cell) for cell in operation.cells)
         return () if self.halted else operation.outcomes(task, values)
 
@@ -100,12 +106,18 @@ class World:
 
     def blocked(self, task: str, operation: Operation[Any]) -> Blocked:
         """What a task that cannot step waits for."""
-        held = ((cell.name, spell(self.look(cell)), self.changed_by.get(cell)) for cell in operation.cells)
+        held = (
+            (cell.name, spell(self.look(cell)), self.changed_by.get(cell))
+            for cell in operation.cells
+        )
         return Blocked(task, operation.point, tuple(Held(*of) for of in held))
 
     def named(self) -> dict[str, str]:
         """Every cell that was touched, by name, in order of name."""
-        return {cell.name: spell(value) for cell, value in sorted(self.values.items(), key=lambda kv: kv[0].name)}
+        return {
+            cell.name: spell(value)
+            for cell, value in sorted(self.values.items(), key=lambda kv: kv[0].name)
+        }
 
 
 def violations(properties: Iterable[Property], world: World) -> tuple[Finding, ...]:
@@ -119,11 +131,12 @@ LIVELOCK, STARVATION = ENDLESS = ("livelock", "starvation")
 
 @attrs.frozen
 class Lasso:
-    """A run that ends where it was after its first `stem` steps, so that the rest can be repeated for ever.
+    """A run that ends where it was after its first `stem` steps,
+    so that the rest can be repeated for ever.
 
-    `kind` says what that is: livelock if nothing leads out of it, starvation if something would. `tasks` are those that
-    it is said of; all that get nowhere in it, where there are none. That it can be left, and who could get on then, one
-    run does not show.
+    `kind` says what that is: livelock if nothing leads out of it, starvation if something would.
+    `tasks` are those that it is said of; all that get nowhere in it, where there are none. That it
+    can be left, and who could get on then, one run does not show.
     """
 
     stem: int
@@ -133,10 +146,11 @@ class Lasso:
 
 @attrs.frozen
 class Run:
-    """What happened: the steps, the findings in the order they first showed, and who was left waiting for what.
+    """What happened: the steps, the findings in the order they first showed,
+    and who was left waiting for what.
 
-    `blocked` is everybody who was left waiting, if nobody could step. `lasso` is set if the run came back to where it
-    was, as it was asked to.
+    `blocked` is everybody who was left waiting, if nobody could step. `lasso` is set if the run
+    came back to where it was, as it was asked to.
     """
 
     scenario: Scenario

@@ -11,9 +11,11 @@ StepPick = tuple[str, int]
 
 
 def check_adds(product: Product, state: int, one: StepPick, other: StepPick) -> None:
-    """Refuse two steps out of a state that say that they add, and of which it matters which one is first.
+    """Refuse two steps out of a state that say that they add,
+    and of which it matters which one is first.
 
-    Raises RuleError unless both can be taken in either order, give the same, and lead to the same state.
+    Raises RuleError unless both can be taken in either order, give the same, and lead to the same
+    state.
     """
     (task, outcome), (later, then) = one, other
     ends = []
@@ -23,11 +25,17 @@ def check_adds(product: Product, state: int, one: StepPick, other: StepPick) -> 
         ends.append(between + answer[second[1]][0] if second[1] < len(answer) else None)
     mine, theirs = product.outcomes(task, state)[outcome], product.outcomes(later, state)[then]
     if ends[0] == ends[1] is not None:
-        after_theirs = product.outcomes(task, state + product.answer(later, state)[then][0])[outcome]
+        after_theirs = product.outcomes(task, state + product.answer(later, state)[then][0])[
+            outcome
+        ]
         after_mine = product.outcomes(later, state + product.answer(task, state)[outcome][0])[then]
         if is_same(mine.result, after_theirs.result) and is_same(theirs.result, after_mine.result):
             return
     operations = [product.local(state, name).operation for name in (task, later)]
-    points = " and ".join(f"{name}'s {op.point}" for name, op in zip((task, later), operations, strict=True) if op)
+    points = " and ".join(
+        f"{name}'s {op.point}" for name, op in zip((task, later), operations, strict=True) if op
+    )
     effect = next(op.effect for op in operations if op is not None)
-    raise refuse_function(effect, f"{points} say that they add to a common cell, and it matters which is first")
+    raise refuse_function(
+        effect, f"{points} say that they add to a common cell, and it matters which is first"
+    )

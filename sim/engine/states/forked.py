@@ -1,12 +1,12 @@
 """Processes that share one piece of work, phase by phase.
 
-They are forked for it. So they know all that this process has learned, without a word of it being sent, and whatever
-lies in shared arrays (`sim.engine.states.visited`) is one and the same for all of them. The work is a generator: it
-yields what it has to say at the end of a phase, and is sent what it needs for the next one. This process does its share
-too.
+They are forked for it. So they know all that this process has learned, without a word of it being
+sent, and whatever lies in shared arrays (`sim.engine.states.visited`) is one and the same for all
+of them. The work is a generator: it yields what it has to say at the end of a phase, and is sent
+what it needs for the next one. This process does its share too.
 
-Threads would be simpler. But the work is thousands of array steps of some microseconds each, and handing the
-interpreter's lock over takes as long as such a step.
+Threads would be simpler. But the work is thousands of array steps of some microseconds each, and
+handing the interpreter's lock over takes as long as such a step.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ class ForkedWorkers:
         return tuple(hand.pid for hand in self._hands)
 
     def send(self, message: object) -> list[Any]:
-        """Tell everybody what the next phase takes, and give what each says at its end. Raises Deserted."""
+        """Tell everybody what the next phase takes, and give what each says at its end.
+
+        Raises Deserted.
+        """
         try:
             for hand in self._hands:
                 hand.pipe.send(message)
@@ -75,7 +78,8 @@ class ForkedWorkers:
 def _forked(number: int, work: Callable[[int], PhaseWork], others: list[Connection]) -> _Worker:
     here, there = Pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # numpy's idle threads; the child does not wait for them
+        # numpy's idle threads; the child does not wait for them
+        warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if not pid:
         here.close()

@@ -1,12 +1,13 @@
 """Breadth-first levels by the array: every state of a level takes every step it can.
 
-States are numbered in the order in which they are found, so a level is a range of numbers. It is gone through by
-chunks, and nothing of a chunk is kept before all of it has been computed: a field that runs out of bits in the middle
-(`Widen`) makes the chunk start over, after every state so far has been given the new form.
+States are numbered in the order in which they are found, so a level is a range of numbers. It is
+gone through by chunks, and nothing of a chunk is kept before all of it has been computed: a field
+that runs out of bits in the middle (`Widen`) makes the chunk start over, after every state so far
+has been given the new form.
 
-Several processes share the work where they are asked to and there is enough of it. What some of them ask anew is
-learned by one, chunk by chunk, and told to the others. So what is learned, in which order, and which number a state
-gets, does not depend on how many processes there are.
+Several processes share the work where they are asked to and there is enough of it. What some of
+them ask anew is learned by one, chunk by chunk, and told to the others. So what is learned, in
+which order, and which number a state gets, does not depend on how many processes there are.
 """
 
 from __future__ import annotations
@@ -23,7 +24,14 @@ from sim.engine.model.errors import Deserted
 from sim.engine.model.operations import HALTED, Finding
 from sim.engine.states.product import WORD, LogEntry, Product, Widen
 from sim.engine.states.successors import ChunkResult, Flag, Successors
-from sim.engine.states.tables import LearnedAnswer, LocalSet, MoveSet, PendingQuery, Table, numbers_of
+from sim.engine.states.tables import (
+    LearnedAnswer,
+    LocalSet,
+    MoveSet,
+    PendingQuery,
+    Table,
+    numbers_of,
+)
 from sim.engine.states.visited import Candidates, Visited, keep_freed_memory, reserved
 
 if TYPE_CHECKING:
@@ -36,9 +44,11 @@ _EACH = 8
 
 @attrs.frozen
 class Edges:
-    """Steps out of some states, task by task: the position of the state that each leaves, and the number of the next.
+    """Steps out of some states, task by task: the position of the state that each leaves,
+    and the number of the next.
 
-    `row` is the row in the task's table. The steps of a task out of one state come in the order of its outcomes.
+    `row` is the row in the task's table. The steps of a task out of one state come in the order of
+    its outcomes.
     """
 
     before: Index
@@ -63,11 +73,12 @@ class _Scratch:
 class Frontier:
     """An exploration, level by level, by `jobs` processes.
 
-    `flags` has the first transition that shows each finding, `stuck` the numbers of states in which nobody can step,
-    `deadlocked` of those in which a task that should finish has not, and `tops` of those that step, but only to states
-    with numbers no higher than their own. `moves` has, per task, from which of its local states it has been seen to
-    step to which, and `waits` in which it has been seen to wait. `stop` is asked before every chunk of a level, with
-    the bytes that its states may take; once it says so, the exploration is over, and `unexpanded` states are left. It
+    `flags` has the first transition that shows each finding, `stuck` the numbers of states in which
+    nobody can step, `deadlocked` of those in which a task that should finish has not, and `tops` of
+    those that step, but only to states with numbers no higher than their own. `moves` has, per
+    task, from which of its local states it has been seen to step to which, and `waits` in which it
+    has been seen to wait. `stop` is asked before every chunk of a level, with the bytes that its
+    states may take; once it says so, the exploration is over, and `unexpanded` states are left. It
     has come to state `at` of `level`.
     """
 
@@ -85,7 +96,11 @@ class Frontier:
         product.layout()
         keep_freed_memory()
         self.visited = Visited(product.words, jobs)
-        self.visited.keep(Candidates([np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64)))
+        self.visited.keep(
+            Candidates(
+                [np.zeros(1, np.uint64) for _ in range(product.words)], np.zeros(1, np.int64)
+            )
+        )
         self.transitions = 0
         self.flags: dict[Finding, Flag] = {}
         self.stuck: list[Index] = []
@@ -100,7 +115,10 @@ class Frontier:
 
     def _new_tables(self) -> list[Table]:
         tasks = enumerate(self.product.scenario.tasks)
-        return [Table(self.product, i, self.moves[task.name], self.waits[task.name]) for i, task in tasks]
+        return [
+            Table(self.product, i, self.moves[task.name], self.waits[task.name])
+            for i, task in tasks
+        ]
 
     def levels(self) -> Iterator[range]:
         """The numbers of each level's states; the next level is found when it is asked for.
@@ -118,11 +136,16 @@ class Frontier:
             self.dismiss()
 
     def _is_expanded(self) -> bool:
-        """Take all steps out of the rest of this level; False if that is not to be, or finds no room."""
+        """Take all steps out of the rest of this level.
+
+        False if that is not to be, or finds no room.
+        """
         while self.at < self.level.stop:
             upto = min(self.level.stop, self.at + self._most)
             chunks = [range(at, min(upto, at + _CHUNK)) for at in range(self.at, upto, _CHUNK)]
-            if self._stop(self.visited.growth(self._most * len(self.tables))) or not self._expand(chunks):
+            if self._stop(self.visited.growth(self._most * len(self.tables))) or not self._expand(
+                chunks
+            ):
                 self.unexpanded = self.visited.count - self.at
                 return False
             self.at = upto
@@ -160,7 +183,9 @@ class Frontier:
         if self.visited.grow(self.visited.count + 2 * sum(map(len, chunks))):
             self._crew_now().send(None)
         crew, scratch = self._crew_now(), self._scratch
-        for asks in self._in_turn(chunks, crew.send((chunks, self.visited.count, self._tail(), self._news()))):
+        for asks in self._in_turn(
+            chunks, crew.send((chunks, self.visited.count, self._tail(), self._news()))
+        ):
             self._learn(asks)
         sizes = self._in_turn(chunks, crew.send(self._news()))
         *starts, size = [0, *accumulate(sizes)]
@@ -284,7 +309,9 @@ class Frontier:
                 return steps
 
     def _meet(self) -> None:
-        """Give every local state so far its place in the tables, and every state the words that this takes."""
+        """Give every local state so far its place in the tables,
+        and every state the words that this takes.
+        """
         for table in self.tables:
             if table.is_behind:
                 table.meet()
@@ -293,7 +320,9 @@ class Frontier:
             table.widen(self.product.words)
 
     def _steps(self, chunk: range) -> Successors:
-        return self._steps_from([word[chunk.start : chunk.stop] for word in self.visited.words], chunk.start)
+        return self._steps_from(
+            [word[chunk.start : chunk.stop] for word in self.visited.words], chunk.start
+        )
 
     def _steps_from(self, words: list[U64], low: int) -> Successors:
         steps = Successors(words, low)
@@ -310,17 +339,27 @@ class Frontier:
         self._learn(steps.asks())
         row = steps.finish()
         steps.close()
-        task = np.repeat(np.arange(len(self.tables)), [steps.taken[table.task] for table in self.tables])
-        return Edges(steps.batch.from_, task, self.visited.find(steps.batch.words).take(steps.batch.places()), row)
+        task = np.repeat(
+            np.arange(len(self.tables)), [steps.taken[table.task] for table in self.tables]
+        )
+        return Edges(
+            steps.batch.from_,
+            task,
+            self.visited.find(steps.batch.words).take(steps.batch.places()),
+            row,
+        )
 
     def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:
         """Give every field the bits it wants, and every state so far the new form."""
         product, visited = self.product, self.visited
         product.layout()
         words = [np.zeros(visited.count, np.uint64) for _ in range(product.words)]
-        for field, (shift, bits) in zip(product.fields, layout, strict=False):  # what came since is 0 everywhere
+        # what came since is 0 everywhere
+        for field, (shift, bits) in zip(product.fields, layout, strict=False):
             was = visited.words[shift // WORD][: visited.count] >> np.uint64(shift % WORD)
-            words[field.shift // WORD] |= (was & np.uint64((1 << bits) - 1)) << np.uint64(field.shift % WORD)
+            words[field.shift // WORD] |= (was & np.uint64((1 << bits) - 1)) << np.uint64(
+                field.shift % WORD
+            )
         visited.replace(words)
         self.tables = self._new_tables()
 
@@ -332,7 +371,9 @@ class Frontier:
         return way[::-1]
 
     def deadlocked_once(self) -> list[int]:
-        """Of the deadlocked states that came since the last call, one for each way in which the tasks stand."""
+        """Of the deadlocked states that came since the last call,
+        one for each way in which the tasks stand.
+        """
         numbers = np.concatenate([*self.deadlocked, np.zeros(0, np.int64)])
         self.deadlocked.clear()
         if not len(numbers):

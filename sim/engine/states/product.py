@@ -1,41 +1,47 @@
 """The product executor: what each task may do in a state of all of them.
 
-**What it rests on.** A task is a function from what it has seen to what it does next. So where a task stands can be
-named by what it has seen, and two states with equal cells and equal names have the same future: nothing else is shared,
-and nobody can look at anything else. Naming by the whole history is plainly sound, and wasteful: a name never comes
-back. A routine (`sim.engine.model.routines`) forgets what it saw when it returns. Take two histories that differ only
-in that. Their frames on the stack are the same calls with the same arguments, each has seen the same since it was
-entered, and a routine is a function of just that; by induction over the rest of the run they do the same, see the same,
-and change the same cells. So they may be one state, and no run is gained or lost by it. Each premise is checked where
-it could break, and refused with the line at fault: what goes in and out of a routine is immutable, its code is a
-function of its arguments (no closure, no mutable global), it does the same whenever it is run again, and one that is
-given up performs nothing. `merge=False` keeps the whole history, and the tests compare the two.
+**What it rests on.** A task is a function from what it has seen to what it does next. So where a
+task stands can be named by what it has seen, and two states with equal cells and equal names have
+the same future: nothing else is shared, and nobody can look at anything else. Naming by the whole
+history is plainly sound, and wasteful: a name never comes back. A routine
+(`sim.engine.model.routines`) forgets what it saw when it returns. Take two histories that differ
+only in that. Their frames on the stack are the same calls with the same arguments, each has seen
+the same since it was entered, and a routine is a function of just that; by induction over the rest
+of the run they do the same, see the same, and change the same cells. So they may be one state, and
+no run is gained or lost by it. Each premise is checked where it could break, and refused with the
+line at fault: what goes in and out of a routine is immutable, its code is a function of its
+arguments (no closure, no mutable global), it does the same whenever it is run again, and one that
+is given up performs nothing. `merge=False` keeps the whole history, and the tests compare the two.
 
-**Whom it follows, and where it leaves them.** Spin's collapse compression numbers the parts of a state and keeps each
-part once; so do we, but a part is found by running the model and needs no declared type, and what is kept per state are
-the numbers themselves. LTSmin learns a transition once per *short* state, the variables that it touches, and applies it
-to every state that agrees on them; the answers here are that, with footprints that come from the operation at hand, and
-applied to thousands of states in one array step in place of one by one. LTSmin goes on to decision diagrams over the
-learned relation; the tables would serve that too, but a breadth-first list gives shortest witnesses and its numbering.
-dejafu and loom drive real concurrent code through its schedules, one run at a time, and prune with partial orders; that
-keeps final states and loses states in between, and it is there that our properties live. So we take from them the
-thread that is code, and not the search.
+**Whom it follows, and where it leaves them.** Spin's collapse compression numbers the parts of a
+state and keeps each part once; so do we, but a part is found by running the model and needs no
+declared type, and what is kept per state are the numbers themselves. LTSmin learns a transition
+once per *short* state, the variables that it touches, and applies it to every state that agrees on
+them; the answers here are that, with footprints that come from the operation at hand, and applied
+to thousands of states in one array step in place of one by one. LTSmin goes on to decision diagrams
+over the learned relation; the tables would serve that too, but a breadth-first list gives shortest
+witnesses and its numbering. dejafu and loom drive real concurrent code through its schedules, one
+run at a time, and prune with partial orders; that keeps final states and loses states in between,
+and it is there that our properties live. So we take from them the thread that is code, and not the
+search.
 
-**How.** A state of the product is what every cell holds and where every task stands. Cells, values and local states are
-numbered in the order in which they are found, each gets a field of bits, and a state is the integer made of all fields.
-Then a task's next step depends on its own field and its operation's footprint alone, and is a difference to add to the
-state.
+**How.** A state of the product is what every cell holds and where every task stands. Cells, values
+and local states are numbered in the order in which they are found, each gets a field of bits, and a
+state is the integer made of all fields. Then a task's next step depends on its own field and its
+operation's footprint alone, and is a difference to add to the state.
 
-The first time a question is asked, the operation's effect is computed and the task's coroutine is run once
-(`sim.engine.run.automata`); nothing of the model runs after that. `sim.engine.states.frontier` asks for thousands of
-states at a time. A state is kept as itself. No hash stands in for it, so none can collide.
+The first time a question is asked, the operation's effect is computed and the task's coroutine is
+run once (`sim.engine.run.automata`); nothing of the model runs after that.
+`sim.engine.states.frontier` asks for thousands of states at a time. A state is kept as itself. No
+hash stands in for it, so none can collide.
 
-No field lies across a 64-bit boundary. A cell that is found late needs no repacking: its field is added above the
-others, where every state so far has 0, the number of a cell's first value. A field that runs out of numbers does:
-`Widen` is raised, and `layout` lays out all fields anew.
+No field lies across a 64-bit boundary. A cell that is found late needs no repacking: its field is
+added above the others, where every state so far has 0, the number of a cell's first value. A field
+that runs out of numbers does: `Widen` is raised, and `layout` lays out all fields anew.
 
-Whatever gave a number to something is noted in `log`. Doing it again gives the same numbers, so an exploration that
-goes on in another process (`sim.search.exploring.checkpoint`) needs no value and no local state to be stored.
+Whatever gave a number to something is noted in `log`. Doing it again gives the same numbers, so an
+exploration that goes on in another process (`sim.search.exploring.checkpoint`) needs no value and
+no local state to be stored.
 """
 
 from __future__ import annotations
@@ -111,7 +117,8 @@ def _itself(local: LocalState) -> LocalState:
 
 
 LogEntry = tuple[str, str, int]
-"""What gave numbers: `layout`, a task's `footprint` at a local state, its `answer` in a state, a `look` at a state."""
+"""What gave numbers: `layout`, a task's `footprint` at a local state, its `answer` in a state,
+a `look` at a state."""
 
 Answer = tuple[tuple[int, Finding | None], ...]
 """What a task may do: per outcome, what to add to the state and what it shows."""
@@ -125,7 +132,9 @@ class Product:
         self._automata = automata or Automata()
         starts = {task.name: self._automata.start(task.name, task.call) for task in scenario.tasks}
         self._tally = NumbersGiven()
-        self._locals = {name: Field([start], 8, self._tally, _itself) for name, start in starts.items()}
+        self._locals = {
+            name: Field([start], 8, self._tally, _itself) for name, start in starts.items()
+        }
         self._cells: dict[Cell[Any], Field] = {}
         self._names: dict[str, Cell[Any]] = {}
         self._top = 0
@@ -139,7 +148,9 @@ class Product:
         self._top = 0
         for field in self.fields:
             self._place(field)
-        self._answers: dict[str, dict[tuple[int, int], Answer]] = {name: {} for name in self._locals}
+        self._answers: dict[str, dict[tuple[int, int], Answer]] = {
+            name: {} for name in self._locals
+        }
         self._asked: dict[str, dict[int, int]] = {name: {} for name in self._locals}
         return 0
 
@@ -185,7 +196,10 @@ class Product:
                 self.log.append((deed, task, of))
 
     def replay_log(self, log: Iterable[LogEntry], look: Callable[[int], object]) -> None:
-        """Do what another one has noted, and so number everything as it did. `look` looks at a state's cells."""
+        """Do what another one has noted, and so number everything as it did.
+
+        `look` looks at a state's cells.
+        """
         for deed, task, of in islice(log, len(self.log), None):
             with suppress(Widen):
                 match deed:
@@ -216,10 +230,15 @@ class Product:
         return self._locals[task]
 
     def footprint(self, task: str, local: int) -> tuple[Field, ...] | None:
-        """The fields that the operation of a task's local state, by number, looks at; None if it has finished."""
+        """The fields that the operation of a task's local state, by number, looks at.
+
+        None if it has finished.
+        """
         operation = self._locals[task].values[local].operation
         with self.noting("footprint", task, local):
-            return None if operation is None else tuple(self.field(cell) for cell in operation.cells)
+            return (
+                None if operation is None else tuple(self.field(cell) for cell in operation.cells)
+            )
 
     def answer(self, task: str, state: int) -> Answer:
         """What `task` may do in `state`; empty while it must wait, or once it has finished."""

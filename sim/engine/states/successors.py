@@ -1,7 +1,7 @@
 """All steps out of a chunk of states, a handful of numpy calls for those who do the same.
 
-What asks something new is put aside, to be learned and then taken up again (`Successors.asks`, `Successors.close`);
-where its steps stand among the others does not depend on that.
+What asks something new is put aside, to be learned and then taken up again (`Successors.asks`,
+`Successors.close`); where its steps stand among the others does not depend on that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _NO_WORDS: U64 = np.empty(0, np.uint64)
 
 @attrs.frozen
 class Flag:
-    """A transition that shows a finding: the number of the state it leaves, the task, and which of its outcomes."""
+    """A transition that shows a finding: the number of the state it leaves, the task,
+    and which of its outcomes.
+    """
 
     state: int
     task: str
@@ -49,10 +51,19 @@ def _joined(words: list[U64], i: int) -> int:
 
 
 class _SameFootprint:
-    """States of a chunk in which one task stands before an operation with the same footprint, and its steps there."""
+    """States of a chunk in which one task stands before an operation with the same footprint,
+    and its steps there.
+    """
 
-    def __init__(self, table: Table, states: Index, local: Index, words: list[U64], number: int) -> None:
-        self.table, self.states, self._local, self._fields = table, states, local, table.shapes[number]
+    def __init__(
+        self, table: Table, states: Index, local: Index, words: list[U64], number: int
+    ) -> None:
+        self.table, self.states, self._local, self._fields = (
+            table,
+            states,
+            local,
+            table.shapes[number],
+        )
         self._here = [word.take(states) for word in words]
         self.before: list[Index] = []
         self.after: list[list[U64]] = []
@@ -67,7 +78,10 @@ class _SameFootprint:
         if not is_wide(self._fields):
             question = self.table.questions(self._local, values, self._fields)
             asked, first = np.unique(question[unknown], return_index=True)
-            return [(int(q), _joined(self._here, int(unknown[at]))) for q, at in zip(asked, first, strict=True)]
+            return [
+                (int(q), _joined(self._here, int(unknown[at])))
+                for q, at in zip(asked, first, strict=True)
+            ]
         wide = np.stack([self._local, *values]).astype(np.int64)[:, unknown]
         asked, first = np.unique(wide, axis=1, return_index=True)
         return [
@@ -97,7 +111,9 @@ class _SameFootprint:
         for outcome in count():
             self.before.append(states)
             self.rows.append(row)
-            self.after.append([word + column.take(row) for word, column in zip(here, table.deltas, strict=True)])
+            self.after.append(
+                [word + column.take(row) for word, column in zip(here, table.deltas, strict=True)]
+            )
             if table.showing:
                 flagged = np.flatnonzero(table.flagged.take(row))
                 for shown, at in zip(*np.unique(row[flagged], return_index=True), strict=True):
@@ -134,7 +150,9 @@ class Successors:
         if running is not None:
             shape = np.where(running, shape, 0)
             self.done |= ~running
-        order = np.argsort(shape.astype(np.uint8) if len(table.shapes) < 1 << 8 else shape, kind="stable")
+        order = np.argsort(
+            shape.astype(np.uint8) if len(table.shapes) < 1 << 8 else shape, kind="stable"
+        )
         ends = np.cumsum(np.bincount(shape, minlength=len(table.shapes)))
         for number in np.flatnonzero(np.diff(ends, prepend=0)):
             if number:
@@ -146,7 +164,11 @@ class Successors:
 
     def asks(self) -> list[PendingQuery]:
         """What nobody has asked before."""
-        return [(group.table.place, asked, state) for group in self.unknown for asked, state in group.asks()]
+        return [
+            (group.table.place, asked, state)
+            for group in self.unknown
+            for asked, state in group.asks()
+        ]
 
     def finish(self) -> Index:
         """Take what steps are left; the row of each in the table of its task."""
@@ -168,11 +190,14 @@ class Successors:
                 for mine, theirs in zip(after, step, strict=True):
                     mine.append(theirs)
             self.flags += [
-                Flag(state + self.low, group.table.task, outcome, finding) for state, outcome, finding in group.flags
+                Flag(state + self.low, group.table.task, outcome, finding)
+                for state, outcome, finding in group.flags
             ]
         self._groups.clear()
         self.unknown.clear()
-        self.batch = Candidates([np.concatenate(parts) for parts in after], np.concatenate(before) + self.low)
+        self.batch = Candidates(
+            [np.concatenate(parts) for parts in after], np.concatenate(before) + self.low
+        )
 
     def outcome(self, numbers: U32, *, tops: bool) -> ChunkResult:
         """What came of it, once the numbers of the candidates are known."""

@@ -1,14 +1,14 @@
 """What each task may do, learned once and then looked up by the array.
 
 A question is a task's local state and the values of its operation's footprint. It is asked of
-`sim.engine.states.product` once; from then on its answer is a row or several of 64-bit numbers to add, one number per
-word of a state. States whose operations have the same footprint can be handled together: the footprint's fields,
-shifted side by side, index a dense table of answers. A footprint with too many valuations for that has its answers in a
-dictionary.
+`sim.engine.states.product` once; from then on its answer is a row or several of 64-bit numbers to
+add, one number per word of a state. States whose operations have the same footprint can be handled
+together: the footprint's fields, shifted side by side, index a dense table of answers. A footprint
+with too many valuations for that has its answers in a dictionary.
 
-Several processes keep tables of one task, and each is told what another has learned (`Table.catch_up`). So the place of
-a question may depend on the order of local states alone, which is the same for all of them, and not on what has been
-asked.
+Several processes keep tables of one task, and each is told what another has learned
+(`Table.catch_up`). So the place of a question may depend on the order of local states alone, which
+is the same for all of them, and not on what has been asked.
 """
 
 from __future__ import annotations
@@ -60,10 +60,11 @@ def is_wide(fields: tuple[Field, ...]) -> bool:
 class Table:
     """What one task may do: its local states, the questions they ask, and the answers so far.
 
-    `shape[local]` numbers the footprint of a local state's operation (0: it has finished), `base[local]` is where its
-    questions begin in `_answer`. An answer is 0 for nothing, or a number whose outcomes are the rows from `first` on. A
-    row has its finding in `findings`, the rows of a finding are in `showing`, and `which` is a row's place among the
-    outcomes and how many of them there are.
+    `shape[local]` numbers the footprint of a local state's operation (0: it has finished),
+    `base[local]` is where its questions begin in `_answer`. An answer is 0 for nothing, or a number
+    whose outcomes are the rows from `first` on. A row has its finding in `findings`, the rows of a
+    finding are in `showing`, and `which` is a row's place among the outcomes and how many of them
+    there are.
     """
 
     def __init__(self, product: Product, number: int, moves: MoveSet, waits: LocalSet) -> None:
@@ -116,11 +117,17 @@ class Table:
             self._questions += 1 << sum(field.bits for field in fields)
             self._answer = grown(self._answer, self._questions, ASK)
 
-    def answers(self, local: Index, values: list[U64], fields: tuple[Field, ...]) -> npt.NDArray[np.int32]:
-        """What each state is answered, from its local state and the values of that one's footprint; or ASK."""
+    def answers(
+        self, local: Index, values: list[U64], fields: tuple[Field, ...]
+    ) -> npt.NDArray[np.int32]:
+        """What each state is answered, from its local state and the values of that one's
+        footprint; or ASK.
+        """
         if not is_wide(fields):
             return self._answer.take(self.questions(local, values, fields))
-        asked, which = np.unique(np.stack([local, *values]).astype(np.int64), axis=1, return_inverse=True)
+        asked, which = np.unique(
+            np.stack([local, *values]).astype(np.int64), axis=1, return_inverse=True
+        )
         known = [self._wide.get(tuple(column), ASK) for column in asked.T.tolist()]
         return np.array(known, np.int32).take(which.reshape(-1))
 

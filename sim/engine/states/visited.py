@@ -1,19 +1,22 @@
-"""The set of visited states: packed words in the order in which they were found, and an index over them.
+"""The set of visited states: packed words in the order in which they were found,
+and an index over them.
 
-States lie in plain arrays, one per 64-bit word, so a breadth-first level is a slice. The arrays are address space set
-aside once, of which the system backs what has been written: they never move, and nothing is copied as they fill. The
-index is an open-addressing hash table of state numbers. A hash only says where to look: a state counts as known if all
-its words are equal to those of the state found there, so nothing is ever taken for something else.
+States lie in plain arrays, one per 64-bit word, so a breadth-first level is a slice. The arrays are
+address space set aside once, of which the system backs what has been written: they never move, and
+nothing is copied as they fill. The index is an open-addressing hash table of state numbers. A hash
+only says where to look: a state counts as known if all its words are equal to those of the state
+found there, so nothing is ever taken for something else.
 
-Candidates are written behind the states, and `keep` moves up those that are new. They are looked up by rounds of
-whole-array steps. In each round every pending candidate looks at its slot; those at an empty one write their number
-there, and the first of them wins, since numpy lets the last one win and they write in reverse. Then each compares
-itself with whoever is there: where they are equal it is done, else it moves on.
+Candidates are written behind the states, and `keep` moves up those that are new. They are looked up
+by rounds of whole-array steps. In each round every pending candidate looks at its slot; those at an
+empty one write their number there, and the first of them wins, since numpy lets the last one win
+and they write in reverse. Then each compares itself with whoever is there: where they are equal it
+is done, else it moves on.
 
-So the first of several equal candidates is the one that is kept, and states are numbered in the order of candidates,
-however large the batches are, and into however many parts the index is split for as many processes to work on
-(`sim.engine.states.forked`): a state's hash says which part it belongs to, and a process touches one part. All arrays
-are shared with processes that are forked.
+So the first of several equal candidates is the one that is kept, and states are numbered in the
+order of candidates, however large the batches are, and into however many parts the index is split
+for as many processes to work on (`sim.engine.states.forked`): a state's hash says which part it
+belongs to, and a process touches one part. All arrays are shared with processes that are forked.
 """
 
 from __future__ import annotations
@@ -54,8 +57,9 @@ _ODD = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xFF51AFD7ED
 def keep_freed_memory() -> None:
     """Ask the C library to keep what is freed, where it is glibc.
 
-    Arrays of a few hundred kilobytes come and go by the thousand here. Given back to the system each time, their pages
-    are cleared and mapped anew each time, which takes a sixth of an exploration.
+    Arrays of a few hundred kilobytes come and go by the thousand here. Given back to the system
+    each time, their pages are cleared and mapped anew each time, which takes a sixth of an
+    exploration.
     """
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -65,14 +69,18 @@ def keep_freed_memory() -> None:
 
 def _shared(dtype: type[N], size: int) -> npt.NDArray[N]:
     """An array that processes forked from this one share. Raises OSError."""
-    space = mmap.mmap(-1, size * np.dtype(dtype).itemsize, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+    space = mmap.mmap(
+        -1, size * np.dtype(dtype).itemsize, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS
+    )
     if hasattr(mmap, "MADV_HUGEPAGE"):
         space.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(space, dtype)
 
 
 def reserved(dtype: type[N]) -> npt.NDArray[N]:
-    """A shared array of MOST numbers, or half as many and so on, of which only what is written takes memory."""
+    """A shared array of MOST numbers, or half as many and so on,
+    of which only what is written takes memory.
+    """
     size = MOST
     while size:
         try:
@@ -122,8 +130,8 @@ def _part(hashed: U64, part: int, parts: int) -> Index:
 class Candidates:
     """Candidates: their words, and the number of the state that each was reached from.
 
-    Half of them equal another one that is near. Those that a small table shows to, which a processor's cache holds, are
-    left out before the visited set is asked.
+    Half of them equal another one that is near. Those that a small table shows to, which a
+    processor's cache holds, are left out before the visited set is asked.
     """
 
     def __init__(self, words: list[U64], before: Index) -> None:
@@ -141,7 +149,11 @@ class Candidates:
         first[other[~again]] = other[~again]
         self._first, self._kept = first, np.flatnonzero(first == numbers)
         kept = self._kept
-        self.words, self.before, self.hashed = [word.take(kept) for word in words], before.take(kept), hashed.take(kept)
+        self.words, self.before, self.hashed = (
+            [word.take(kept) for word in words],
+            before.take(kept),
+            hashed.take(kept),
+        )
 
     def __len__(self) -> int:
         return len(self.before)
@@ -168,7 +180,8 @@ class Visited:
     def __init__(self, words: int, parts: int = 1) -> None:
         self.count = 0
         self.era = 0
-        """How often the arrays have been replaced by others; processes forked before that share the old ones."""
+        """How often the arrays have been replaced by others;
+        processes forked before that share the old ones."""
         self.words: list[U64] = [reserved(np.uint64) for _ in range(words)]
         self.before = reserved(np.uint32)
         self.parts = parts
@@ -193,7 +206,9 @@ class Visited:
 
     def number(self, state: int) -> int:
         """The number of a state that is known to be there."""
-        words = [np.array([state >> 64 * i & (1 << 64) - 1], np.uint64) for i in range(len(self.words))]
+        words = [
+            np.array([state >> 64 * i & (1 << 64) - 1], np.uint64) for i in range(len(self.words))
+        ]
         return int(self.find(words)[0])
 
     def widen(self, words: int) -> None:
@@ -239,7 +254,9 @@ class Visited:
             mine[low : low + len(theirs)] = theirs
 
     def place(self, part: int, hashed: U64, number: U32) -> Claim:
-        """Look up those candidates that belong to one part of the index, and claim slots there for the new ones."""
+        """Look up those candidates that belong to one part of the index,
+        and claim slots there for the new ones.
+        """
         pending = _part(hashed, part, self.parts)
         index = self._index[part]
         slots = _first_slot(hashed.take(pending), len(index))
@@ -255,7 +272,9 @@ class Visited:
                 winners.append(pending.take(free.take(won)))
                 theirs.append(claimed.take(won))
             number[pending] = found
-            other = np.flatnonzero(~self._equal(found.astype(np.int64), [word.take(mine) for word in self.words]))
+            other = np.flatnonzero(
+                ~self._equal(found.astype(np.int64), [word.take(mine) for word in self.words])
+            )
             if not len(other):
                 break
             pending, slots = pending.take(other), _next(slots.take(other), turn, len(index))
@@ -325,7 +344,10 @@ class Visited:
         self.era += 1
         load = _SPARSE if most < _SPARSE * _SMALL or self.parts > 1 else _GROWN
         self._index = []
-        self._index = [_shared(np.uint32, max(_FIRST, int(most / load / self.parts)) | 1) for _ in range(self.parts)]
+        self._index = [
+            _shared(np.uint32, max(_FIRST, int(most / load / self.parts)) | 1)
+            for _ in range(self.parts)
+        ]
         return True
 
     def reindex(self) -> None:
@@ -334,7 +356,10 @@ class Visited:
             self.fill(part)
 
     def fill(self, part: int) -> None:
-        """Enter every state of a part into its index. No two are equal, so each only needs an empty slot."""
+        """Enter every state of a part into its index.
+
+        No two are equal, so each only needs an empty slot.
+        """
         index = self._index[part]
         index.fill(_EMPTY)
         for low in range(0, self.count, _STEP):

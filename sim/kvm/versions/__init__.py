@@ -1,8 +1,8 @@
 """The kernels that there are: a file each, and each a class that overrides what it changed.
 
-A kernel is added with a file here, and its class in `_EVERY`. Its VERSION is the name by which one asks
-for it, and the first sentence of its docstring is what users are told of it. A kernel that is not in the
-tree comes from a file that the command line names: `patch`.
+A kernel is added with a file here, and its class in `_EVERY`. Its VERSION is the name by which one
+asks for it, and the first sentence of its docstring is what users are told of it. A kernel that is
+not in the tree comes from a file that the command line names: `patch`.
 """
 
 from __future__ import annotations

@@ -17,9 +17,11 @@ from sim.tdx.vp_enter import Exit
 
 @attrs.frozen(eq=False)
 class HugePages(Series):
-    """S-EPT huge pages on top of the series (KVM list, RFC v5 of 2026-01-28): a large leaf is split by DEMOTE.
+    """S-EPT huge pages on top of the series (KVM list, RFC v5 of 2026-01-28):
+    a large leaf is split by DEMOTE.
 
-    A fault maps 2M unless the guest accepts 4K, a page table is there already, or the folio behind it is not whole.
+    A fault maps 2M unless the guest accepts 4K, a page table is there already, or the folio behind
+    it is not whole.
     """
 
     VERSION = "hugepages"
@@ -33,7 +35,9 @@ class HugePages(Series):
         return fault.max_level
 
     @routine
-    async def set_external_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Errno | None:
+    async def set_external_spte(
+        self, gfn: str, old_spte: Spte, new_spte: Spte, level: int
+    ) -> Errno | None:
         """The dispatcher, with a branch for a split."""
         if old_spte.kind is Kind.LEAF and new_spte.kind is Kind.NONLEAF:
             return await self.tdx_sept_split_private_spte(gfn, new_spte, level)
@@ -41,7 +45,9 @@ class HugePages(Series):
 
     @routine
     async def kvm_split_cross_boundary_leafs(self, gfns: tuple[str, ...], task: str) -> None:
-        """A large leaf of which only a part goes (KVM list, huge pages v3 of 2026-01-06): under the write lock."""
+        """A large leaf of which only a part goes (KVM list, huge pages v3 of 2026-01-06):
+        under the write lock.
+        """
         slot = self.root.cell(gfns[0])
         whole = tuple(gfn for gfn, cell in self.root.sptes if cell is slot)
         if self.root.is_mirror and gfns != whole:
@@ -56,14 +62,21 @@ class HugePages(Series):
 
     @routine
     async def tdx_check_accept_level(self, vcpu: Vcpu, gfn: str) -> None:
-        """tdx.c in the huge-page series. What keeps the range split from then on, the inhibit, is left out."""
+        """tdx.c in the huge-page series.
+
+        What keeps the range split from then on, the inhibit, is left out.
+        """
         await self.mmu_lock.write_lock()
         await self.kvm_split_cross_boundary_leafs((gfn,), vcpu.name)
         await self.mmu_lock.write_unlock()
 
     @routine
-    async def tdx_sept_split_private_spte(self, gfn: str, new_spte: Spte, level: int) -> Errno | None:
-        """BLOCK, TRACK, DEMOTE; a BUSY that the kick does not cure, and every other failure, bugs the VM."""
+    async def tdx_sept_split_private_spte(
+        self, gfn: str, new_spte: Spte, level: int
+    ) -> Errno | None:
+        """BLOCK, TRACK, DEMOTE; a BUSY that the kick does not cure,
+        and every other failure, bugs the VM.
+        """
         await self.lockdep_assert_held_write()
         external_spt = self.spte_to_child_sp(new_spte).external_spt
         if await self.KVM_BUG_ON(not external_spt) or await self.KVM_BUG_ON(level != PG_LEVEL_2M):
@@ -73,7 +86,9 @@ class HugePages(Series):
         if await self.TDX_BUG_ON(err):
             return EIO(err)
         await self.tdx_track()
-        err = await self.tdh_do_no_vcpus(self.module.tdh_mem_page_demote, gfn, tdx_level, external_spt)
+        err = await self.tdh_do_no_vcpus(
+            self.module.tdh_mem_page_demote, gfn, tdx_level, external_spt
+        )
         if await self.TDX_BUG_ON(err):
             return EIO(err)
         return None

@@ -14,9 +14,11 @@ from sim.kvm.versions.v7_2 import Series
 
 @attrs.frozen(eq=False)
 class InTurn(Series):
-    """The series as the mail of 7 April 2026 reads it: the children (2.1), *then* the external PTE (2.2).
+    """The series as the mail of 7 April 2026 reads it: the children (2.1),
+    *then* the external PTE (2.2).
 
-    What 2.2 would be for a nonleaf SPTE no source has; here it is what the dispatcher makes of any old present SPTE.
+    What 2.2 would be for a nonleaf SPTE no source has; here it is what the dispatcher makes of any
+    old present SPTE.
     """
 
     VERSION = "in-turn"

@@ -14,16 +14,19 @@ from sim.kvm.x86 import Kvm
 
 @attrs.frozen(eq=False)
 class Patch07(Series):
-    """Patch 07/17 of v1 alone (27 March 2026): to-present updates are centralized, removal is not yet.
+    """Patch 07/17 of v1 alone (27 March 2026): to-present updates are centralized,
+    removal is not yet.
 
-    Read in quotations only. That tdp_mmu_set_spte() keeps its KVM_BUG_ON() on a present new SPTE, and that nothing
-    stops an atomic zap any more, is derived.
+    Read in quotations only. That tdp_mmu_set_spte() keeps its KVM_BUG_ON() on a present new SPTE,
+    and that nothing stops an atomic zap any more, is derived.
     """
 
     VERSION = "patch07"
 
     @routine
-    async def tdp_mmu_set_spte(self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Spte:
+    async def tdp_mmu_set_spte(
+        self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int
+    ) -> Spte:
         await Series.tdp_mmu_set_spte(self, sp, gfn, old_spte, new_spte, level)
         if sp.is_mirror:
             await self.KVM_BUG_ON(new_spte.is_shadow_present)  # and goes on
@@ -32,11 +35,15 @@ class Patch07(Series):
 
     @routine
     async def handle_removed_pt(self, sp: MmuPage, shared: bool) -> None:
-        """As in v6.19: each child's S-EPT entry is removed here, and what fails there bugs the VM there."""
+        """As in v6.19: each child's S-EPT entry is removed here,
+        and what fails there bugs the VM there.
+        """
         await Kvm.handle_removed_pt(self, sp, shared)
 
     @routine
-    async def set_external_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Errno | None:
+    async def set_external_spte(
+        self, gfn: str, old_spte: Spte, new_spte: Spte, level: int
+    ) -> Errno | None:
         """Nothing to do for an SPTE that goes."""
         await self.lockdep_assert_held()
         if not new_spte.is_shadow_present:

@@ -28,7 +28,9 @@ class V6_18(Kvm):
         await self.KVM_BUG_ON(await self.tdx_sept_remove_private_spte(gfn, level, old_spte))
 
     @routine
-    async def tdx_sept_remove_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> Errno | None:
+    async def tdx_sept_remove_private_spte(
+        self, gfn: str, level: int, mirror_spte: Spte
+    ) -> Errno | None:
         if await self.KVM_BUG_ON(not self.is_hkid_assigned()):
             return EINVAL
         ret = await self.tdx_sept_zap_private_spte(gfn, level)
@@ -40,12 +42,18 @@ class V6_18(Kvm):
     @routine
     async def tdx_sept_zap_private_spte(self, gfn: str, level: int) -> Errno | None:
         await self.WARN_ON_ONCE(level != PG_LEVEL_4K)
-        err = await self.tdh_do_no_vcpus(self.module.tdh_mem_range_block, gfn, pg_level_to_tdx_sept_level(level))
+        err = await self.tdh_do_no_vcpus(
+            self.module.tdh_mem_range_block, gfn, pg_level_to_tdx_sept_level(level)
+        )
         return EIO(err) if await self.KVM_BUG_ON(err) else None
 
     @routine
-    async def tdx_sept_drop_private_spte(self, gfn: str, level: int, mirror_spte: Spte) -> Errno | None:
-        if await self.KVM_BUG_ON(level != PG_LEVEL_4K) or await self.KVM_BUG_ON(not self.is_hkid_assigned()):
+    async def tdx_sept_drop_private_spte(
+        self, gfn: str, level: int, mirror_spte: Spte
+    ) -> Errno | None:
+        if await self.KVM_BUG_ON(level != PG_LEVEL_4K) or await self.KVM_BUG_ON(
+            not self.is_hkid_assigned()
+        ):
             return EINVAL
         err = await self.tdh_do_no_vcpus(self.module.tdh_mem_page_remove, gfn)
         if await self.KVM_BUG_ON(err):

@@ -17,11 +17,13 @@ from sim.tdx.status import tdx_operand_busy
 
 @attrs.frozen(eq=False)
 class Series(Kvm):
-    """The end of "TDX MMU refactors" (KVM list, v3 of 2026-05-28), merged in v7.2, as far as the model has it.
+    """The end of "TDX MMU refactors" (KVM list, v3 of 2026-05-28), merged in v7.2,
+    as far as the model has it.
 
-    Its patch 07/15 (07/17 in v1) is the one that the mail of 7 April 2026 asks about. `__handle_changed_spte()` does
-    the external operation, and can fail; `handle_changed_spte()` is for callers that cannot. Leaf removal goes the
-    same way. A page table that goes is torn down instead of the external operation.
+    Its patch 07/15 (07/17 in v1) is the one that the mail of 7 April 2026 asks about.
+    `__handle_changed_spte()` does the external operation, and can fail; `handle_changed_spte()` is
+    for callers that cannot. Leaf removal goes the same way. A page table that goes is torn down
+    instead of the external operation.
     """
 
     VERSION = "7.2"
@@ -35,14 +37,18 @@ class Series(Kvm):
 
     @routine
     async def tdp_mmu_set_spte_atomic(self, iter: TdpIter, new_spte: Spte) -> Errno | None:
-        """Freeze, handle the change (children, then the external PTE), and then show the new SPTE, or restore."""
+        """Freeze, handle the change (children, then the external PTE),
+        and then show the new SPTE, or restore.
+        """
         await self.lockdep_assert_held_read()
         await self.WARN_ON_ONCE(new_spte.is_frozen)
         freezes = iter.sp.is_mirror and "freeze" not in self.without
         ret = await self._tdp_mmu_set_spte_atomic(iter, FROZEN_SPTE if freezes else new_spte)
         if ret:
             return ret
-        ret = await self._handle_changed_spte(iter.sp, iter.gfn, iter.old_spte, new_spte, iter.level, True)
+        ret = await self._handle_changed_spte(
+            iter.sp, iter.gfn, iter.old_spte, new_spte, iter.level, True
+        )
         if not iter.sp.is_mirror:
             await self.KVM_BUG_ON(ret)
         elif not ret:
@@ -53,7 +59,9 @@ class Series(Kvm):
         return ret
 
     @routine
-    async def tdp_mmu_set_spte(self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Spte:
+    async def tdp_mmu_set_spte(
+        self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int
+    ) -> Spte:
         await self.lockdep_assert_held_write()
         await self.WARN_ON_ONCE(old_spte.is_frozen or new_spte.is_frozen)
         await self.kvm_tdp_mmu_write_spte(sp, gfn, new_spte)
@@ -65,7 +73,9 @@ class Series(Kvm):
         self, sp: MmuPage, gfn: str, old_spte: Spte, new_spte: Spte, level: int, shared: bool
     ) -> None:
         """For callers that cannot tolerate failure."""
-        await self.KVM_BUG_ON(await self._handle_changed_spte(sp, gfn, old_spte, new_spte, level, shared))
+        await self.KVM_BUG_ON(
+            await self._handle_changed_spte(sp, gfn, old_spte, new_spte, level, shared)
+        )
 
     @routine
     @dunder
@@ -96,7 +106,9 @@ class Series(Kvm):
 
     @routine
     async def handle_removed_pt(self, sp: MmuPage, shared: bool) -> None:
-        """The children go the way of every change, and nobody hears of what fails there but its KVM_BUG_ON()."""
+        """The children go the way of every change,
+        and nobody hears of what fails there but its KVM_BUG_ON().
+        """
         for gfn, _ in sp.sptes:
             old_spte = await self._freeze_child(sp, gfn, shared)
             if shared or old_spte.is_shadow_present:
@@ -106,7 +118,9 @@ class Series(Kvm):
         await self.call_rcu(sp)
 
     @routine
-    async def set_external_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Errno | None:
+    async def set_external_spte(
+        self, gfn: str, old_spte: Spte, new_spte: Spte, level: int
+    ) -> Errno | None:
         """tdx.c:tdx_sept_set_private_spte(old, new): an old present SPTE always means removal."""
         await self.lockdep_assert_held()
         if old_spte.is_shadow_present:
@@ -122,7 +136,9 @@ class Series(Kvm):
         external_spt = self.spte_to_child_sp(new_spte).external_spt  # tdx_spte_to_sept_pt()
         if await self.KVM_BUG_ON(not external_spt):
             return EIO()
-        err = await self.module.tdh_mem_sept_add(gfn, pg_level_to_tdx_sept_level(level), external_spt)
+        err = await self.module.tdh_mem_sept_add(
+            gfn, pg_level_to_tdx_sept_level(level), external_spt
+        )
         if tdx_operand_busy(err):
             return EBUSY(err)
         if await self.TDX_BUG_ON(err):

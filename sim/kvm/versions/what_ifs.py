@@ -1,10 +1,13 @@
 """Kernels that nobody has posted, to try what a mail asks for.
 
-The mail of 7 April 2026 closes with a condition: if atomic zaps are ever allowed on a mirror root, zapping the S-EPT
-must not be able to fail. Two additions that could make it so, each on top of the series:
+The mail of 7 April 2026 closes with a condition: if atomic zaps are ever allowed on a mirror root,
+zapping the S-EPT must not be able to fail. Two additions that could make it so, each on top of the
+series:
 
-* `Retries`: a SEAMCALL that is BUSY is called again until it is not, with every vCPU out of the guest;
-* `Serialised`: a lock per TD around the external operation of every SPTE, so that no two SEAMCALLs of the host meet.
+* `Retries`: a SEAMCALL that is BUSY is called again until it is not, with every vCPU out of the
+  guest;
+* `Serialised`: a lock per TD around the external operation of every SPTE, so that no two SEAMCALLs
+  of the host meet.
 """
 
 from __future__ import annotations
@@ -56,7 +59,9 @@ class Serialised(Series):
     sept_lock: Cell[Mutex] = attrs.field(factory=lambda: mutex("sept_lock"))
 
     @routine
-    async def set_external_spte(self, gfn: str, old_spte: Spte, new_spte: Spte, level: int) -> Errno | None:
+    async def set_external_spte(
+        self, gfn: str, old_spte: Spte, new_spte: Spte, level: int
+    ) -> Errno | None:
         """The dispatcher, with the lock around it."""
         await lock(self.sept_lock)
         ret = await Series.set_external_spte(self, gfn, old_spte, new_spte, level)

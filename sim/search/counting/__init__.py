@@ -1,1 +1,3 @@
-"""Exact answers about an exploration: how many, how likely, how few preemptions, from where on inevitable."""
+"""Exact answers about an exploration: how many, how likely, how few preemptions,
+from where on inevitable.
+"""

@@ -1,8 +1,10 @@
-"""Exact answers about an exploration that is over: how many, how likely, how few preemptions, from where on inevitable.
+"""Exact answers about an exploration that is over: how many, how likely, how few preemptions,
+from where on inevitable.
 
-Where no task retries, the graph of the exploration is counted as it is. Else it is explored once more with the bound;
-if that is too large, with a lower one, since an exact answer to a narrower question is worth more than an estimate.
-What has not been counted when the time is over is left out, and the rest is said.
+Where no task retries, the graph of the exploration is counted as it is. Else it is explored once
+more with the bound; if that is too large, with a lower one, since an exact answer to a narrower
+question is worth more than an estimate. What has not been counted when the time is over is left
+out, and the rest is said.
 """
 
 from __future__ import annotations
@@ -36,10 +38,12 @@ from sim.search.exploration import Counting, Found, Progress, Reach, RunCounts
 from sim.search.exploring.cycles import cycles_of
 
 _NODES = 1 << 15
-"""What is gone through, one by one, for the number of classes where there are too many states to count."""
+"""What is gone through, one by one,
+for the number of classes where there are too many states to count."""
 
 _GROWTH = 2
-"""How many times the states it takes to allow for more retries, at the least that is worth a try."""
+"""How many times the states it takes to allow for more retries,
+at the least that is worth a try."""
 
 _BYTES = 128
 """What the graph of interleavings and that of classes take for each step."""
@@ -52,7 +56,9 @@ def is_retrying(frontier: Frontier) -> bool:
     return any(cycles_of(moves) for moves in frontier.moves.values())
 
 
-def bounded(scenario: Scenario, retries: int, most: int, budget: Budget, tick: Tick | None) -> Frontier | None:
+def bounded(
+    scenario: Scenario, retries: int, most: int, budget: Budget, tick: Tick | None
+) -> Frontier | None:
     """The states of all runs with so many retries; None if that takes more than it may."""
     begun = time.perf_counter()
 
@@ -65,14 +71,18 @@ def bounded(scenario: Scenario, retries: int, most: int, budget: Budget, tick: T
         if tick is not None:
             seconds = time.perf_counter() - begun
             stage = f"counting, {retries or 'no'} {'retry' if retries == 1 else 'retries'}"
-            tick(Progress(again.visited.count, again.transitions, depth, len(level), seconds, stage))
+            tick(
+                Progress(again.visited.count, again.transitions, depth, len(level), seconds, stage)
+            )
     return None if again.unexpanded else again
 
 
 def narrowed(
     frontier: Frontier, counting: Counting, budget: Budget, tick: Tick | None
 ) -> tuple[Frontier | None, int | None]:
-    """The states of all runs within a bound, and that: the largest that there is room for, if any."""
+    """The states of all runs within a bound, and that:
+    the largest that there is room for, if any.
+    """
     if not is_retrying(frontier):
         return frontier if frontier.visited.count <= counting.states else None, None
     best, bound, most, begun = None, 0, counting.states, time.perf_counter()
@@ -104,7 +114,9 @@ def _nothing() -> None:
 class Count:
     """All that is counted of one exploration that is over, within what is left of a budget."""
 
-    def __init__(self, frontier: Frontier, counting: Counting, budget: Budget, tick: Tick | None) -> None:
+    def __init__(
+        self, frontier: Frontier, counting: Counting, budget: Budget, tick: Tick | None
+    ) -> None:
         self._begun, self._tick, self._frontier = time.perf_counter(), tick, frontier
         self._ends = inf if budget.seconds is None else self._begun + budget.seconds
         self._is_cut = False
@@ -124,7 +136,9 @@ class Count:
             check_time()
             left = budget.after(time.perf_counter() - self._begun)
             graph, self._bound = narrowed(self._frontier, counting, left, self._tick)
-            if graph is not None and not budget.spent(time.perf_counter() - self._begun, _BYTES * graph.transitions):
+            if graph is not None and not budget.spent(
+                time.perf_counter() - self._begun, _BYTES * graph.transitions
+            ):
                 self._tell("counting interleavings")
                 self._runs = Interleavings(graph)
                 self._tell("counting classes")
@@ -165,10 +179,15 @@ class Count:
     def _total_classes(self) -> int | None:
         if self._classes is not None:
             return self._classes.total
-        return persistent_sets.count_traces(self._frontier.product.scenario, self._bound or 0, _NODES)
+        return persistent_sets.count_traces(
+            self._frontier.product.scenario, self._bound or 0, _NODES
+        )
 
     def with_reach(self, found: list[tuple[Found, list[int]]], automata: Automata) -> list[Found]:
-        """Findings with what there is to say of them; each comes with the states of its witness, by number."""
+        """Findings with what there is to say of them.
+
+        Each comes with the states of its witness, by number.
+        """
         passed, least, said = self._passings, dict[Finding, Fewest](), list[Found]()
         with self._in_time():
             check_time()
@@ -178,7 +197,9 @@ class Count:
             said.append(one)
             with self._in_time():
                 check_time()
-                said[-1] = attrs.evolve(one, reach=self._reach(one, way, least[one.finding], automata))
+                said[-1] = attrs.evolve(
+                    one, reach=self._reach(one, way, least[one.finding], automata)
+                )
         self._narrow()
         for i, one in enumerate(said):
             self._tell(f"finding {i + 1} of {len(found)}")
@@ -201,7 +222,9 @@ class Count:
         if self._tick is not None:
             states = self._frontier.visited.count
             seconds = time.perf_counter() - self._begun
-            self._tick(Progress(states, self._frontier.transitions, None, bool(stage), seconds, stage))
+            self._tick(
+                Progress(states, self._frontier.transitions, None, bool(stage), seconds, stage)
+            )
 
     def _counted(self, one: Found, reach: Reach) -> Reach:
         if self._runs is None:

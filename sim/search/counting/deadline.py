@@ -1,7 +1,8 @@
 """When counting has to be over.
 
-Whoever counts says so once (`sim.search.counting.count`). Every loop that is as long as a scenario makes it asks, once
-a chunk, a rank or a node, so that between two of its looks at the clock there is a moment and not a minute.
+Whoever counts says so once (`sim.search.counting.count`). Every loop that is as long as a scenario
+makes it asks, once a chunk, a rank or a node, so that between two of its looks at the clock there
+is a moment and not a minute.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ class TimeIsOver(Exception):
 
 @contextmanager
 def ending_at(seconds: float) -> Iterator[None]:
-    """Whatever is counted inside is over by then, as time.perf_counter() has it, or raises TimeIsOver."""
+    """Whatever is counted inside is over by then, as time.perf_counter() has it,
+    or raises TimeIsOver.
+    """
     token = _ENDS.set(seconds)
     try:
         yield

@@ -1,8 +1,10 @@
-"""How many interleavings there may be, where there are too many states to go through: an estimate, and called one.
+"""How many interleavings there may be, where there are too many states to go through: an estimate,
+and called one.
 
-Knuth ("Estimating the efficiency of backtrack programs", 1975): the product of the numbers of ways to go on, over the
-steps of a random walk, is right on average. Its spread is large, and is itself only estimated: a few rare walks may
-carry most of the sum. So it comes with both: the error of the mean, and what the middle half of the walks said.
+Knuth ("Estimating the efficiency of backtrack programs", 1975): the product of the numbers of ways
+to go on, over the steps of a random walk, is right on average. Its spread is large, and is itself
+only estimated: a few rare walks may carry most of the sum. So it comes with both: the error of the
+mean, and what the middle half of the walks said.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class _Probe:
         self._seed, self.product = seed, 1
 
     def pick(self, step: int, offers: tuple[Offer, ...]) -> tuple[int, int]:
-        ways = [(i, outcome) for i, offer in enumerate(offers) for outcome in range(len(offer.outcomes))]
+        ways = [
+            (i, outcome) for i, offer in enumerate(offers) for outcome in range(len(offer.outcomes))
+        ]
         self.product *= len(ways)
         return ways[below(len(ways), self._seed, step, Stream.ESTIMATE)]
 
@@ -48,5 +52,6 @@ def estimate(scenario: Scenario, retries: int | None, walks: int = _WALKS) -> Es
     said.sort()
     mean = Fraction(sum(said), walks)
     variance = sum((one - mean) ** 2 for one in said) / (walks * (walks - 1))
-    error = isqrt(ceil(variance)) + 1  # never 0: the mean is rounded, and what no walk has met may be missing from it
+    # never 0: the mean is rounded, and what no walk has met may be missing from it
+    error = isqrt(ceil(variance)) + 1
     return Estimate(round(mean), error, (said[walks // 4], said[3 * walks // 4]), walks)

@@ -1,8 +1,9 @@
 """From which step of a run on a finding was inevitable: every way to go on passes it.
 
-A run that ends without it avoids it, and so does one that goes on for ever without it, fair or not. What can be come to
-without passing it only grows towards the beginning of the run, so it is gathered from the last state back, until there
-is an end in it, or a way round. What was gathered before leads to nothing new: a way round lies in the new part alone.
+A run that ends without it avoids it, and so does one that goes on for ever without it, fair or not.
+What can be come to without passing it only grows towards the beginning of the run, so it is
+gathered from the last state back, until there is an end in it, or a way round. What was gathered
+before leads to nothing new: a way round lies in the new part alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _CHUNK = 1 << 16
 
 
 def inevitable_at(frontier: Frontier, passing: Reaching, way: list[int]) -> int:
-    """After how many steps of `way`, its states by number, every way to go on passes a finding that its end passes."""
+    """After how many steps of `way`, its states by number,
+    every way to go on passes a finding that its end passes.
+    """
     gathered = np.zeros(frontier.visited.count, np.bool_)
     at = len(way) - 1
     while at and not _is_avoided(frontier, passing, way[at - 1], gathered):
@@ -28,7 +31,10 @@ def inevitable_at(frontier: Frontier, passing: Reaching, way: list[int]) -> int:
 
 
 def _is_avoided(frontier: Frontier, passing: Reaching, state: int, gathered: Mask) -> bool:
-    """Whether some way from a state never passes a finding; adds all that is come to without it to `gathered`."""
+    """Whether some way from a state never passes a finding.
+
+    Adds all that is come to without it to `gathered`.
+    """
     sources, targets = list[Index](), list[Index]()
     new = np.array([] if gathered[state] or passing.states[state] else [state], np.int64)
     while len(new):

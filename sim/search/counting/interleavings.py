@@ -1,12 +1,13 @@
-"""Every interleaving of a scenario, as a way through one graph: how many there are, and what a random walk comes by.
+"""Every interleaving of a scenario, as a way through one graph: how many there are,
+and what a random walk comes by.
 
-The graph is that of visited states. Where tasks retry it has ways round, and so no last way: it is explored once more
-with a bound on the retries of each loop (`sim.engine.run.automata`), where every run is finite. A task that has used up
-its bound takes no step any more. What is found and what holds is said by the graph without bound; numbers are of this
-one.
+The graph is that of visited states. Where tasks retry it has ways round, and so no last way: it is
+explored once more with a bound on the retries of each loop (`sim.engine.run.automata`), where every
+run is finite. A task that has used up its bound takes no step any more. What is found and what
+holds is said by the graph without bound; numbers are of this one.
 
-A step is an edge, each value of a choice an edge of its own, so a way from the first state to one in which nobody can
-step is a maximal run, and different ways are different runs.
+A step is an edge, each value of a choice an edge of its own, so a way from the first state to one
+in which nobody can step is a maximal run, and different ways are different runs.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ _CHUNK = 1 << 16
 class Interleavings:
     """The graph of an exploration that is over and has no way round.
 
-    Node 0 is the first state. The edges out of a node come in the order of tasks, and of their outcomes. `kind` numbers
-    what an edge does: the rows of all tasks' tables, one after the other, with their `task` and `outcome`.
+    Node 0 is the first state. The edges out of a node come in the order of tasks, and of their
+    outcomes. `kind` numbers what an edge does: the rows of all tasks' tables, one after the other,
+    with their `task` and `outcome`.
     """
 
     def __init__(self, frontier: Frontier) -> None:
@@ -45,17 +47,25 @@ class Interleavings:
         self.kind = (np.cumsum([0, *rows], dtype=np.uint32).take(task) + row).take(self.dag.edge)
         self.task = np.repeat(np.arange(len(rows), dtype=np.uint8), rows)
         self.outcome, self._choices = (
-            np.array([which[i] for table in frontier.tables for which in table.which], np.int64) for i in range(2)
+            np.array([which[i] for table in frontier.tables for which in table.which], np.int64)
+            for i in range(2)
         )
 
     def _edges(self, low: int) -> tuple[Index, U32, npt.NDArray[np.uint8], U32]:
-        """The steps out of a chunk of states, state by state: how many, and of each the next state, task and row."""
+        """The steps out of a chunk of states, state by state: how many,
+        and of each the next state, task and row.
+        """
         check_time()
         count = min(_CHUNK, self.frontier.visited.count - low)
         edges = self.frontier.edges(np.arange(low, low + count))
         order = np.argsort(edges.before.astype(np.uint16), kind="stable")
         task, row = edges.task.astype(np.uint8)[order], edges.row.astype(np.uint32)[order]
-        return np.bincount(edges.before, minlength=count), edges.after.astype(np.uint32)[order], task, row
+        return (
+            np.bincount(edges.before, minlength=count),
+            edges.after.astype(np.uint32)[order],
+            task,
+            row,
+        )
 
     @cached_property
     def count(self) -> WholeNumbers:
@@ -85,7 +95,9 @@ class Interleavings:
 
     @cached_property
     def walk_odds(self) -> WalkOdds:
-        """A random walk: uniform among the tasks that can step, then among the values of a choice."""
+        """A random walk: uniform among the tasks that can step,
+        then among the values of a choice.
+        """
         first, _ = self.offers
         tasks = np.repeat(first[1:] - first[:-1], self.dag.first[1:] - self.dag.first[:-1])
         return WalkOdds(self.dag, tasks * self._choices.take(self.kind))
@@ -128,5 +140,8 @@ class Interleavings:
         return at
 
     def run(self, number: int) -> Picks:
-        """The `number`-th run, task by task: a uniform number gives a uniform run. Raises IndexError past the last."""
+        """The `number`-th run, task by task: a uniform number gives a uniform run.
+
+        Raises IndexError past the last.
+        """
         return Picks(tuple(self.pick(edge) for edge in nth_way(self.dag, self.count, number)))

@@ -1,12 +1,14 @@
-"""The number of an interleaving: from 0 on, shorter ones first, those of one length in the order of tasks.
+"""The number of an interleaving: from 0 on, shorter ones first,
+those of one length in the order of tasks.
 
-Of two runs of the same length, that one comes first whose first different step is by a task that the scenario names
-earlier, or takes an earlier value of a choice. There is no bound on retries here: where tasks go round the runs have no
-end, but those of each length do.
+Of two runs of the same length, that one comes first whose first different step is by a task that
+the scenario names earlier, or takes an earlier value of a choice. There is no bound on retries
+here: where tasks go round the runs have no end, but those of each length do.
 
-All is counted by *layers*: the states that some run is in after so many steps, and the steps between two of them. Going
-up, the number of ways to each state gives how many runs there are of each length; going down from one length, the
-number of ways on gives the rest. A number is for replaying one run in a mail, so plain Python integers do.
+All is counted by *layers*: the states that some run is in after so many steps, and the steps
+between two of them. Going up, the number of ways to each state gives how many runs there are of
+each length; going down from one length, the number of ways on gives the rest. A number is for
+replaying one run in a mail, so plain Python integers do.
 """
 
 from __future__ import annotations
@@ -39,8 +41,9 @@ Big = npt.NDArray[Any]
 class _Layer:
     """States, in order; the steps out of the one at position i are `first[i]` to `first[i + 1]`.
 
-    `row` is that in the table of `task`, `target` a position in the layer after this one, whose states are `following`.
-    `ways` is how many ways lead to each state in as many steps as the layer is high.
+    `row` is that in the table of `task`, `target` a position in the layer after this one, whose
+    states are `following`. `ways` is how many ways lead to each state in as many steps as the layer
+    is high.
     """
 
     states: Index
@@ -73,13 +76,18 @@ class Numbering:
         self._down: dict[int, list[Big]] = {}
 
     def picks(self, number: int) -> Picks:
-        """The interleaving of that number. Raises CountError if there is none, or it is too long to be told."""
+        """The interleaving of that number.
+
+        Raises CountError if there is none, or it is too long to be told.
+        """
         left, length = number, 0
         while left >= (there := self._runs(length)):
             left, length = left - there, length + 1
             if not len(self._layer(length).states):
                 last = number - left - 1
-                raise CountError(f"{self._scenario.name} has no interleaving {number}: the last one is {last}")
+                raise CountError(
+                    f"{self._scenario.name} has no interleaving {number}: the last one is {last}"
+                )
         on, position, picks = self._on(length), 0, list[tuple[str, int]]()
         for height in range(length):
             layer = self._layer(height)
@@ -93,13 +101,24 @@ class Numbering:
         return Picks(tuple(picks))
 
     def number(self, picks: Picks) -> int:
-        """The number of an interleaving, or of the first one that begins so. Raises CountError if it is too long."""
+        """The number of an interleaving, or of the first one that begins so.
+
+        Raises CountError if it is too long.
+        """
         way = [0]
         for height, pick in enumerate(picks.picks):
             layer = self._layer(height)
-            way.append(next(step for step in layer.steps(self._at(way, height)) if self._pick(layer, step) == pick))
+            way.append(
+                next(
+                    step
+                    for step in layer.steps(self._at(way, height))
+                    if self._pick(layer, step) == pick
+                )
+            )
         position = self._at(way, len(picks.picks))
-        length = len(picks.picks) + self._to_end(int(self._layer(len(picks.picks)).states[position]))
+        length = len(picks.picks) + self._to_end(
+            int(self._layer(len(picks.picks)).states[position])
+        )
         on = self._on(length)
         number = sum(self._runs(shorter) for shorter in range(length))
         for height in range(len(picks.picks)):
@@ -109,7 +128,9 @@ class Numbering:
         return int(number)
 
     def number_of(self, run: Run) -> tuple[int, bool]:
-        """The number of a run, and whether it ends there: else it is that of the first one that begins so."""
+        """The number of a run, and whether it ends there:
+        else it is that of the first one that begins so.
+        """
         picks = picks_of(self._frontier.product, run)
         number = self.number(picks)
         return number, self.picks(number) == picks
@@ -142,7 +163,11 @@ class Numbering:
         order = np.argsort(layer.target, kind="stable")
         source = np.repeat(np.arange(len(layer.states)), layer.first[1:] - layer.first[:-1])
         starts = np.searchsorted(layer.target.take(order), np.arange(len(layer.following)))
-        ways: Big = np.add.reduceat(layer.ways.take(source.take(order)), starts) if len(starts) else np.empty(0, object)
+        ways: Big = (
+            np.add.reduceat(layer.ways.take(source.take(order)), starts)
+            if len(starts)
+            else np.empty(0, object)
+        )
         return ways
 
     def _built(self, states: Index, ways: Big) -> _Layer:
@@ -153,7 +178,9 @@ class Numbering:
         self._size += len(after)
         if self._size > _MOST:
             name, length = self._scenario.name, len(self._layers)
-            raise CountError(f"{name} has too many states to number runs of more than {length} steps")
+            raise CountError(
+                f"{name} has too many states to number runs of more than {length} steps"
+            )
         following, target = np.unique(after, return_inverse=True)
         first = np.concatenate([[0], np.cumsum(counts)])
         return _Layer(states, ways, first, task, row, target.reshape(-1), following)
@@ -173,7 +200,9 @@ class Numbering:
             for layer in reversed(self._layers[:length]):
                 having = np.flatnonzero(~layer.ends)
                 ways = np.zeros(len(layer.states), object)
-                ways[having] = np.add.reduceat(down[-1].take(layer.target), layer.first.take(having))
+                ways[having] = np.add.reduceat(
+                    down[-1].take(layer.target), layer.first.take(having)
+                )
                 down.append(ways)
             self._down[length] = down[::-1]
         return self._down[length]

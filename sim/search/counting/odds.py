@@ -21,17 +21,23 @@ from sim.search.shrinking.follow import picks_of
 def explored(
     scenario: Scenario, counting: Counting, stop: Callable[[], bool] = lambda: False
 ) -> tuple[Frontier, Interleavings, int | None]:
-    """All states of a scenario, the graph of the runs that are counted, and the bound on retries that those keep.
+    """All states of a scenario, the graph of the runs that are counted,
+    and the bound on retries that those keep.
 
-    Raises CountError where there are too many states for that, or `stop` has said so, chunk by chunk.
+    Raises CountError where there are too many states for that, or `stop` has said so, chunk by
+    chunk.
     """
     frontier = Frontier(
-        Product(scenario), lambda _: stop() or frontier.visited.count > counting.states, want_tops=False
+        Product(scenario),
+        lambda _: stop() or frontier.visited.count > counting.states,
+        want_tops=False,
     )
     for _ in frontier.levels():
         pass
     if frontier.unexpanded:
-        raise CountError(f"{scenario.name} has more than {counting.states:,} states: too many for odds")
+        raise CountError(
+            f"{scenario.name} has more than {counting.states:,} states: too many for odds"
+        )
     graph, bound = narrowed(frontier, counting, UNBOUNDED, None)
     if graph is None:
         raise CountError(f"{scenario.name} has too many states for odds, with any bound on retries")
@@ -39,10 +45,11 @@ def explored(
 
 
 def odds_along(run: Run, finding: Finding, counting: Counting) -> tuple[Fraction, ...]:
-    """The probability before each step that a random walk from there passes a finding, within the bound on retries.
+    """The probability before each step that a random walk from there passes a finding,
+    within the bound on retries.
 
-    Raises CountError where there are too many states, where the run retries more often than is counted, and where no
-    run that is counted comes by the finding.
+    Raises CountError where there are too many states, where the run retries more often than is
+    counted, and where no run that is counted comes by the finding.
     """
     _, runs, _ = explored(run.scenario, counting)
     along, passing = runs.nodes_along(picks_of(runs.product, run)), runs.findings.get(finding)

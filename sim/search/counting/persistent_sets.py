@@ -1,19 +1,23 @@
-"""Classes of interleavings without their states: counted where there are too many states to go through.
+"""Classes of interleavings without their states:
+counted where there are too many states to go through.
 
-Tasks that touch different things multiply the states and add no class. A *persistent set* (Godefroid, "Partial-Order
-Methods for the Verification of Concurrent Systems", 1996) is enough of the tasks that can step: nothing that the others
-may ever do, until one of its steps is taken, depends on these steps. Taking the steps of one persistent set at each
-state, and carrying a sleep set along (`sim.search.counting.traces`), completes exactly one run of each class. States
-in between are lost on the way, and so this counts, and decides nothing else.
+Tasks that touch different things multiply the states and add no class. A *persistent set*
+(Godefroid, "Partial-Order Methods for the Verification of Concurrent Systems", 1996) is enough of
+the tasks that can step: nothing that the others may ever do, until one of its steps is taken,
+depends on these steps. Taking the steps of one persistent set at each state, and carrying a sleep
+set along (`sim.search.counting.traces`), completes exactly one run of each class. States in between
+are lost on the way, and so this counts, and decides nothing else.
 
-What a task may ever do is read off its automaton, which is learned as it is run; a part that has not been learned could
-touch anything. So this begins as if there were no such part, and whenever something new was learned, it begins again. A
-pass that learns nothing has left nothing out. Else take, of the states that it went through and from which some run
-asks what was not learned, one from which runs are shortest, and of these runs a shortest one: u, and then t asks. What
-u does has been learned. If nobody of the persistent set steps in u, then u changes nothing that a step p of the set
-depends on, and p nothing that t looks at, since t's task stands at a place that has been learned. So t can ask the same
-after p and u, from a state that was gone through as well and from which runs are shorter: it was learned. And if
-somebody of the set steps in u, the first such step could have been the first of all, and the same holds.
+What a task may ever do is read off its automaton, which is learned as it is run; a part that has
+not been learned could touch anything. So this begins as if there were no such part, and whenever
+something new was learned, it begins again. A pass that learns nothing has left nothing out. Else
+take, of the states that it went through and from which some run asks what was not learned, one from
+which runs are shortest, and of these runs a shortest one: u, and then t asks. What u does has been
+learned. If nobody of the persistent set steps in u, then u changes nothing that a step p of the set
+depends on, and p nothing that t looks at, since t's task stands at a place that has been learned.
+So t can ask the same after p and u, from a state that was gone through as well and from which runs
+are shorter: it was learned. And if somebody of the set steps in u, the first such step could have
+been the first of all, and the same holds.
 """
 
 from __future__ import annotations
@@ -37,7 +41,9 @@ SleepNode = tuple[int, frozenset[tuple[int, int]]]
 
 @attrs.frozen
 class AccessBits:
-    """Cells by bit: those that are looked at, those that are added to and no more, those that are written."""
+    """Cells by bit: those that are looked at, those that are added to and no more,
+    those that are written.
+    """
 
     read: int = 0
     add: int = 0
@@ -48,7 +54,9 @@ class AccessBits:
 
     def depends_on(self, other: AccessBits) -> bool:
         mine, theirs = self.add | self.write, other.add | other.write
-        return bool(mine & other.read or theirs & self.read or self.write & theirs or mine & other.write)
+        return bool(
+            mine & other.read or theirs & self.read or self.write & theirs or mine & other.write
+        )
 
 
 NOTHING = AccessBits()
@@ -69,7 +77,9 @@ class TooLong(Exception):
 
 
 class Reduction:
-    """What each task may ever do, as far as it has been learned, and the steps of persistent sets."""
+    """What each task may ever do, as far as it has been learned,
+    and the steps of persistent sets.
+    """
 
     def __init__(self, scenario: Scenario, retries: int) -> None:
         self.product = Product(scenario, Automata(retries=retries))
@@ -103,7 +113,9 @@ class Reduction:
             self._own[task][local] = self._looks_at(task, local)
             self.learned += 1
         steps = []
-        for outcome, ((delta, _), touch) in enumerate(zip(answer, self._touches(task, state), strict=True)):
+        for outcome, ((delta, _), touch) in enumerate(
+            zip(answer, self._touches(task, state), strict=True)
+        ):
             steps.append(ReducedStep(task, outcome, state + delta, touch))
             own = self._own[task][local] | touch
             following = self._following[task].setdefault(local, {})
@@ -125,7 +137,9 @@ class Reduction:
         touches = []
         for outcome in product.outcomes(name, state):
             bits = dict.fromkeys(Access, 0)
-            for cell, access in zip(operation.cells if operation else (), outcome.access, strict=False):
+            for cell, access in zip(
+                operation.cells if operation else (), outcome.access, strict=False
+            ):
                 bits[access] |= self._bit(cell)
             bits[Access.READ] |= self._bit(HALTED)
             touches.append(AccessBits(bits[Access.READ], bits[Access.ADD], bits[Access.WRITE]))
@@ -137,7 +151,9 @@ class Reduction:
         check_adds(self.product, state, (self._tasks[task], outcome), (self._tasks[later], then))
 
     def look_ahead(self) -> None:
-        """Gather what each task may ever do from each of its local states on, as far as that has been learned."""
+        """Gather what each task may ever do from each of its local states on,
+        as far as that has been learned.
+        """
         for own, following, ever in zip(self._own, self._following, self._ever, strict=True):
             ever.clear()
             ever.update(own)
@@ -156,7 +172,10 @@ class Reduction:
         """The steps of a persistent set with few of them."""
         every = [self.steps(task, state) for task in range(len(self._tasks))]
         now = [self._now(task, state, steps) for task, steps in enumerate(every)]
-        ever = [self._ever[task].get(self._local(task, state), now[task]) for task in range(len(self._tasks))]
+        ever = [
+            self._ever[task].get(self._local(task, state), now[task])
+            for task in range(len(self._tasks))
+        ]
         best: list[ReducedStep] | None = None
         for seed, steps in enumerate(every):
             if steps:
@@ -168,7 +187,10 @@ class Reduction:
         return best or []
 
     def _now(self, task: int, state: int, steps: list[ReducedStep]) -> AccessBits:
-        """What the next step of a task depends on. One that must wait looks at what it waits for."""
+        """What the next step of a task depends on.
+
+        One that must wait looks at what it waits for.
+        """
         touch = NOTHING if steps else self._own[task][self._local(task, state)]
         for step in steps:
             touch |= step.touch
@@ -176,7 +198,9 @@ class Reduction:
 
     @staticmethod
     def _closure(seed: int, now: list[AccessBits], ever: list[AccessBits]) -> list[int]:
-        """The tasks that must be taken along with one: whoever may ever do what a next step of these depends on."""
+        """The tasks that must be taken along with one:
+        whoever may ever do what a next step of these depends on.
+        """
         inside, todo = {seed: None}, [seed]
         while todo:
             here = now[todo.pop()]
@@ -188,7 +212,10 @@ class Reduction:
 
 
 def count_traces(scenario: Scenario, retries: int, most: int) -> int | None:
-    """How many classes of interleavings there are; None if more than `most` nodes would have to be gone through."""
+    """How many classes of interleavings there are.
+
+    None if more than `most` nodes would have to be gone through.
+    """
     reduction = Reduction(scenario, retries)
     while True:
         learned = reduction.learned
@@ -216,7 +243,9 @@ def _go_through(reduction: Reduction, most: int) -> None:
             raise TooLong
 
 
-def _check_adds(reduction: Reduction, state: int, before: dict[tuple[int, int], AccessBits], step: ReducedStep) -> None:
+def _check_adds(
+    reduction: Reduction, state: int, before: dict[tuple[int, int], AccessBits], step: ReducedStep
+) -> None:
     """Check that additions which count as independent do commute."""
     for (task, outcome), touch in before.items():
         if task != step.task and touch.add & step.touch.add and not touch.depends_on(step.touch):
@@ -224,16 +253,24 @@ def _check_adds(reduction: Reduction, state: int, before: dict[tuple[int, int], 
 
 
 def _following(reduction: Reduction, node: SleepNode) -> Iterator[SleepNode]:
-    """Where to go on from a node: at each state only with a persistent set, and of that with what does not sleep."""
+    """Where to go on from a node: at each state only with a persistent set,
+    and of that with what does not sleep.
+    """
     state, sleeping = node
     before = dict[tuple[int, int], AccessBits]()
     for task, outcome in sorted(sleeping):
-        before[task, outcome] = next(s.touch for s in reduction.steps(task, state) if s.outcome == outcome)
+        before[task, outcome] = next(
+            s.touch for s in reduction.steps(task, state) if s.outcome == outcome
+        )
     for step in reduction.persistent(state):
         if (step.task, step.outcome) in sleeping:
             continue
         _check_adds(reduction, state, before, step)
-        asleep = (name for name, touch in before.items() if name[0] != step.task and not touch.depends_on(step.touch))
+        asleep = (
+            name
+            for name, touch in before.items()
+            if name[0] != step.task and not touch.depends_on(step.touch)
+        )
         yield step.after, frozenset(asleep)
         before[step.task, step.outcome] = step.touch
 
@@ -256,7 +293,11 @@ def _counted(reduction: Reduction, most: int) -> int:
             todo += [there for there in after[node] if there not in ways]
         else:
             todo.pop()
-            ways[node] = sum(ways[there] for there in after[node]) if after[node] else _is_end(reduction, node[0])
+            ways[node] = (
+                sum(ways[there] for there in after[node])
+                if after[node]
+                else _is_end(reduction, node[0])
+            )
     return ways[first]
 
 

@@ -1,10 +1,12 @@
-"""Fewest preemptions: for each finding a run that passes it with as few as can be, and so that no run has fewer.
+"""Fewest preemptions: for each finding a run that passes it with as few as can be,
+and so that no run has fewer.
 
-A preemption is a step after which another task goes on although the one that took it could. Choosing who is next costs
-nothing where the last one must wait or has finished. Runs are followed in the order of their cost and then of their
-length, from pairs of a state and the task that stepped last; the first to pass a finding is what was looked for, and
-that is a proof: whatever costs less has been followed to its end. It is seldom far (most races take one or two), so few
-of the states are gone through again.
+A preemption is a step after which another task goes on although the one that took it could.
+Choosing who is next costs nothing where the last one must wait or has finished. Runs are followed
+in the order of their cost and then of their length, from pairs of a state and the task that stepped
+last; the first to pass a finding is what was looked for, and that is a proof: whatever costs less
+has been followed to its end. It is seldom far (most races take one or two), so few of the states
+are gone through again.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ _CHUNK = 1 << 16
 
 @attrs.frozen
 class Fewest:
-    """A run that passes a finding at its last step, a shortest of those with the fewest preemptions."""
+    """A run that passes a finding at its last step,
+    a shortest of those with the fewest preemptions.
+    """
 
     preemptions: int
     picks: Picks
@@ -40,7 +44,9 @@ class Fewest:
 
 @attrs.frozen
 class _StepsTaken:
-    """Steps that have been taken: by the position of the step before (-1: none), the task, its row, the state after."""
+    """Steps that have been taken: by the position of the step before (-1: none), the task,
+    its row, the state after.
+    """
 
     before: Index
     task: Index
@@ -57,7 +63,9 @@ def _joined(parts: list[_StepsTaken]) -> _StepsTaken:
 
 
 class _FewestSearch:
-    """Every pair of a state and the task that stepped last, in the order of the preemptions that lead there."""
+    """Every pair of a state and the task that stepped last,
+    in the order of the preemptions that lead there.
+    """
 
     def __init__(self, frontier: Frontier) -> None:
         self._frontier, self._tasks = frontier, len(frontier.tables)
@@ -108,13 +116,18 @@ class _FewestSearch:
             able = np.zeros((self._tasks + 1, len(states)), np.bool_)
             able[edges.task, edges.before] = True
             order = np.argsort(edges.before, kind="stable")
-            first = np.concatenate([[0], np.cumsum(np.bincount(edges.before, minlength=len(states)))])
+            first = np.concatenate(
+                [[0], np.cumsum(np.bincount(edges.before, minlength=len(states)))]
+            )
             source = np.repeat(np.arange(len(chunk.state)), (first[1:] - first[:-1]).take(which))
             edge = order.take(edges_of(first, which))
             last = chunk.task.take(source)
             costs = (edges.task.take(edge) != last) & able[last, which.take(source)]
             following = _StepsTaken(
-                source + low + at, edges.task.take(edge), edges.row.take(edge), edges.after.take(edge)
+                source + low + at,
+                edges.task.take(edge),
+                edges.row.take(edge),
+                edges.after.take(edge),
             )
             yield following, costs
 
@@ -141,7 +154,9 @@ class _CountingScheduler:
         picked = self.picks.pick(step, offers)
         if picked is not None and step:
             last = self.picks.picks[step - 1][0]
-            self.count += offers[picked[0]].task != last and any(offer.task == last for offer in offers)
+            self.count += offers[picked[0]].task != last and any(
+                offer.task == last for offer in offers
+            )
         return picked
 
 

@@ -22,7 +22,9 @@ _CHUNK = 1 << 16
 
 @attrs.frozen
 class Reaching:
-    """Where one finding is passed: in these states, by number, and by steps whose row in their task's table says so."""
+    """Where one finding is passed: in these states, by number,
+    and by steps whose row in their task's table says so.
+    """
 
     finding: Finding
     states: Mask
@@ -35,7 +37,9 @@ class Reaching:
 
 
 def where_reached(frontier: Frontier) -> dict[Finding, Reaching]:
-    """What steps show, what properties say, and who is stuck in the end: all that any run passes, and where."""
+    """What steps show, what properties say, and who is stuck in the end:
+    all that any run passes, and where.
+    """
     found = {finding: np.zeros(frontier.visited.count, np.bool_) for finding in frontier.flags}
     for finding, states in (*_broken(frontier), *_deadlocks(frontier)):
         found[finding] = found[finding] | states if finding in found else states
@@ -55,7 +59,10 @@ def _broken(frontier: Frontier) -> Iterable[tuple[Finding, Mask]]:
         for low in range(0, visited.count, _CHUNK):
             check_time()
             here = np.arange(low, min(low + _CHUNK, visited.count))
-            batch = Candidates([word.take(here) & bits for word, bits in zip(visited.words, masks, strict=True)], here)
+            batch = Candidates(
+                [word.take(here) & bits for word, bits in zip(visited.words, masks, strict=True)],
+                here,
+            )
             number[here] = valuations.keep(batch).take(batch.places())
         broken = []
         for state in valuations.before[: valuations.count].tolist():
@@ -86,7 +93,9 @@ def _deadlocks(frontier: Frontier) -> Iterable[tuple[Finding, Mask]]:
         locals_ = {task.name: product.local(state, task.name) for task in product.scenario.tasks}
         if product.halted(state) or any(local.gave_up for local in locals_.values()):
             continue
-        finding = deadlock(product.scenario, {name: local.operation for name, local in locals_.items()})
+        finding = deadlock(
+            product.scenario, {name: local.operation for name, local in locals_.items()}
+        )
         if finding is not None:
             states = np.zeros(visited.count, np.bool_)
             states[numbers[which.reshape(-1) == i]] = True

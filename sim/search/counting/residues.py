@@ -1,12 +1,14 @@
-"""Whole numbers and fractions that no machine word holds, one per node of a graph, from what they leave modulo primes.
+"""Whole numbers and fractions that no machine word holds, one per node of a graph,
+from what they leave modulo primes.
 
-A sum over all ways (`sim.search.counting.dag`) is taken modulo one number after the other, with no factor in common,
-until their product exceeds what the sum may be; the Chinese remainder theorem then has one answer to offer. The bound
-is taken first, and is one: it is summed in floating point with a factor to spare, or told by the degrees of the nodes
-where that overflows.
+A sum over all ways (`sim.search.counting.dag`) is taken modulo one number after the other, with no
+factor in common, until their product exceeds what the sum may be; the Chinese remainder theorem
+then has one answer to offer. The bound is taken first, and is one: it is summed in floating point
+with a factor to spare, or told by the degrees of the nodes where that overflows.
 
-A fraction is summed as it stands, modulo primes, where its denominators have inverses. It comes out as a whole number
-once a common denominator is multiplied in; that is the highest power of each small prime that any way can collect.
+A fraction is summed as it stands, modulo primes, where its denominators have inverses. It comes out
+as a whole number once a common denominator is multiplied in; that is the highest power of each
+small prime that any way can collect.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ def enough(bound: int) -> list[int]:
 
 
 def wide(bound: int, degree: int) -> list[int]:
-    """Coprime moduli whose product exceeds a bound, few of them: a sum of `degree` numbers below them fits a word.
+    """Coprime moduli whose product exceeds a bound, few of them:
+    a sum of `degree` numbers below them fits a word.
 
     2**a - 1 and 2**b - 1 have the factor 2**gcd(a, b) - 1 in common, and all of them are odd.
     """
@@ -76,7 +79,9 @@ class WholeNumbers:
     def __init__(self, moduli: list[int], left: list[U64]) -> None:
         self.moduli, self.left, self._all = moduli, left, prod(moduli)
         others = [self._all // modulus for modulus in moduli]
-        self._units = [other * pow(other, -1, modulus) for other, modulus in zip(others, moduli, strict=True)]
+        self._units = [
+            other * pow(other, -1, modulus) for other, modulus in zip(others, moduli, strict=True)
+        ]
 
     def at(self, node: int) -> int:
         check_time()
@@ -88,14 +93,17 @@ def ways(dag: Dag, ends: Mask, keep: Mask | None = None) -> WholeNumbers:
     """Per node, how many ways lead from there to one of `ends`, by edges that `keep` keeps."""
     degree = int((dag.first[1:] - dag.first[:-1]).max())
     moduli = wide(_bound(dag, ends, keep), degree)
-    return WholeNumbers(moduli, [dag.total(ends.astype(np.uint64), keep, modulus) for modulus in moduli])
+    return WholeNumbers(
+        moduli, [dag.total(ends.astype(np.uint64), keep, modulus) for modulus in moduli]
+    )
 
 
 class Goal:
-    """Some nodes and edges of a graph, and the part of it that leads to them: what else there is adds nothing.
+    """Some nodes and edges of a graph, and the part of it that leads to them:
+    what else there is adds nothing.
 
-    `edges` are those that no other comes before, `sources` where they begin, by number within the `part`; `here` and
-    `kept` are its nodes and edges.
+    `edges` are those that no other comes before, `sources` where they begin, by number within the
+    `part`; `here` and `kept` are its nodes and edges.
     """
 
     def __init__(self, dag: Dag, nodes: Mask, edges: Mask) -> None:
@@ -106,7 +114,11 @@ class Goal:
         reached = nodes.copy()
         reached[source] = True
         self.part, self.here, self.kept = dag.part(dag.leading(reached, before), before)
-        self._dag, self._nodes, self._sources = dag, nodes.take(self.here), np.searchsorted(self.here, source)
+        self._dag, self._nodes, self._sources = (
+            dag,
+            nodes.take(self.here),
+            np.searchsorted(self.here, source),
+        )
 
     def number(self, node: int) -> int | None:
         """The number of a node within the part; None outside of it."""
@@ -114,7 +126,9 @@ class Goal:
         return number if number < len(self.here) and self.here[number] == node else None
 
     def base(self, nodes: U64, edges: U64) -> U64:
-        """What the nodes of the part begin with, where each node of the goal has a number, and each edge has."""
+        """What the nodes of the part begin with, where each node of the goal has a number,
+        and each edge has.
+        """
         base = nodes.take(self.here) * self._nodes
         np.add.at(base, self._sources, edges)
         return base
@@ -124,7 +138,11 @@ class Goal:
         left = []
         for modulus, column in zip(ways.moduli, ways.left, strict=True):
             base = self.base(column, column.take(self._dag.target.take(self.edges)))
-            left.append(self.part.total(base % np.uint64(modulus) if modulus < _WORD else base, None, modulus))
+            left.append(
+                self.part.total(
+                    base % np.uint64(modulus) if modulus < _WORD else base, None, modulus
+                )
+            )
         number = self.number(at)
         return 0 if number is None else WholeNumbers(ways.moduli, left).at(number)
 
@@ -145,7 +163,9 @@ def _power(number: int, prime: int) -> int:
 
 
 class WalkOdds:
-    """A walk that takes each edge with probability 1 / `parts[edge]`, and what it comes by, as exact fractions."""
+    """A walk that takes each edge with probability 1 / `parts[edge]`, and what it comes by,
+    as exact fractions.
+    """
 
     def __init__(self, dag: Dag, parts: npt.NDArray[np.int64]) -> None:
         self.dag, self._parts = dag, parts
@@ -193,7 +213,10 @@ class Residues(WholeNumbers):
 
 
 def nth_way(dag: Dag, ways: WholeNumbers, number: int) -> list[int]:
-    """The edges of the `number`-th of all ways from node 0, in the order of edges. Raises IndexError past the last."""
+    """The edges of the `number`-th of all ways from node 0, in the order of edges.
+
+    Raises IndexError past the last.
+    """
     if number >= ways.at(0):
         raise IndexError(f"there are {ways.at(0)}, from 0 on")
     node, taken = 0, list[int]()

@@ -1,7 +1,7 @@
 """Exactly uniform sampling: every interleaving, or every class of them, as likely as any other.
 
-A random walk is not that: it takes a run in which few tasks can step more often than one in which many can. So this is
-what strategies are measured by.
+A random walk is not that: it takes a run in which few tasks can step more often than one in which
+many can. So this is what strategies are measured by.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ INTERLEAVINGS, CLASSES = "uniform", "uniform-classes"
 
 
 def interleavings(scenario: Scenario, retries: int, most: int | None = None) -> Interleavings:
-    """All runs in which each loop is retried so often at most. Raises CountError where they have too many states."""
+    """All runs in which each loop is retried so often at most.
+
+    Raises CountError where they have too many states.
+    """
 
     def stop(_bytes: int) -> bool:
         return most is not None and frontier.visited.count > most
@@ -30,7 +33,9 @@ def interleavings(scenario: Scenario, retries: int, most: int | None = None) -> 
     for _ in frontier.levels():
         pass
     if frontier.unexpanded:
-        raise CountError(f"{scenario.name} has more than {most:,} states: its runs cannot be drawn uniformly")
+        raise CountError(
+            f"{scenario.name} has more than {most:,} states: its runs cannot be drawn uniformly"
+        )
     return Interleavings(frontier)
 
 

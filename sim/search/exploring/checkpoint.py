@@ -1,13 +1,15 @@
-"""Checkpoints: an exploration that was cut off goes on from where it was, and ends with the same numbers.
+"""Checkpoints: an exploration that was cut off goes on from where it was,
+and ends with the same numbers.
 
-States are numbered in the order in which they are found and never change their place, so their words and where each
-was reached from are files that only grow. Beside them, `checkpoint.json` says how much of them counts and holds the
-rest. It is replaced as a whole once everything it speaks of is on the disk: whatever happens in between, the one before
-it still stands. Fields that are laid out anew change every state; then the words go to new files.
+States are numbered in the order in which they are found and never change their place, so their
+words and where each was reached from are files that only grow. Beside them, `checkpoint.json` says
+how much of them counts and holds the rest. It is replaced as a whole once everything it speaks of
+is on the disk: whatever happens in between, the one before it still stands. Fields that are laid
+out anew change every state; then the words go to new files.
 
 No value, no local state and no code is stored: only what was asked of the model, and in which order
-(`sim.engine.states.product`). The model is asked again, and must answer as before; digests of model and program, and
-checksums of the files, say whether that can be so.
+(`sim.engine.states.product`). The model is asked again, and must answer as before; digests of model
+and program, and checksums of the files, say whether that can be so.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ FORMAT = 1
 
 @attrs.define
 class Checkpoint:
-    """Where one exploration is kept, and of what: `identity` tells scenario, parameters, model and program apart."""
+    """Where one exploration is kept, and of what: `identity` tells scenario, parameters,
+    model and program apart.
+    """
 
     folder: Path
     identity: dict[str, Any]
@@ -102,7 +106,10 @@ class Checkpoint:
             (self.folder / old).unlink(missing_ok=True)
 
     def load(self) -> dict[str, Any] | None:
-        """What was written down, if anything was. Raises CheckpointError if it is not of this exploration."""
+        """What was written down, if anything was.
+
+        Raises CheckpointError if it is not of this exploration.
+        """
         try:
             contents = json.loads((self.folder / NAME).read_bytes())
         except FileNotFoundError:
@@ -110,14 +117,19 @@ class Checkpoint:
         except OSError as error:
             raise CheckpointError(f"cannot read {self.folder / NAME}: {error.strerror}") from None
         except ValueError as error:
-            raise CheckpointError(f"{self.folder / NAME} is no checkpoint: {error}; remove it to begin anew") from None
+            raise CheckpointError(
+                f"{self.folder / NAME} is no checkpoint: {error}; remove it to begin anew"
+            ) from None
         if not isinstance(contents, dict) or contents.get("format") != FORMAT:
-            raise CheckpointError(f"{self.folder / NAME} is no checkpoint of this format; remove it to begin anew")
+            raise CheckpointError(
+                f"{self.folder / NAME} is no checkpoint of this format; remove it to begin anew"
+            )
         theirs = {**contents["identity"], "byteorder": contents["byteorder"]}
         for key, mine in {**self.identity, "byteorder": sys.byteorder}.items():
             if theirs.get(key) != mine:
                 raise CheckpointError(
-                    f"{self.folder} has a checkpoint of another {key} ({theirs.get(key)!r}, this is {mine!r}); "
+                    f"{self.folder} has a checkpoint of another {key} ({theirs.get(key)!r}, "
+                    f"this is {mine!r}); "
                     "give another directory, or remove it to begin anew"
                 )
         return contents
@@ -132,9 +144,13 @@ class Checkpoint:
                 with (self.folder / name).open("rb") as file:
                     data = file.read(size)
             except OSError as error:
-                raise CheckpointError(f"cannot read {self.folder / name}: {error.strerror}") from None
+                raise CheckpointError(
+                    f"cannot read {self.folder / name}: {error.strerror}"
+                ) from None
             if len(data) < size or zlib.crc32(data) != crc or name not in names:
-                raise CheckpointError(f"{self.folder / name} is damaged; remove {self.folder} to begin anew")
+                raise CheckpointError(
+                    f"{self.folder / name} is damaged; remove {self.folder} to begin anew"
+                )
             names[name][:count] = np.frombuffer(data, names[name].dtype)
             self._written[name] = count, crc
         frontier.visited.refill(count)
@@ -153,7 +169,9 @@ _BEFORE = "before.u32"
 
 
 def _columns(frontier: Frontier, words: int | None = None) -> dict[str, npt.NDArray[Any]]:
-    """The files, by name: a word of every state, laid out for the n-th time, and where states were reached from."""
+    """The files, by name: a word of every state, laid out for the n-th time,
+    and where states were reached from.
+    """
     visited = frontier.visited
     if words is not None:
         visited.widen(words)
@@ -178,7 +196,8 @@ def _of_frontier(frontier: Frontier) -> dict[str, Any]:
         "level": [frontier.level.start, frontier.level.stop, frontier.at],
         "transitions": frontier.transitions,
         "flags": [
-            [flag.state, flag.task, flag.outcome, *attrs.astuple(flag.finding)] for flag in frontier.flags.values()
+            [flag.state, flag.task, flag.outcome, *attrs.astuple(flag.finding)]
+            for flag in frontier.flags.values()
         ],
         "stuck": _packed(frontier.stuck),
         "deadlocked": _packed(frontier.deadlocked),
@@ -199,7 +218,9 @@ def _to_frontier(frontier: Frontier, of: dict[str, Any]) -> None:
     for state, task, outcome, kind, where, causes in of["flags"]:
         finding = Finding(kind, where, tuple(causes))
         frontier.flags[finding] = Flag(state, task, outcome, finding)
-    frontier.stuck, frontier.deadlocked, frontier.tops = (_unpacked(of[k]) for k in ("stuck", "deadlocked", "tops"))
+    frontier.stuck, frontier.deadlocked, frontier.tops = (
+        _unpacked(of[k]) for k in ("stuck", "deadlocked", "tops")
+    )
     for task, moves in of["moves"].items():
         frontier.moves[task].update(dict.fromkeys(map(_pair, moves)))
     for task, waits in of["waits"].items():

@@ -1,7 +1,8 @@
 """A part of the state graph, written out: its edges, its components, and walks in it.
 
-Exploring keeps states and no edges. Where a question is about going round (`sim.search.exploring.liveness`), the few
-states that can matter are picked first, and only their steps are taken again and kept here.
+Exploring keeps states and no edges. Where a question is about going round
+(`sim.search.exploring.liveness`), the few states that can matter are picked first, and only their
+steps are taken again and kept here.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ Taken = tuple[int, int]
 
 
 class Graph:
-    """Edges between some states. A state is its position in `numbers`, an edge its position in `source` and so on.
+    """Edges between some states.
 
-    `able[task]` says where a task can step at all, and `leaves` from where some step leads out of this part.
+    A state is its position in `numbers`, an edge its position in `source` and so on.
+
+    `able[task]` says where a task can step at all, and `leaves` from where some step leads out of
+    this part.
     """
 
     def __init__(self, frontier: Frontier, numbers: Index) -> None:
@@ -40,18 +44,26 @@ class Graph:
             self.able[edges.task, source] = True
             self.leaves[np.delete(source, inside)] = True
             parts.append((source.take(inside), there.take(inside), edges.task.take(inside)))
-        self.source, self.target, self.task = (np.concatenate(column) for column in zip(*parts, strict=True))
+        self.source, self.target, self.task = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
 
     def without(self, edges: Mask) -> Graph:
         """The graph with these edges leading out of it."""
         part = copy(self)
         part.leaves = self.leaves.copy()
         part.leaves[self.source[edges]] = True
-        part.source, part.target, part.task = self.source[~edges], self.target[~edges], self.task[~edges]
+        part.source, part.target, part.task = (
+            self.source[~edges],
+            self.target[~edges],
+            self.task[~edges],
+        )
         return part
 
     def trimmed(self) -> Graph:
-        """Without edges that are on no way round: out of states that nothing leads to, into those that lead nowhere."""
+        """Without edges that are on no way round: out of states that nothing leads to,
+        into those that lead nowhere.
+        """
         part = self
         while len(part.source):
             entered = np.zeros(len(part.numbers), np.bool_)
@@ -73,7 +85,9 @@ class Graph:
 
 
 def cycles_of(moves: Iterable[Taken]) -> list[list[int]]:
-    """The ways round of a task's automaton, given the pairs of local states that it has been seen to step between."""
+    """The ways round of a task's automaton,
+    given the pairs of local states that it has been seen to step between.
+    """
     after: dict[int, list[int]] = {}
     for source, target in moves:
         after.setdefault(source, []).append(target)
@@ -94,7 +108,10 @@ def _popped(stack: dict[int, None], node: int) -> list[int]:
 
 
 def components(after: dict[int, list[int]]) -> list[list[int]]:
-    """The strongly connected components that have an edge, by their first node. Tarjan's, without recursion."""
+    """The strongly connected components that have an edge, by their first node.
+
+    Tarjan's, without recursion.
+    """
     order, low = dict[int, int](), dict[int, int]()
     on_stack, found = dict[int, None](), list[list[int]]()
     work: list[tuple[int, Iterator[int]]] = []
@@ -126,9 +143,11 @@ def components(after: dict[int, list[int]]) -> list[list[int]]:
 
 
 class Components:
-    """A graph's strongly connected components that have an edge, and what going round in each of them is like.
+    """A graph's strongly connected components that have an edge,
+    and what going round in each of them is like.
 
-    `is_closed`: no step leads out of it. `is_fair`: each task steps in it, or cannot step somewhere in it.
+    `is_closed`: no step leads out of it. `is_fair`: each task steps in it, or cannot step somewhere
+    in it.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -174,10 +193,14 @@ class CycleWalk:
             if all(by != task and able[to] for by, to in steps) and able[start]:
                 steps += self._walk(at, self._satisfies(task))
         at = steps[-1][1] if steps else start
-        return steps if steps and at == start else steps + self._walk(at, lambda _by, to: to == start)
+        return (
+            steps if steps and at == start else steps + self._walk(at, lambda _by, to: to == start)
+        )
 
     def _satisfies(self, task: int) -> Callable[[int, int], bool]:
-        """Whether a step is fair to a task: its own, where it moves at all, else one to where it cannot step."""
+        """Whether a step is fair to a task: its own, where it moves at all,
+        else one to where it cannot step.
+        """
         if task in self._moving:
             return lambda by, _to: by == task
         return lambda _by, to: not self._graph.able[task, to]

@@ -1,8 +1,10 @@
-"""A few thousand states, kept in a dict: over before arrays (`sim.search.exploring.in_arrays`) would have been set up.
+"""A few thousand states, kept in a dict:
+over before arrays (`sim.search.exploring.in_arrays`) would have been set up.
 
-The same product, the same levels, the same numbers of states and steps, and a shortest way to every finding, though
-perhaps another one of the same length. Going round is not looked into: where that was asked for, a step that leads to
-no deeper level than its own, without which there is no way round, ends it, and arrays take over from the start.
+The same product, the same levels, the same numbers of states and steps, and a shortest way to every
+finding, though perhaps another one of the same length. Going round is not looked into: where that
+was asked for, a step that leads to no deeper level than its own, without which there is no way
+round, ends it, and arrays take over from the start.
 """
 
 from __future__ import annotations
@@ -19,8 +21,13 @@ from sim.search.exploring.properties import Watched
 _MOST = 1 << 13
 
 
-def dict_search(product: Product, *, acyclic: bool, tick: Callable[[Progress], None] | None) -> DictSearch | None:
-    """Explore all there is, if that is little; where that must be `acyclic`, only if it surely is. Else None."""
+def dict_search(
+    product: Product, *, acyclic: bool, tick: Callable[[Progress], None] | None
+) -> DictSearch | None:
+    """Explore all there is, if that is little.
+
+    Where that must be `acyclic`, only if it surely is. Else None.
+    """
     started = time.perf_counter()
     while True:
         few = DictSearch(product, started)
@@ -98,7 +105,9 @@ class DictSearch:
     def _stuck(self, state: int) -> None:
         product = self.product
         self._final.append(state)
-        standing = {task.name: product.local(state, task.name).operation for task in product.scenario.tasks}
+        standing = {
+            task.name: product.local(state, task.name).operation for task in product.scenario.tasks
+        }
         finding = None if product.halted(state) else deadlock(product.scenario, standing)
         if finding is not None:
             self.findings.setdefault(finding, (state, ()))

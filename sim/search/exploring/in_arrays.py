@@ -1,4 +1,6 @@
-"""Many states, in arrays, a level at a time (`sim.engine.states.frontier`): what a level's states show, and where."""
+"""Many states, in arrays, a level at a time (`sim.engine.states.frontier`):
+what a level's states show, and where.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class _NewValuations:
         self._visited, self._seen, self._masks = visited, Visited(1), [0]
 
     def first_shown(self, level: range, mask: int) -> list[int]:
-        """Of a level's states, by number, one for each valuation of the bits of `mask` that was not there before."""
+        """Of a level's states, by number,
+        one for each valuation of the bits of `mask` that was not there before.
+        """
         visited = self._visited
         masks = [mask >> WORD * i & _WORD_MASK for i in range(len(visited.words))]
         if masks != self._masks:
@@ -40,16 +44,23 @@ class _NewValuations:
         changed = np.zeros(len(level), np.bool_)
         for word, bits in zip(visited.words, masks, strict=True):
             if bits:
-                changed |= (word[level.start : level.stop] ^ word.take(before)) & np.uint64(bits) != 0
+                changed |= (word[level.start : level.stop] ^ word.take(before)) & np.uint64(
+                    bits
+                ) != 0
         numbers = np.flatnonzero(changed) + level.start
         known = self._seen.count
-        read = [word.take(numbers) & np.uint64(bits) for word, bits in zip(visited.words, masks, strict=True)]
+        read = [
+            word.take(numbers) & np.uint64(bits)
+            for word, bits in zip(visited.words, masks, strict=True)
+        ]
         self._seen.keep(Candidates(read, numbers))
         return [int(number) for number in self._seen.before[known : self._seen.count]]
 
 
 class ArraySearch:
-    """The exploration of one scenario, and what it has found: per finding, a state, and the step that shows it."""
+    """The exploration of one scenario, and what it has found: per finding, a state,
+    and the step that shows it.
+    """
 
     def __init__(
         self,
@@ -88,18 +99,27 @@ class ArraySearch:
 
     def final(self) -> Iterable[int]:
         """The states in which nobody can step."""
-        return map(self.frontier.visited.state, np.concatenate([*self.frontier.stuck, np.zeros(0, np.int64)]).tolist())
+        return map(
+            self.frontier.visited.state,
+            np.concatenate([*self.frontier.stuck, np.zeros(0, np.int64)]).tolist(),
+        )
 
     def state(self, number: int) -> int:
         return self.frontier.visited.state(number)
 
     def numbers(self, finding: Finding) -> list[int]:
-        """The states of a shortest way to a finding, by number, the one after its last step included."""
+        """The states of a shortest way to a finding, by number,
+        the one after its last step included.
+        """
         number, then = self.findings[finding]
         way = self.frontier.way(number)
         for task, outcome in then:
             state = self.state(number)
-            way.append(self.frontier.visited.number(state + self.frontier.product.answer(task, state)[outcome][0]))
+            way.append(
+                self.frontier.visited.number(
+                    state + self.frontier.product.answer(task, state)[outcome][0]
+                )
+            )
         return way
 
     def way(self, number: int) -> list[int]:
@@ -107,11 +127,21 @@ class ArraySearch:
         return [self.state(at) for at in self.frontier.way(number)]
 
     def _pause(self, more: int) -> bool:
-        """Between two chunks: write down how far this is, if it is time to; say whether the budget is spent."""
+        """Between two chunks: write down how far this is, if it is time to.
+
+        Say whether the budget is spent.
+        """
         spent = self._budget.spent(time.perf_counter() - self._begun, more)
         if self._checkpoint is not None and (spent or self._checkpoint.is_due):
-            findings = [[*attrs.astuple(f), number, then] for f, (number, then) in self.findings.items()]
-            rest = {"depth": self.depth, "seconds": self.seconds, "watched": self._watched.names, "findings": findings}
+            findings = [
+                [*attrs.astuple(f), number, then] for f, (number, then) in self.findings.items()
+            ]
+            rest = {
+                "depth": self.depth,
+                "seconds": self.seconds,
+                "watched": self._watched.names,
+                "findings": findings,
+            }
             self._checkpoint.save(self.frontier, rest)
         return spent
 
@@ -134,7 +164,15 @@ class ArraySearch:
             self.depth += 1
             seen = level.stop
             if self._tick is not None:
-                self._tick(Progress(frontier.visited.count, frontier.transitions, self.depth, len(level), self.seconds))
+                self._tick(
+                    Progress(
+                        frontier.visited.count,
+                        frontier.transitions,
+                        self.depth,
+                        len(level),
+                        self.seconds,
+                    )
+                )
         self._collect(range(seen, frontier.visited.count))
 
     def _collect(self, level: range) -> None:
@@ -144,7 +182,10 @@ class ArraySearch:
             self.findings.setdefault(flag.finding, (flag.state, ((flag.task, flag.outcome),)))
         for number in frontier.deadlocked_once():
             state = frontier.visited.state(number)
-            standing = {task.name: product.local(state, task.name).operation for task in product.scenario.tasks}
+            standing = {
+                task.name: product.local(state, task.name).operation
+                for task in product.scenario.tasks
+            }
             finding = deadlock(product.scenario, standing)
             if finding is not None:
                 self.findings.setdefault(finding, (number, ()))
@@ -154,9 +195,10 @@ class ArraySearch:
     def _ask_properties(self, level: range) -> None:
         """Ask the properties of a level's states, once for each valuation of what they read.
 
-        An answer holds for all states that agree in the cells which were read for it. Which states agree is told by the
-        cells that were known to be read beforehand. Where asking has found another cell, of states that were taken for
-        one some may differ in it, so the level is gone through again.
+        An answer holds for all states that agree in the cells which were read for it. Which states
+        agree is told by the cells that were known to be read beforehand. Where asking has found
+        another cell, of states that were taken for one some may differ in it, so the level is gone
+        through again.
         """
         visited, watched = self.frontier.visited, self._watched
         while True:

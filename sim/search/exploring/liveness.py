@@ -1,18 +1,21 @@
 """Going round for ever: livelock, which cannot be left, and starvation, which could be.
 
-**Livelock** is a part of the graph that no step leaves, in which some task that should finish never does. Looking for
-it takes every state into account and yet touches few. A state that steps to a higher number can be climbed from, and
-whoever climbs ends in a state where nobody steps, or on a *top*, from which every step leads down. Exploring notes the
-tops as it goes; they are few. If there is none, all runs can end and nothing is left to do. Else each top is shown to
-lead on by climbing from where it steps to, and what cannot be shown that way is written out
+**Livelock** is a part of the graph that no step leaves, in which some task that should finish never
+does. Looking for it takes every state into account and yet touches few. A state that steps to a
+higher number can be climbed from, and whoever climbs ends in a state where nobody steps, or on a
+*top*, from which every step leads down. Exploring notes the tops as it goes; they are few. If there
+is none, all runs can end and nothing is left to do. Else each top is shown to lead on by climbing
+from where it steps to, and what cannot be shown that way is written out
 (`sim.search.exploring.cycles`) together with all that it reaches, and searched.
 
-**Starvation** is a cycle that weak fairness allows: each task steps in it, or cannot step somewhere in it; somebody who
-should finish does not, nobody makes progress, and yet another choice would have led one of those on, to its end or to a
-step that is progress. Where all that leads out of a cycle leads to no such thing, it is no starvation: that is a
-livelock, or a deadlock, and reported as one. A task that goes round comes back to the same local state, so a state can
-be on such a cycle only if every task has finished, or stands where its automaton leads back to, or where it can be made
-to wait. That is read off the learned automata, and rules out nearly every state; the rest is written out.
+**Starvation** is a cycle that weak fairness allows: each task steps in it, or cannot step somewhere
+in it; somebody who should finish does not, nobody makes progress, and yet another choice would have
+led one of those on, to its end or to a step that is progress. Where all that leads out of a cycle
+leads to no such thing, it is no starvation: that is a livelock, or a deadlock, and reported as one.
+A task that goes round comes back to the same local state, so a state can be on such a cycle only if
+every task has finished, or stands where its automaton leads back to, or where it can be made to
+wait. That is read off the learned automata, and rules out nearly every state; the rest is written
+out.
 """
 
 from __future__ import annotations
@@ -35,22 +38,29 @@ _MOST = 1 << 22
 """States that are written out at most."""
 
 _QUICK, _SHARE = 1 << 16, 1 << 6
-"""States, or share of all of them, that starvation is looked for among where nobody has asked for it."""
+"""States, or share of all of them,
+that starvation is looked for among where nobody has asked for it."""
 
 
 @attrs.frozen
 class Endless:
-    """A way round: the number of its first state, its steps (task, number of the next state), and who gets nowhere."""
+    """A way round: the number of its first state, its steps (task, number of the next state),
+    and who gets nowhere.
+    """
 
     start: int
     steps: tuple[tuple[str, int], ...]
     tasks: tuple[str, ...]
 
 
-def _where(frontier: Frontier, numbers: Index, task: Task, stands: Callable[[Operation[Any] | None], bool]) -> Mask:
+def _where(
+    frontier: Frontier, numbers: Index, task: Task, stands: Callable[[Operation[Any] | None], bool]
+) -> Mask:
     """Where a task stands before such an operation."""
     field = frontier.product.local_field(task.name)
-    local = numbers_of(field, [word.take(numbers) for word in frontier.visited.words]).astype(np.int64)
+    local = numbers_of(field, [word.take(numbers) for word in frontier.visited.words]).astype(
+        np.int64
+    )
     return np.array([stands(local.operation) for local in field.values]).take(local)
 
 
@@ -69,7 +79,9 @@ def _is_progress(frontier: Frontier, graph: Graph) -> Mask:
     for i, task in enumerate(frontier.product.scenario.tasks):
         mine = np.flatnonzero(graph.task == i)
         numbers = graph.numbers.take(graph.source.take(mine))
-        progress[mine] = _where(frontier, numbers, task, lambda operation: operation is not None and operation.progress)
+        progress[mine] = _where(
+            frontier, numbers, task, lambda operation: operation is not None and operation.progress
+        )
     return progress
 
 
@@ -81,14 +93,18 @@ def livelocks(frontier: Frontier) -> list[Endless] | None:
     trapped = _trapped(frontier)
     if trapped is None:
         return None
-    return _first(frontier, Graph(frontier, trapped).trimmed(), lambda parts: parts.is_closed, _anywhere)
+    return _first(
+        frontier, Graph(frontier, trapped).trimmed(), lambda parts: parts.is_closed, _anywhere
+    )
 
 
 def starvation(frontier: Frontier, *, wanted: bool = False) -> list[Endless] | None:
-    """For each set of tasks that can starve, the fair loop that is reached first; one of them could yet get on.
+    """For each set of tasks that can starve, the fair loop that is reached first.
 
-    None if that would take long beside the exploration, and is not expressly `wanted`, or if there is too much to look
-    at.
+    One of them could yet get on.
+
+    None if that would take long beside the exploration, and is not expressly `wanted`, or if there
+    is too much to look at.
     """
     numbers = _may_go_round(frontier)
     if len(numbers) > (_MOST if wanted else max(_QUICK, frontier.visited.count // _SHARE)):
@@ -103,7 +119,9 @@ def _anywhere(_start: int, _task: int) -> bool:
 
 
 class _WaysOn:
-    """Whether a task can get on from a state by any choice: finish, or take a step that is progress."""
+    """Whether a task can get on from a state by any choice: finish,
+    or take a step that is progress.
+    """
 
     def __init__(self, frontier: Frontier) -> None:
         self._frontier = frontier
@@ -129,10 +147,17 @@ class _WaysOn:
         return False
 
     def _gets_on(self, numbers: Index, task: int) -> bool:
-        """Whether a task has finished in one of these states, or may take a step there that is progress."""
+        """Whether a task has finished in one of these states,
+        or may take a step there that is progress.
+        """
         it = self._frontier.product.scenario.tasks[task]
         finished = _where(self._frontier, numbers, it, lambda operation: operation is None)
-        progress = _where(self._frontier, numbers, it, lambda operation: operation is not None and operation.progress)
+        progress = _where(
+            self._frontier,
+            numbers,
+            it,
+            lambda operation: operation is not None and operation.progress,
+        )
         if finished.any():
             return True
         progressing = numbers[progress]
@@ -140,34 +165,53 @@ class _WaysOn:
 
 
 def _first(
-    frontier: Frontier, graph: Graph, wanted: Callable[[Components], Mask], is_open: Callable[[int, int], bool]
+    frontier: Frontier,
+    graph: Graph,
+    wanted: Callable[[Components], Mask],
+    is_open: Callable[[int, int], bool],
 ) -> list[Endless]:
-    """One way round for each set of tasks that get nowhere on it, of those for whom `is_open` where it begins."""
+    """One way round for each set of tasks that get nowhere on it,
+    of those for whom `is_open` where it begins.
+    """
     found: dict[tuple[str, ...], Endless] = {}
     tried: dict[tuple[int, ...], None] = {}
     progress = _is_progress(frontier, graph)
     every = range(len(graph.tasks))
     for who in ([task] for task in every) if progress.any() else [every]:
-        part = graph.without(progress & (graph.task == who[0])).trimmed() if progress.any() else graph
+        part = (
+            graph.without(progress & (graph.task == who[0])).trimmed() if progress.any() else graph
+        )
         parts = Components(part)
         for i in np.flatnonzero(wanted(parts)).tolist():
             component = parts.components[i]
             start = int(graph.numbers[component[0]])
-            waiting = tuple(task for task in who if _is_waiting(frontier, start, task) and is_open(start, task))
+            waiting = tuple(
+                task for task in who if _is_waiting(frontier, start, task) and is_open(start, task)
+            )
             if waiting and waiting not in tried:
                 tried[waiting] = None
-                loop = [(by, int(graph.numbers[to])) for by, to in CycleWalk(part, component).loop()]
+                loop = [
+                    (by, int(graph.numbers[to])) for by, to in CycleWalk(part, component).loop()
+                ]
                 endless = _endless(frontier, graph, start, loop, is_open)
                 found.setdefault(endless.tasks, endless)
     return sorted(found.values(), key=lambda endless: endless.start)
 
 
 def _endless(
-    frontier: Frontier, graph: Graph, start: int, loop: list[tuple[int, int]], is_open: Callable[[int, int], bool]
+    frontier: Frontier,
+    graph: Graph,
+    start: int,
+    loop: list[tuple[int, int]],
+    is_open: Callable[[int, int], bool],
 ) -> Endless:
     """A way round, and all tasks that get nowhere on it."""
     moving = _getting_on(frontier, start, loop)
-    left = (task for task in range(len(graph.tasks)) if task not in moving and _is_waiting(frontier, start, task))
+    left = (
+        task
+        for task in range(len(graph.tasks))
+        if task not in moving and _is_waiting(frontier, start, task)
+    )
     tasks = tuple(graph.tasks[task] for task in left if is_open(start, task))
     return Endless(start, tuple((graph.tasks[by], to) for by, to in loop), tasks)
 
@@ -176,7 +220,9 @@ def _getting_on(frontier: Frontier, start: int, loop: list[tuple[int, int]]) -> 
     """The tasks that take a step of progress in a loop."""
     product, moving, at = frontier.product, dict[int, None](), start
     for by, to in loop:
-        operation = product.local(frontier.visited.state(at), product.scenario.tasks[by].name).operation
+        operation = product.local(
+            frontier.visited.state(at), product.scenario.tasks[by].name
+        ).operation
         if operation is not None and operation.progress:
             moving[by] = None
         at = to
@@ -186,11 +232,17 @@ def _getting_on(frontier: Frontier, start: int, loop: list[tuple[int, int]]) -> 
 def _is_waiting(frontier: Frontier, number: int, task: int) -> bool:
     """Whether a task should finish and has not."""
     product, it = frontier.product, frontier.product.scenario.tasks[task]
-    return not it.daemon and product.local(frontier.visited.state(number), it.name).operation is not None
+    return (
+        not it.daemon
+        and product.local(frontier.visited.state(number), it.name).operation is not None
+    )
 
 
 def _trapped(frontier: Frontier) -> Index | None:
-    """The states from which no run ends, as far as tops lead to them; None if that is too much to look at."""
+    """The states from which no run ends, as far as tops lead to them.
+
+    None if that is too much to look at.
+    """
     tops = np.concatenate([*frontier.tops, np.empty(0, np.int64)])
     left = _left_over(frontier, tops[~_is_done(frontier, tops)])
     reached = np.zeros(frontier.visited.count if len(left) else 0, np.bool_)
@@ -232,7 +284,9 @@ def _left_over(frontier: Frontier, tops: Index) -> Index:
 
 
 def _climb(frontier: Frontier, numbers: Index) -> Index:
-    """Where one gets from each of these states by always stepping to the highest number, as long as that is higher."""
+    """Where one gets from each of these states by always stepping to the highest number,
+    as long as that is higher.
+    """
     ends = np.empty(len(numbers), np.int64)
     climbers, at, here = np.arange(len(numbers)), np.arange(len(numbers)), numbers
     while len(climbers):
@@ -255,16 +309,22 @@ def _may_go_round(frontier: Frontier) -> Index:
     tasks = frontier.product.scenario.tasks
     returns = []
     for task in tasks:
-        here = np.array([local.operation is None for local in frontier.product.local_field(task.name).values])
+        here = np.array(
+            [local.operation is None for local in frontier.product.local_field(task.name).values]
+        )
         here[list(frontier.waits[task.name])] = True
         for component in cycles_of(frontier.moves[task.name]):
             here[component] = True
         returns.append(here)
     found = [np.empty(0, np.int64)]
     for low in range(0, frontier.visited.count, _CHUNK):
-        words = [word[low : min(low + _CHUNK, frontier.visited.count)] for word in frontier.visited.words]
+        words = [
+            word[low : min(low + _CHUNK, frontier.visited.count)] for word in frontier.visited.words
+        ]
         may = np.ones(len(words[0]), np.bool_)
         for task, here in zip(tasks, returns, strict=True):
-            may &= here.take(numbers_of(frontier.product.local_field(task.name), words).astype(np.int64))
+            may &= here.take(
+                numbers_of(frontier.product.local_field(task.name), words).astype(np.int64)
+            )
         found.append(np.flatnonzero(may) + low)
     return np.concatenate(found)

@@ -15,8 +15,8 @@ V = TypeVar("V")
 class Watched:
     """Evaluates all properties of a scenario, and watches what they read.
 
-    Which cells that is depends on what they hold; there are only ever more of them. A state that agrees in all of them
-    with one that was looked at needs no look: the verdict is that one's.
+    Which cells that is depends on what they hold; there are only ever more of them. A state that
+    agrees in all of them with one that was looked at needs no look: the verdict is that one's.
     """
 
     def __init__(self, product: Product) -> None:
@@ -31,7 +31,9 @@ class Watched:
             return self._product.cell(state, cell)
 
         with self._product.noting("look", "", state):
-            return tuple(p.finding() for p in self._product.scenario.properties if not p.holds(look))
+            return tuple(
+                p.finding() for p in self._product.scenario.properties if not p.holds(look)
+            )
 
     @property
     def names(self) -> list[str]:

@@ -1,7 +1,7 @@
 """A range of seeds, and what came of running them.
 
-A batch is a function of the scenario, the strategy, its seeds and what an adaptive strategy had learned by then, so
-whoever runs it, wherever and however often, comes to the same.
+A batch is a function of the scenario, the strategy, its seeds and what an adaptive strategy had
+learned by then, so whoever runs it, wherever and however often, comes to the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ MOST = 10_000
 
 @attrs.frozen
 class Sighting:
-    """A finding in a batch: the first seed that showed it, after how many steps of its run, and how many seeds did."""
+    """A finding in a batch: the first seed that showed it, after how many steps of its run,
+    and how many seeds did.
+    """
 
     finding: Finding
     seed: int
@@ -40,9 +42,9 @@ class Sighting:
 class Batch:
     """What came of the seeds from `first` up to `stop`.
 
-    `cut` runs were longer than they may be. `digest` is the sum of their numbers, modulo 2**64, so that batches can be
-    added up however the seeds were shared out. The sightings are in the order of (seed, steps). `lesson` is what an
-    adaptive strategy wants to know of it later.
+    `cut` runs were longer than they may be. `digest` is the sum of their numbers, modulo 2**64, so
+    that batches can be added up however the seeds were shared out. The sightings are in the order
+    of (seed, steps). `lesson` is what an adaptive strategy wants to know of it later.
     """
 
     first: int
@@ -102,10 +104,16 @@ class _BatchTally:
             self._note(herd, np.array([slot]), finding)
 
     def batch(self, first: int, stop: int, lesson: bytes) -> Batch:
-        found = sorted(self._first, key=lambda finding: (self._first[finding], str(finding), finding.causes))
-        sightings = tuple(Sighting(finding, *self._first[finding], self._count[finding]) for finding in found)
+        found = sorted(
+            self._first, key=lambda finding: (self._first[finding], str(finding), finding.causes)
+        )
+        sightings = tuple(
+            Sighting(finding, *self._first[finding], self._count[finding]) for finding in found
+        )
         sketch = self.sketch.sketch()
-        return Batch(first, stop, self.steps, self.cut, self.digest & MASK, sightings, sketch, lesson)
+        return Batch(
+            first, stop, self.steps, self.cut, self.digest & MASK, sightings, sketch, lesson
+        )
 
 
 class _Picking:
@@ -129,9 +137,12 @@ class _Picking:
 
 
 class Runner:
-    """Runs seeds of one scenario under one strategy. It learns, so keep it: the first batch is the slowest.
+    """Runs seeds of one scenario under one strategy.
 
-    Raises StrategyError for a strategy that does not exist, CountError for one that the scenario is too large for.
+    It learns, so keep it: the first batch is the slowest.
+
+    Raises StrategyError for a strategy that does not exist, CountError for one that the scenario is
+    too large for.
     """
 
     def __init__(self, scenario: Scenario, strategy: str, most: int = MOST) -> None:
@@ -145,7 +156,10 @@ class Runner:
         return self._strategy.epoch
 
     def learned(self, guidance: bytes, lessons: tuple[bytes, ...]) -> bytes:
-        """What it goes by after the batches of one more epoch, in the order of their seeds; b"" at first."""
+        """What it goes by after the batches of one more epoch, in the order of their seeds.
+
+        B"" at first.
+        """
         return self._strategy.learned(guidance, [Firsts.from_bytes(lesson) for lesson in lessons])
 
     def batch(self, first: int, stop: int, guidance: bytes = b"") -> Batch:

@@ -1,7 +1,8 @@
-"""What adaptive strategies learn from: which seeds have passed states that nobody had passed before.
+"""What adaptive strategies learn from:
+which seeds have passed states that nobody had passed before.
 
-Of states there is a sample, as in `sim.search.fuzzing.sketch`, with the least seed that passed each. It says what is
-new whatever the order in which batches are done.
+Of states there is a sample, as in `sim.search.fuzzing.sketch`, with the least seed that passed
+each. It says what is new whatever the order in which batches are done.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ class Firsts:
     seeds: U64
 
     def to_bytes(self) -> bytes:
-        return struct.pack("<B", self.zeros) + np.stack([self.states, self.seeds]).astype("<u8").tobytes()
+        return (
+            struct.pack("<B", self.zeros)
+            + np.stack([self.states, self.seeds]).astype("<u8").tobytes()
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Firsts:

@@ -1,13 +1,15 @@
 """How many states a campaign has seen, in constant memory: a sample of them that is exact.
 
-Of all states, those whose fingerprint begins with so many zero bits are kept, each with whether one seed has passed it
-or several; where they become too many, one more zero bit is asked for (distinct sampling: Gibbons, "Distinct sampling
-for highly-accurate answers to distinct values queries and event reports", VLDB 2001). What is kept depends on which
-states were passed by which seeds, and neither on the order in which they came nor on how they were shared out: sketches
-can be united in any order. A seed belongs to one of the sketches that are united.
+Of all states, those whose fingerprint begins with so many zero bits are kept, each with whether one
+seed has passed it or several; where they become too many, one more zero bit is asked for (distinct
+sampling: Gibbons, "Distinct sampling for highly-accurate answers to distinct values queries and
+event reports", VLDB 2001). What is kept depends on which states were passed by which seeds, and
+neither on the order in which they came nor on how they were shared out: sketches can be united in
+any order. A seed belongs to one of the sketches that are united.
 
-The states that exactly one seed has passed say how many the next seed will add (Good, "The population frequencies of
-species", 1953): their number divided by the number of seeds is what the last seed added, on average over which it was.
+The states that exactly one seed has passed say how many the next seed will add (Good, "The
+population frequencies of species", 1953): their number divided by the number of seeds is what the
+last seed added, on average over which it was.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ def _same(one: U64, other: U64) -> bool:
 
 @attrs.frozen(eq=False)
 class Sketch:
-    """Fingerprints that begin with `zeros` zero bits, sorted: of states that `once` one seed, or `more` have passed."""
+    """Fingerprints that begin with `zeros` zero bits, sorted: of states that `once` one seed,
+    or `more` have passed.
+    """
 
     zeros: int = 0
     once: U64 = attrs.field(factory=lambda: np.zeros(0, np.uint64))
@@ -49,7 +53,9 @@ class Sketch:
         one, two = self._with(zeros), other._with(zeros)
         once, times = np.unique(np.concatenate([one.once, two.once]), return_counts=True)
         more = np.unique(np.concatenate([one.more, two.more, once[times > 1]]))
-        return Sketch(zeros, np.setdiff1d(once[times == 1], more, assume_unique=True), more).fitted()
+        return Sketch(
+            zeros, np.setdiff1d(once[times == 1], more, assume_unique=True), more
+        ).fitted()
 
     def _with(self, zeros: int) -> Sketch:
         if zeros == self.zeros:
@@ -91,7 +97,11 @@ class Sketch:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sketch):
             return NotImplemented
-        return self.zeros == other.zeros and _same(self.once, other.once) and _same(self.more, other.more)
+        return (
+            self.zeros == other.zeros
+            and _same(self.once, other.once)
+            and _same(self.more, other.more)
+        )
 
     __hash__ = None  # type: ignore[assignment] # compared by content, and arrays can change
 
@@ -99,8 +109,9 @@ class Sketch:
 class Gatherer:
     """Makes a sketch of what many seeds pass, state by state, in no order.
 
-    What two seeds have passed need not be looked at again, but for a lesser seed: `_settled` has such states where
-    their last bits say, as far as they do not get into each other's way there, and `_least` their least seeds.
+    What two seeds have passed need not be looked at again, but for a lesser seed: `_settled` has
+    such states where their last bits say, as far as they do not get into each other's way there,
+    and `_least` their least seeds.
     """
 
     _MOST = 1 << 18
@@ -124,12 +135,19 @@ class Gatherer:
                 self._thin()
 
     def _thin(self) -> None:
-        """Keep each state once, or twice if two seeds have passed it; and ask for more zeros if these are too many."""
+        """Keep each state once, or twice if two seeds have passed it.
+
+        And ask for more zeros if these are too many.
+        """
         states, seeds = np.concatenate(self._states), np.concatenate(self._seeds)
         order = np.argsort(states)
         states, seeds = states[order], seeds[order]
         begins = np.flatnonzero(np.append(True, states[1:] != states[:-1]))
-        states, least, most = states[begins], np.minimum.reduceat(seeds, begins), np.maximum.reduceat(seeds, begins)
+        states, least, most = (
+            states[begins],
+            np.minimum.reduceat(seeds, begins),
+            np.maximum.reduceat(seeds, begins),
+        )
         while np.count_nonzero(begin_with(states, self._zeros)) > ROOM:
             self._zeros += 1
         self._limit = np.uint64(MASK >> self._zeros)
@@ -142,7 +160,9 @@ class Gatherer:
         self._gathered = len(self._states[0]) + len(self._states[1])
 
     def firsts(self) -> tuple[int, U64, U64]:
-        """So many zeros, the states that begin with them, and the least seed that has passed each."""
+        """So many zeros, the states that begin with them,
+        and the least seed that has passed each.
+        """
         if not self._states:
             return 0, np.zeros(0, np.uint64), np.zeros(0, np.uint64)
         self._thin()
@@ -153,7 +173,11 @@ class Gatherer:
         if not self._states:
             return Sketch()
         self._thin()
-        return Sketch(self._zeros, np.setdiff1d(self._states[0], self._states[1], assume_unique=True), self._states[1])
+        return Sketch(
+            self._zeros,
+            np.setdiff1d(self._states[0], self._states[1], assume_unique=True),
+            self._states[1],
+        )
 
 
 def begin_with(fingerprints: U64, zeros: int) -> npt.NDArray[np.bool_]:

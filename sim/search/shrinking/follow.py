@@ -1,8 +1,9 @@
-"""Following choices in the product: a run as who steps and which values are chosen, and what has changed of either.
+"""Following choices in the product: a run as who steps and which values are chosen,
+and what has changed of either.
 
-Nothing of a run is kept but that, so what is left of one after a change can always be followed: whoever cannot step is
-passed over, and a value that is not there gives way to the first one. It ends where the finding first shows, or shows
-nothing.
+Nothing of a run is kept but that, so what is left of one after a change can always be followed:
+whoever cannot step is passed over, and a value that is not there gives way to the first one. It
+ends where the finding first shows, or shows nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ Values = Mapping[str, Sequence[int]]
 class Size:
     """How much there is to read in a run, what counts most first.
 
-    Tasks that step, steps, preemptions, and how far down their lists the values of its choices stand.
+    Tasks that step, steps, preemptions, and how far down their lists the values of its choices
+    stand.
     """
 
     tasks: int
@@ -42,7 +44,9 @@ class Size:
 
 @attrs.frozen
 class FoundRun:
-    """A run that shows the finding at its last step and not before, and how many values each step could have taken."""
+    """A run that shows the finding at its last step and not before,
+    and how many values each step could have taken.
+    """
 
     picks: tuple[Pick, ...]
     options: tuple[int, ...]
@@ -68,7 +72,12 @@ class FoundRun:
 
     @property
     def size(self) -> Size:
-        return Size(len(self.tasks), len(self.picks), self.preemptions, sum(value for _, value in self.picks))
+        return Size(
+            len(self.tasks),
+            len(self.picks),
+            self.preemptions,
+            sum(value for _, value in self.picks),
+        )
 
 
 def picks_of(product: Product, run: Run) -> Picks:
@@ -83,7 +92,9 @@ def picks_of(product: Product, run: Run) -> Picks:
 def _picks(product: Product, run: Run) -> Iterator[Pick]:
     state = 0
     for step in run.steps:
-        outcome = [outcome.result for outcome in product.outcomes(step.task, state)].index(step.result)
+        outcome = [outcome.result for outcome in product.outcomes(step.task, state)].index(
+            step.result
+        )
         yield step.task, outcome
         state += product.answer(step.task, state)[outcome][0]
 
@@ -100,7 +111,10 @@ class Follower:
         self._looked_at: dict[int, bool] = {}
 
     def settled(self, work: Callable[[], R]) -> R:
-        """What `work` gives once all fields are wide enough; where one was not, it begins anew, from state 0."""
+        """What `work` gives once all fields are wide enough.
+
+        Where one was not, it begins anew, from state 0.
+        """
         while True:
             try:
                 return work()
@@ -126,17 +140,27 @@ class Follower:
         product = self.product
         if product.halted(state) or any(product.answer(task, state) for task in self.names):
             return None
-        return deadlock(product.scenario, {task: product.local(state, task).operation for task in self.names})
+        return deadlock(
+            product.scenario, {task: product.local(state, task).operation for task in self.names}
+        )
 
     def leniently(self, order: Iterable[str], values: Values) -> FoundRun | None:
-        """The run that lets tasks step in this order, up to the finding; None if that does not show."""
+        """The run that lets tasks step in this order, up to the finding.
+
+        None if that does not show.
+        """
         tasks = tuple(order)
         return self.settled(lambda: self._leniently(tasks, values))
 
     def exactly(self, picks: Iterable[Pick]) -> FoundRun | None:
-        """The run that takes these choices and no others, up to the finding; None if that does not show."""
+        """The run that takes these choices and no others, up to the finding.
+
+        None if that does not show.
+        """
         these = tuple(picks)
-        return self.settled(lambda: self._leniently([task for task, _ in these], self._values(these)))
+        return self.settled(
+            lambda: self._leniently([task for task, _ in these], self._values(these))
+        )
 
     def size(self, picks: tuple[Pick, ...]) -> Size:
         """How much all of these choices are, on past the finding too."""
@@ -193,6 +217,9 @@ class Follower:
 
 
 def _wanted(values: dict[str, Iterator[int]], task: str, options: int) -> int:
-    """The next value that a task is to choose; the first one where it has no other, or none that is there."""
+    """The next value that a task is to choose.
+
+    The first one where it has no other, or none that is there.
+    """
     value = next(values[task], 0) if options > 1 and task in values else 0
     return value if value < options else 0

@@ -1,10 +1,11 @@
 """The smallest run with a finding, where the states that few tasks reach can be gone through.
 
-Whatever fewer tasks can do, some set of one task fewer can; so two sizes of sets say it all: that none of the smaller
-ones comes to the finding, and which of the others does in the fewest steps. Breadth first over pairs of a state and the
-task that stepped last, which is what a preemption depends on. A shortest run comes to none of its states later than any
-other run does, so a state is not looked at again at a deeper level, and what leads to each pair of its own level with
-the fewest preemptions is all there is to keep.
+Whatever fewer tasks can do, some set of one task fewer can; so two sizes of sets say it all: that
+none of the smaller ones comes to the finding, and which of the others does in the fewest steps.
+Breadth first over pairs of a state and the task that stepped last, which is what a preemption
+depends on. A shortest run comes to none of its states later than any other run does, so a state is
+not looked at again at a deeper level, and what leads to each pair of its own level with the fewest
+preemptions is all there is to keep.
 """
 
 from __future__ import annotations
@@ -25,18 +26,26 @@ _Pair = tuple[int, str]
 
 @attrs.frozen
 class Proof:
-    """A run that is smaller, if one was met, and whether everything that could be has been gone through."""
+    """A run that is smaller, if one was met,
+    and whether everything that could be has been gone through.
+    """
 
     way: FoundRun | None
     whole: bool
 
 
 def smaller(
-    follower: Follower, names: tuple[str, ...], than: Size, most: int, over: Callable[[], bool] = lambda: False
+    follower: Follower,
+    names: tuple[str, ...],
+    than: Size,
+    most: int,
+    over: Callable[[], bool] = lambda: False,
 ) -> Proof:
-    """Look among `names` for a run of fewer tasks, else for that of fewest steps, and of those fewest preemptions.
+    """Look among `names` for a run of fewer tasks, else for that of fewest steps,
+    and of those fewest preemptions.
 
-    No more than `most` pairs of a state and a task are gone through, in fair shares, and none once it is `over`.
+    No more than `most` pairs of a state and a task are gone through, in fair shares, and none once
+    it is `over`.
     """
     if comb(len(names), than.tasks) > _MOST_SETS:
         return Proof(None, whole=False)
@@ -46,7 +55,9 @@ def smaller(
     for i, tasks in enumerate(sets):
         if i == len(fewer) and best is not None:
             break
-        search = _ShortestSearch(follower, tasks, size.steps if len(tasks) == size.tasks else None, over)
+        search = _ShortestSearch(
+            follower, tasks, size.steps if len(tasks) == size.tasks else None, over
+        )
         found = follower.settled(partial(search.find_shorter, most // (len(sets) - i)))
         most, whole = most - search.pairs, whole and search.whole
         if found is not None and found.size < size:
@@ -57,7 +68,13 @@ def smaller(
 class _ShortestSearch:
     """Everything that some tasks alone can do, level by level, in at most so many `steps`."""
 
-    def __init__(self, follower: Follower, tasks: tuple[str, ...], steps: int | None, over: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        follower: Follower,
+        tasks: tuple[str, ...],
+        steps: int | None,
+        over: Callable[[], bool],
+    ) -> None:
         self._follower, self._tasks, self._steps, self._over = follower, tasks, steps, over
         self.pairs, self.whole = 0, True
 
@@ -84,9 +101,17 @@ class _ShortestSearch:
         """Whether the task whose step was the last one can take another one."""
         return bool(last) and bool(self._follower.product.answer(last, state))
 
-    def _following(self, level: dict[_Pair, int]) -> tuple[dict[_Pair, int], tuple[_Pair, Pick] | None]:
-        """The pairs one step further, with their preemptions, and the best step that shows the finding."""
-        answer_of, finding, shows = self._follower.product.answer, self._follower.finding, self._follower.shows
+    def _following(
+        self, level: dict[_Pair, int]
+    ) -> tuple[dict[_Pair, int], tuple[_Pair, Pick] | None]:
+        """The pairs one step further, with their preemptions,
+        and the best step that shows the finding.
+        """
+        answer_of, finding, shows = (
+            self._follower.product.answer,
+            self._follower.finding,
+            self._follower.shows,
+        )
         following, fewest, shown = dict[_Pair, int](), -1, None
         for (state, last), preemptions in level.items():
             could = self._could_go_on(state, last)

@@ -1,36 +1,43 @@
 """Shrinking: the smallest run with the same finding, which is the one to read, to mail and to keep.
 
-**Smaller** is: fewer tasks that step; then fewer steps; then fewer preemptions; then values that stand further up in
-the lists of what could have been chosen. In this order, so a task less may cost steps. **The same finding** has the
-same kind, place and causes: a hit that zero-step brought about is not traded for one that a TDCALL did, since who sent
-the schedule may have meant just that. The result ends at the step that shows it, and shows it nowhere before.
+**Smaller** is: fewer tasks that step; then fewer steps; then fewer preemptions; then values that
+stand further up in the lists of what could have been chosen. In this order, so a task less may cost
+steps. **The same finding** has the same kind, place and causes: a hit that zero-step brought about
+is not traded for one that a TDCALL did, since who sent the schedule may have meant just that. The
+result ends at the step that shows it, and shows it nowhere before.
 
-**What it rests on.** A run is who steps and what is chosen, nothing else; whatever is left of these after a change can
-be followed again (`sim.search.shrinking.follow`), and either shows the finding or does not. So no pass needs to be
-right: it proposes, and a proposal is taken if it is smaller. What is asked of a pass is that what it proposes depends
-on the run at hand alone. Then
+**What it rests on.** A run is who steps and what is chosen, nothing else; whatever is left of these
+after a change can be followed again (`sim.search.shrinking.follow`), and either shows the finding
+or does not. So no pass needs to be right: it proposes, and a proposal is taken if it is smaller.
+What is asked of a pass is that what it proposes depends on the run at hand alone. Then
 
 * the result is never larger than what it was made from, and the same on every machine;
-* it ends, since sizes are well-founded, and within `most` steps of proposals and the one under way: each is counted;
-* it is a fixpoint: no pass has anything smaller to propose for the result, so shrinking it again changes nothing.
+* it ends, since sizes are well-founded, and within `most` steps of proposals and the one under way:
+  each is counted;
+* it is a fixpoint: no pass has anything smaller to propose for the result, so shrinking it again
+  changes nothing.
 
 **The passes**, each one sentence of what it hopes for:
 
 * `turns`: between two visits of a task to the same local state it went round, and need not have.
-* `pieces`: a stretch of one task's steps, or of the run, does not matter. All of them first, since the finding may not
-  need the task at all; then halves, then halves of halves: ddmin (Zeller and Hildebrandt, 2002) as far as it takes
-  pieces out; one piece alone is seldom a run.
+* `pieces`: a stretch of one task's steps, or of the run, does not matter. All of them first, since
+  the finding may not need the task at all; then halves, then halves of halves: ddmin (Zeller and
+  Hildebrandt, 2002) as far as it takes pieces out; one piece alone is seldom a run.
 * `values`: another value of a choice is a shorter way, or a plainer one.
-* `switches`: a task could have taken its next steps earlier, or its last ones later, without being interrupted. Steps
-  that do not depend on each other may change places (Mazurkiewicz), and this tries whether these do.
+* `switches`: a task could have taken its next steps earlier, or its last ones later, without being
+  interrupted. Steps that do not depend on each other may change places (Mazurkiewicz), and this
+  tries whether these do.
 
-That is Hypothesis's shrinker on schedules; its choice sequence is ours, and so is its rule that a pass's law is prose
-before it is code. dejafu reorders steps by a dependency relation that it has; we try and look, which costs the time of
-a run and needs no relation to be right. Neither knows whether its result is the smallest. Here that is often within
-reach, since tasks that never step cost nothing: where what few tasks can do is little, `sim.search.shrinking.shortest`
-goes through all of it, and the answer says that it is the shortest there is. Where it is not, it is a local minimum.
+That is Hypothesis's shrinker on schedules; its choice sequence is ours, and so is its rule that a
+pass's law is prose before it is code. dejafu reorders steps by a dependency relation that it has;
+we try and look, which costs the time of a run and needs no relation to be right. Neither knows
+whether its result is the smallest. Here that is often within reach, since tasks that never step
+cost nothing: where what few tasks can do is little, `sim.search.shrinking.shortest` goes through
+all of it, and the answer says that it is the shortest there is. Where it is not, it is a local
+minimum.
 
-A livelock or starvation is a way round and no moment, so there is no step to end at: who has one is told so.
+A livelock or starvation is a way round and no moment, so there is no step to end at: who has one is
+told so.
 """
 
 from __future__ import annotations
@@ -69,7 +76,8 @@ class Certainty(Enum):
     """What is known of a result."""
 
     SHORTEST = "shortest"
-    """No run has fewer tasks, none of as many has fewer steps, and none of as many steps fewer preemptions."""
+    """No run has fewer tasks, none of as many has fewer steps,
+    and none of as many steps fewer preemptions."""
     LOCAL = "local"
     """No pass makes it smaller."""
     CUT = "cut"
@@ -78,7 +86,9 @@ class Certainty(Enum):
 
 @attrs.frozen
 class Shrunk:
-    """A run with the same finding at its last step, how large it was and is, and how many steps proposals took."""
+    """A run with the same finding at its last step, how large it was and is,
+    and how many steps proposals took.
+    """
 
     picks: Picks
     before: Size
@@ -101,12 +111,17 @@ def shrink(
     budget: Budget = UNBOUNDED,
     tick: Callable[[Size], None] | None = None,
 ) -> Shrunk:
-    """Make a run that shows a finding as small as it goes. `tick` is told the size of the best one so far.
+    """Make a run that shows a finding as small as it goes.
+
+    `tick` is told the size of the best one so far.
 
     Raises ShrinkError for a finding that is no moment, and for one that the run does not show.
     """
     if finding.kind in ENDLESS:
-        raise ShrinkError(f"a {finding.kind} is a stem and a loop, which is not shrunk: there is no step to end at")
+        raise ShrinkError(
+            f"a {finding.kind} is a stem and a loop, which is not shrunk: there is no step to "
+            "end at"
+        )
     follower = Follower(scenario, finding)
     first = follower.exactly(picks.picks)
     if first is None:
@@ -120,7 +135,9 @@ def shrink(
     return Shrunk(Picks(shrinker.best.picks), before, shrinker.best.size, certainty, follower.taken)
 
 
-def schedule_of(scenario: Scenario, shrunk: Shrunk, finding: Finding, found_by: FoundBy) -> Schedule:
+def schedule_of(
+    scenario: Scenario, shrunk: Shrunk, finding: Finding, found_by: FoundBy
+) -> Schedule:
     """The schedule of what has come of shrinking, which both executors agree on.
 
     Raises EngineError if it does not show the finding any more, which no pass may bring about.
@@ -135,14 +152,21 @@ class _Shrinker:
     """The best run so far, and the passes that propose smaller ones."""
 
     def __init__(
-        self, follower: Follower, first: FoundRun, most: int, budget: Budget, tick: Callable[[Size], None] | None
+        self,
+        follower: Follower,
+        first: FoundRun,
+        most: int,
+        budget: Budget,
+        tick: Callable[[Size], None] | None,
     ) -> None:
         self.best = first
         self._follower, self._most, self._budget, self._tick = follower, most, budget, tick
         self._started = time.perf_counter()
 
     def make_smaller(self, room: int) -> Certainty:
-        """Pass after pass until none has anything smaller, then whatever its tasks can do, then all tasks."""
+        """Pass after pass until none has anything smaller, then whatever its tasks can do,
+        then all tasks.
+        """
         while True:
             self._passes()
             proof = self._smaller(self.best.tasks, room)
@@ -205,7 +229,11 @@ class _Shrinker:
             while begin < len(mine := self._steps(task)):
                 self._check()
                 stood = self._follower.standing(self.best)
-                again = [end for end in range(begin + 1, len(mine)) if stood[mine[end]] == stood[mine[begin]]]
+                again = [
+                    end
+                    for end in range(begin + 1, len(mine))
+                    if stood[mine[end]] == stood[mine[begin]]
+                ]
                 if not any(self._without(mine[begin:end]) for end in again[::-1]):
                     begin += 1
 
@@ -234,19 +262,35 @@ class _Shrinker:
                 number += 1
 
     def _switches(self) -> None:
-        """For two neighbouring blocks of one task's steps: the later one earlier, the earlier one later, or parts."""
+        """For two neighbouring blocks of one task's steps: the later one earlier,
+        the earlier one later, or parts.
+        """
         while any(self._propose(order) for order in self._joined()):
             pass
 
     def _joined(self) -> Iterator[tuple[str, ...]]:
         order = self.best.order
-        starts = [0, *(i for i, (one, two) in enumerate(pairwise(order), 1) if one != two), len(order)]
+        starts = [
+            0,
+            *(i for i, (one, two) in enumerate(pairwise(order), 1) if one != two),
+            len(order),
+        ]
         blocks = list(pairwise(starts))
         for later, (low, high) in enumerate(blocks):
             before = [block for block in blocks[:later] if order[block[0]] == order[low]]
             if before:
                 begin, end = before[-1]
                 for count in range(high - low, 0, -1):
-                    yield (*order[:end], *order[low : low + count], *order[end:low], *order[low + count :])
+                    yield (
+                        *order[:end],
+                        *order[low : low + count],
+                        *order[end:low],
+                        *order[low + count :],
+                    )
                 for count in range(end - begin, 0, -1):
-                    yield (*order[: end - count], *order[end:low], *order[end - count : end], *order[low:])
+                    yield (
+                        *order[: end - count],
+                        *order[end:low],
+                        *order[end - count : end],
+                        *order[low:],
+                    )

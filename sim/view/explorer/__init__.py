@@ -1,1 +1,3 @@
-"""The step explorer: a run that can be gone along both ways, and left for another one at any step."""
+"""The step explorer: a run that can be gone along both ways,
+and left for another one at any step.
+"""

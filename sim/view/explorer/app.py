@@ -1,4 +1,7 @@
-"""The explorer on a terminal. What it knows is in `stepping`, `coming` and `odds`; this shows it and hands keys on."""
+"""The explorer on a terminal.
+
+What it knows is in `stepping`, `coming` and `odds`; this shows it and hands keys on.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ from sim.view.results.report import finding_line, inevitable
 
 @attrs.frozen
 class Setting:
-    """What the explorer is called, the name that a branch is saved under at first, and how; odds or none; a seed."""
+    """What the explorer is called, the name that a branch is saved under at first, and how.
+
+    Odds or none; a seed.
+    """
 
     name: str
     file: str
@@ -59,7 +65,8 @@ class ExplorerApp(App[None]):
     def __init__(self, explorer: Line, setting: Setting) -> None:
         super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
-        self.error_console = Console(file=io.StringIO())  # a traceback is not for the screen: see `error`
+        # a traceback is not for the screen: see `error`
+        self.error_console = Console(file=io.StringIO())
         self.explorer, self._setting, self._seed = explorer, setting, setting.seed
         self.signal: signal.Signals | None = None
         self.saved: list[str] = []
@@ -120,7 +127,9 @@ class ExplorerApp(App[None]):
     def show(self) -> None:
         """Show the moment that the explorer is at."""
         self.say("")
-        self._main.query_one("#title", Static).update(panels.headline(self.explorer, self._setting.name))
+        self._main.query_one("#title", Static).update(
+            panels.headline(self.explorer, self._setting.name)
+        )
         self._main.query_one("#here", Static).update(panels.here(self.explorer))
         self._main.query_one(LanesPanel).show()
         self._prospects.look()
@@ -128,8 +137,14 @@ class ExplorerApp(App[None]):
         self._show_state()
 
     def _show_state(self) -> None:
-        parts = (panels.properties(self.explorer), self._prospects.text(), panels.cells(self.explorer))
-        self._main.query_one("#what", Static).update(Text("\n").join(part for part in parts if part))
+        parts = (
+            panels.properties(self.explorer),
+            self._prospects.text(),
+            panels.cells(self.explorer),
+        )
+        self._main.query_one("#what", Static).update(
+            Text("\n").join(part for part in parts if part)
+        )
 
     def on_told(self, told: OddsTold) -> None:
         answer = told.answer
@@ -222,7 +237,9 @@ class ExplorerApp(App[None]):
                 self.saved.append(command)
                 self.say(f"saved; {command}")
 
-        self.push_screen(Saving(self.explorer.run(), self._setting.file, self._setting.save), written)
+        self.push_screen(
+            Saving(self.explorer.run(), self._setting.file, self._setting.save), written
+        )
 
     def action_help(self) -> None:
         self.push_screen(Help())
@@ -231,7 +248,10 @@ class ExplorerApp(App[None]):
         self._end(signal.SIGINT)
 
     def _return_to(self, found: Inevitable) -> None:
-        if self._sought is not None and self._sought not in self.explorer.line[found.steps - 1 : found.steps]:
+        if (
+            self._sought is not None
+            and self._sought not in self.explorer.line[found.steps - 1 : found.steps]
+        ):
             return
         self.explorer.goto(found.at)
         self.show()

@@ -22,7 +22,9 @@ class Changing:
 
 @attrs.frozen
 class Choice:
-    """One thing that can happen next: what its task would see and show, in which functions, and what would change."""
+    """One thing that can happen next: what its task would see and show, in which functions,
+    and what would change.
+    """
 
     pick: MovePick
     calls: tuple[str, ...]
@@ -32,7 +34,9 @@ class Choice:
 
 @attrs.frozen
 class Awaited:
-    """A cell that a task waits for: what it holds, and the number and the step that last changed it, if one did."""
+    """A cell that a task waits for: what it holds,
+    and the number and the step that last changed it, if one did.
+    """
 
     cell: str
     value: object
@@ -70,11 +74,15 @@ def waiting(explorer: Line) -> tuple[Waiting, ...]:
 
     def awaited(cell: Cell[object]) -> Awaited:
         change = explorer.last_change(cell)
-        since = None if change is None else (change.number, explorer.line[change.number].moment.step)
+        since = (
+            None if change is None else (change.number, explorer.line[change.number].moment.step)
+        )
         return Awaited(cell.name, explorer.world.look(cell), since)
 
     return tuple(
         Waiting(task, operation.point, tuple(map(awaited, operation.cells)))
         for task, local in explorer.standing.items()
-        if (operation := local.operation) is not None and task not in able and not explorer.world.halted
+        if (operation := local.operation) is not None
+        and task not in able
+        and not explorer.world.halted
     )

@@ -1,4 +1,6 @@
-"""What can happen next, on the screen: what can be taken, and beneath it who cannot step, and why."""
+"""What can happen next, on the screen: what can be taken,
+and beneath it who cannot step, and why.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from sim.view.explorer.odds_panel import OddsPanel
 
 
 class ChoicesPanel(OptionList, can_focus=False):
-    """The choices at the moment that an explorer is at, with their odds as far as those are known."""
+    """The choices at the moment that an explorer is at,
+    with their odds as far as those are known.
+    """
 
     def __init__(self, explorer: Line, prospects: OddsPanel) -> None:
         super().__init__(markup=False)
@@ -34,14 +38,19 @@ class ChoicesPanel(OptionList, can_focus=False):
         self._found = choices(explorer)
         options = [Option(self._prompt(number)) for number in range(len(self._found))]
         options += [Option(panels.waits(one), disabled=True) for one in waiting(explorer)]
-        options += [Option(Text(f"   {task} has finished", "dim"), disabled=True) for task in explorer.finished]
+        options += [
+            Option(Text(f"   {task} has finished", "dim"), disabled=True)
+            for task in explorer.finished
+        ]
         if explorer.world.halted:
             options.append(Option("   BUG() has stopped everybody", disabled=True))
         self.set_options(options)
         self.highlighted = marked if marked is not None and marked < len(self._found) else None
 
     def watch_highlighted(self, highlighted: int | None) -> None:
-        """Mark it in its text: whoever sees no colours sees that, and an underline would hide underscores."""
+        """Mark it in its text: whoever sees no colours sees that,
+        and an underline would hide underscores.
+        """
         super().watch_highlighted(highlighted)
         for number in range(min(len(self._found), self.option_count)):
             self.replace_option_prompt_at_index(number, self._prompt(number))
@@ -54,7 +63,9 @@ class ChoicesPanel(OptionList, can_focus=False):
     def _prompt(self, number: int) -> Text:
         one, marked = self._found[number], number == self.highlighted
         follows = number == self._following()
-        return panels.choice(number + 1, one, self._prospects.odds_behind(one.pick), follows=follows, marked=marked)
+        return panels.choice(
+            number + 1, one, self._prospects.odds_behind(one.pick), follows=follows, marked=marked
+        )
 
     def _following(self) -> int | None:
         """Which choice is the line's next step."""

@@ -41,13 +41,16 @@ class NotSaved(Exception):
 
 
 Save = Callable[[str, Run], str]
-"""Writes a run's schedule to a file of that name and gives the command that replays it. Raises NotSaved."""
+"""Writes a run's schedule to a file of that name and gives the command that replays it.
+Raises NotSaved."""
 
 
 class Help(ModalScreen[None]):
     """The keys, until one is pressed."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,question_mark,enter,space", "dismiss", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,enter,space", "dismiss", "back")
+    ]
 
     def compose(self) -> ComposeResult:
         with VerticalScroll():
@@ -68,7 +71,10 @@ class Saving(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Static(f"save {len(self._run.steps)} steps ({', '.join(self._run.outcomes)}) as", markup=False)
+            yield Static(
+                f"save {len(self._run.steps)} steps ({', '.join(self._run.outcomes)}) as",
+                markup=False,
+            )
             yield Input(self._proposed, select_on_focus=False)
             yield Static("enter writes it, escape does not", id="answer", markup=False)
 

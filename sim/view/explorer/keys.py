@@ -1,6 +1,7 @@
 """The explorer's keys, and how its screen is laid out.
 
-Colours are the terminal's own, and what has to be seen without any is also said by a mark or in reverse.
+Colours are the terminal's own, and what has to be seen without any is also said by a mark or in
+reverse.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """A line of steps and a place on it.
 
-The line is what has been taken, and what is known to follow: the rest of a recorded run, or of a branch. The place is
-after so many of its steps. Going along it costs the same per step wherever that is, both ways: each step keeps what it
-overwrote. Taking another step than the line's next one drops what came after; where the line was left that was recorded
-is remembered, so that it can be gone back to.
+The line is what has been taken, and what is known to follow: the rest of a recorded run, or of a
+branch. The place is after so many of its steps. Going along it costs the same per step wherever
+that is, both ways: each step keeps what it overwrote. Taking another step than the line's next one
+drops what came after; where the line was left that was recorded is remembered, so that it can be
+gone back to.
 
-A step is never changed once it was taken, and it belongs to the steps before it: two lines that have it at the same
-place are the same up to there. Whoever keeps something per step (`sim.view.explorer.odds`) sees by that what is new.
+A step is never changed once it was taken, and it belongs to the steps before it: two lines that
+have it at the same place are the same up to there. Whoever keeps something per step
+(`sim.view.explorer.odds`) sees by that what is new.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ class Line:
         self.at = 0
         self._automata = Automata()
         self._noticing = Noticing()
-        self.standing = {task.name: self._automata.start(task.name, task.call) for task in scenario.tasks}
+        self.standing = {
+            task.name: self._automata.start(task.name, task.call) for task in scenario.tasks
+        }
         self._last = dict.fromkeys(self.standing, -1)
         self._first_broken = violations(scenario.properties, self.world)
         self.lasso = recorded.lasso if recorded else None
@@ -99,7 +103,10 @@ class Line:
             pass
 
     def take(self, pick: MovePick) -> None:
-        """Take a step. Another than the line's next one drops the rest; one that was recorded there brings it back."""
+        """Take a step.
+
+        Another than the line's next one drops the rest; one that was recorded there brings it back.
+        """
         following = self.next
         if following is not None and following.pick == pick:
             self.forward()
@@ -140,7 +147,8 @@ class Line:
         return tuple(
             Offer(task, operation, outcomes)
             for task, local in self.standing.items()
-            if (operation := local.operation) is not None and (outcomes := self.world.outcomes(task, operation))
+            if (operation := local.operation) is not None
+            and (outcomes := self.world.outcomes(task, operation))
         )
 
     def last_change(self, cell: Cell[Any]) -> CellTouch | None:
@@ -167,7 +175,10 @@ class Line:
         return self.last.found if self.last else tuple((0, one) for one in self._first_broken)
 
     def seek(self, step: int, *, conflict: bool = False) -> int | None:
-        """After how many steps the next finding shows, or the next step noticed another task's; -1: the one before."""
+        """After how many steps the next finding shows, or the next step noticed another task's.
+
+        -1: the one before.
+        """
         at = self.at + step
         while 0 <= at <= len(self.line):
             if (at and self.line[at - 1].moment.caused_by) if conflict else self.shows(at):
@@ -177,7 +188,9 @@ class Line:
 
     def _pick_of(self, step: Step) -> MovePick:
         offer = next(offer for offer in self.offers if offer.task == step.task)
-        return step.task, next(i for i, one in enumerate(offer.outcomes) if one.result == step.result)
+        return step.task, next(
+            i for i, one in enumerate(offer.outcomes) if one.result == step.result
+        )
 
     def _coming(self, pick: MovePick) -> tuple[Operation[Any], Outcome]:
         task, number = pick
@@ -196,11 +209,17 @@ class Line:
         entered = same_calls(self.line[previous].moment.calls, said.calls) if previous >= 0 else 0
         tasks, row = (self.line[-1].tasks, self.line[-1].ends) if self.line else ((), 0)
         tasks = tasks if previous >= 0 else (*tasks, task)
-        new = [said.step.finding, *(one for one in broken if one not in was_broken), self._deadlock()]
+        new = [
+            said.step.finding,
+            *(one for one in broken if one not in was_broken),
+            self._deadlock(),
+        ]
         shows = tuple(one for one in new if one is not None)
         known = [finding for _, finding in found]
         found += tuple((self.at + 1, one) for one in dict.fromkeys(shows) if one not in known)
-        move = Move(pick, said, before, after, taken[2], broken, shows, found, previous, entered, tasks, row)
+        move = Move(
+            pick, said, before, after, taken[2], broken, shows, found, previous, entered, tasks, row
+        )
         self.line.append(move)
         self._arrive(move)
 
@@ -212,4 +231,6 @@ class Line:
     def _deadlock(self) -> Finding | None:
         if self.offers or self.world.halted:
             return None
-        return deadlock(self.scenario, {task: local.operation for task, local in self.standing.items()})
+        return deadlock(
+            self.scenario, {task: local.operation for task, local in self.standing.items()}
+        )

@@ -17,9 +17,9 @@ MovePick = tuple[str, int]
 class Move:
     """A step of the line, what is to be said of it, and how it is taken back.
 
-    Its task was at `before` and came to `after`; `broken` are the properties that do not hold then, `shows` the
-    findings that are new with it, and `found` all so far, each with how many steps it took to show. `previous` is the
-    number of the task's last step before it, -1 if there is none.
+    Its task was at `before` and came to `after`; `broken` are the properties that do not hold then,
+    `shows` the findings that are new with it, and `found` all so far, each with how many steps it
+    took to show. `previous` is the number of the task's last step before it, -1 if there is none.
     """
 
     pick: MovePick
@@ -51,5 +51,6 @@ class Move:
 def same_calls(before: tuple[str, ...], now: tuple[str, ...]) -> int:
     """How many functions, from the outermost on, a task is still in."""
     return next(
-        (i for i, (was, call) in enumerate(zip(before, now, strict=False)) if was != call), min(len(before), len(now))
+        (i for i, (was, call) in enumerate(zip(before, now, strict=False)) if was != call),
+        min(len(before), len(now)),
     )

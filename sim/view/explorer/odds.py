@@ -1,8 +1,9 @@
 """How likely each finding is from a moment of a line on, and behind each choice there.
 
-A probability is that a random walk comes by the finding from there on, within the bound on retries: an exact fraction,
-read off the graph of all interleavings (`sim.search.counting.interleavings`). A step by which a finding is shown has it
-with certainty. Where a line retries more often than is counted it leaves that graph, and there is nothing to be said.
+A probability is that a random walk comes by the finding from there on, within the bound on retries:
+an exact fraction, read off the graph of all interleavings (`sim.search.counting.interleavings`). A
+step by which a finding is shown has it with certainty. Where a line retries more often than is
+counted it leaves that graph, and there is nothing to be said.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from sim.view.explorer.moves import Move, MovePick
 
 @attrs.frozen
 class Behind:
-    """The odds of each finding, in the order of `Odds.findings`: at a node, and behind each choice there."""
+    """The odds of each finding, in the order of `Odds.findings`: at a node,
+    and behind each choice there.
+    """
 
     node: int
     here: tuple[Fraction, ...]
@@ -34,19 +37,24 @@ class Behind:
 
 
 class Odds:
-    """A scenario that has been explored and counted, within `retries` of each loop (None: no task ever retries).
+    """A scenario that has been explored and counted, within `retries` of each loop (None:
+    no task ever retries).
 
     Raises CountError where that is too much.
     """
 
-    def __init__(self, scenario: Scenario, counting: Counting, stop: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, scenario: Scenario, counting: Counting, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         self._frontier, self._runs, self.retries = explored(scenario, counting, stop)
         self.findings = tuple(self._runs.findings)
         self._goals: dict[Finding, tuple[Goal, Mask]] = {}
 
     def after(self, node: int, pick: MovePick) -> int | None:
         """The node that a choice leads to; None where it retries more often than is counted."""
-        edge = next((edge for edge in self._runs.dag.edges(node) if self._runs.pick(edge) == pick), None)
+        edge = next(
+            (edge for edge in self._runs.dag.edges(node) if self._runs.pick(edge) == pick), None
+        )
         return None if edge is None else int(self._runs.dag.target[edge])
 
     def behind(self, node: int) -> Behind:
@@ -55,13 +63,23 @@ class Odds:
         nodes = [node, *(int(self._runs.dag.target[edge]) for edge in edges)]
         columns = [self._column(finding, nodes, edges) for finding in self.findings]
         rows = [tuple(column[i] for column in columns) for i in range(len(nodes))]
-        return Behind(node, rows[0], {self._runs.pick(edge): row for edge, row in zip(edges, rows[1:], strict=True)})
+        return Behind(
+            node,
+            rows[0],
+            {self._runs.pick(edge): row for edge, row in zip(edges, rows[1:], strict=True)},
+        )
 
     def _column(self, finding: Finding, nodes: list[int], edges: range) -> list[Fraction]:
         """The odds of one finding at a node, and behind each of the edges out of it."""
         goal, passed = self._goal(finding)
         here, *then = self._runs.odds(goal, nodes)
-        return [here, *(Fraction(1) if passed[edge] else odds for edge, odds in zip(edges, then, strict=True))]
+        return [
+            here,
+            *(
+                Fraction(1) if passed[edge] else odds
+                for edge, odds in zip(edges, then, strict=True)
+            ),
+        ]
 
     def _goal(self, finding: Finding) -> tuple[Goal, Mask]:
         if finding not in self._goals:
@@ -70,7 +88,9 @@ class Odds:
         return self._goals[finding]
 
     def inevitable_at(self, picks: Sequence[MovePick], finding: Finding) -> int:
-        """After how many of these steps, the last of which shows a finding, every way to go on passes it."""
+        """After how many of these steps, the last of which shows a finding,
+        every way to go on passes it.
+        """
         product, visited, state = self._frontier.product, self._frontier.visited, 0
         way = [0]
         for task, outcome in picks:
@@ -85,7 +105,10 @@ class Odds:
 
 
 class Along:
-    """The nodes that a line passes, as far as that was asked for; what has not changed is not gone through again."""
+    """The nodes that a line passes, as far as that was asked for.
+
+    What has not changed is not gone through again.
+    """
 
     def __init__(self, odds: Odds) -> None:
         self._odds = odds
@@ -93,8 +116,13 @@ class Along:
         self._nodes: list[int | None] = [0]
 
     def node(self, line: Sequence[Move], at: int) -> int | None:
-        """The node after so many steps of a line; None where it retries more often than is counted."""
-        while self._moves and (len(self._moves) > len(line) or self._moves[-1] is not line[len(self._moves) - 1]):
+        """The node after so many steps of a line.
+
+        None where it retries more often than is counted.
+        """
+        while self._moves and (
+            len(self._moves) > len(line) or self._moves[-1] is not line[len(self._moves) - 1]
+        ):
             self._moves.pop()
             self._nodes.pop()
         for move in line[len(self._moves) : at]:

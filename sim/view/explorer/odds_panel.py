@@ -13,13 +13,25 @@ from sim.view.explorer import panels
 from sim.view.explorer.line import Line
 from sim.view.explorer.moves import MovePick
 from sim.view.explorer.odds import Along, Behind, Odds
-from sim.view.explorer.odds_thread import Inevitable, InevitableSince, NoOdds, OddsAnswer, OddsAt, OddsThread
+from sim.view.explorer.odds_thread import (
+    Inevitable,
+    InevitableSince,
+    NoOdds,
+    OddsAnswer,
+    OddsAt,
+    OddsThread,
+)
 
 
 class OddsPanel:
-    """Asks a thread for what it shows, and takes what it is told; without `counting` there is nothing to be told."""
+    """Asks a thread for what it shows, and takes what it is told.
 
-    def __init__(self, explorer: Line, counting: Counting | None, tell: Callable[[OddsAnswer], object]) -> None:
+    Without `counting` there is nothing to be told.
+    """
+
+    def __init__(
+        self, explorer: Line, counting: Counting | None, tell: Callable[[OddsAnswer], object]
+    ) -> None:
         self._explorer = explorer
         self._ahead = None if counting is None else OddsThread(explorer.scenario, counting, tell)
         self._odds: Odds | None = None
@@ -43,7 +55,10 @@ class OddsPanel:
             self._ahead.ask(OddsAt(node))
 
     def hear(self, answer: Odds | Behind | NoOdds | Inevitable) -> None:
-        """Take what the thread has said. What it was asked while it was elsewhere is asked again."""
+        """Take what the thread has said.
+
+        What it was asked while it was elsewhere is asked again.
+        """
         match answer:
             case Odds():
                 self._odds, self._along = answer, Along(answer)
@@ -57,7 +72,9 @@ class OddsPanel:
     def ask_since(self, at: int, finding: Finding) -> None:
         """Ask from where on the finding was inevitable that shows after so many steps."""
         if self._ahead is not None:
-            self._ahead.ask(InevitableSince(tuple(move.pick for move in self._explorer.line[:at]), finding))
+            self._ahead.ask(
+                InevitableSince(tuple(move.pick for move in self._explorer.line[:at]), finding)
+            )
 
     def odds_behind(self, pick: MovePick) -> tuple[Fraction, ...]:
         """The odds behind a choice; none where they are not known."""
@@ -76,4 +93,8 @@ class OddsPanel:
     @property
     def _node(self) -> int | None:
         """Where this is in the graph that is counted, once that is there and if it is in it."""
-        return None if self._along is None else self._along.node(self._explorer.line, self._explorer.at)
+        return (
+            None
+            if self._along is None
+            else self._along.node(self._explorer.line, self._explorer.at)
+        )

@@ -1,8 +1,9 @@
 """The thread that counts while somebody looks.
 
-Exploring and counting may take seconds, so they happen beside the screen; a number appears once it is there. Whoever
-goes on before it is no longer wants to know, so of several moments that were asked about only the last is looked at.
-The thread is a daemon and leaves nothing behind: who quits does not wait for it.
+Exploring and counting may take seconds, so they happen beside the screen; a number appears once it
+is there. Whoever goes on before it is no longer wants to know, so of several moments that were
+asked about only the last is looked at. The thread is a daemon and leaves nothing behind: who quits
+does not wait for it.
 """
 
 from __future__ import annotations
@@ -54,13 +55,16 @@ class NoOdds:
 
 
 OddsAnswer = Odds | Behind | Inevitable | NoOdds | Exception
-"""What the thread says: that it has counted, then what it was asked; an exception is a bug of ours."""
+"""What the thread says: that it has counted, then what it was asked;
+an exception is a bug of ours."""
 
 
 class OddsThread(Thread):
     """Explores and counts a scenario, tells so, and then answers what it is asked."""
 
-    def __init__(self, scenario: Scenario, counting: Counting, tell: Callable[[OddsAnswer], object]) -> None:
+    def __init__(
+        self, scenario: Scenario, counting: Counting, tell: Callable[[OddsAnswer], object]
+    ) -> None:
         super().__init__(name="odds", daemon=True)
         self._scenario, self._counting, self._tell = scenario, counting, tell
         self._questions: SimpleQueue[OddsAt | InevitableSince | None] = SimpleQueue()

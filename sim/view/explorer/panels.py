@@ -1,4 +1,6 @@
-"""What stands beside the lanes: the step, what can come of it, what the cells hold, and what holds of them."""
+"""What stands beside the lanes: the step, what can come of it, what the cells hold,
+and what holds of them.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,15 @@ def headline(explorer: Line, name: str) -> Text:
     """How far along, and on which line."""
     text = Text().append(f"step {explorer.at} of {len(explorer.line)}", "bold")
     if explorer.recorded:
-        text.append(", recorded" if explorer.is_recorded else f", a branch after step {explorer.shared} (r goes back)")
+        text.append(
+            ", recorded"
+            if explorer.is_recorded
+            else f", a branch after step {explorer.shared} (r goes back)"
+        )
     if explorer.lasso is not None and explorer.is_recorded:
-        text.append(f"; from step {explorer.lasso.stem + 1} on it can go on for ever: {explorer.lasso.kind}")
+        text.append(
+            f"; from step {explorer.lasso.stem + 1} on it can go on for ever: {explorer.lasso.kind}"
+        )
     return text.append(f"  {name}")
 
 
@@ -70,11 +78,19 @@ def _about(explorer: Line, move: Move) -> Iterator[Text]:
 
 
 def cells(explorer: Line) -> Text:
-    """What cells hold that matter or have changed since the start; those that the last step changed stand out."""
+    """What cells hold that matter or have changed since the start.
+
+    Those that the last step changed stand out.
+    """
     touched = () if explorer.last is None else explorer.last.touched
     changed = {one.cell.name: one.was for one in touched if one.now != one.was}
     shown = sorted(
-        (pair for pair in explorer.world.values.items() if _is_shown(*pair) or pair[0].name in changed), key=_rank
+        (
+            pair
+            for pair in explorer.world.values.items()
+            if _is_shown(*pair) or pair[0].name in changed
+        ),
+        key=_rank,
     )
     width = max((len(cell.name) for cell, _ in shown), default=0)
     text = Text()
@@ -96,7 +112,9 @@ def _rank(pair: tuple[Cell[object], object]) -> tuple[int, str]:
     cell, _ = pair
     if cell.name in _ALWAYS:
         return 0, cell.name
-    return next((i for i, kind in enumerate(_MATTERING) if isinstance(cell.initial, kind)), len(_MATTERING)), cell.name
+    return next(
+        (i for i, kind in enumerate(_MATTERING) if isinstance(cell.initial, kind)), len(_MATTERING)
+    ), cell.name
 
 
 def properties(explorer: Line) -> Text:
@@ -104,7 +122,9 @@ def properties(explorer: Line) -> Text:
     text = Text()
     for one in explorer.scenario.properties:
         holds = one.finding() not in explorer.broken
-        text.append(f"{one.name} {'holds' if holds else 'DOES NOT HOLD'}\n", "" if holds else TURNED_AWAY)
+        text.append(
+            f"{one.name} {'holds' if holds else 'DOES NOT HOLD'}\n", "" if holds else TURNED_AWAY
+        )
     for at, finding in explorer.found:
         text.append(f"found at step {at}: {finding_line(finding)}\n", TURNED_AWAY)
     text.rstrip()
@@ -113,30 +133,45 @@ def properties(explorer: Line) -> Text:
 
 def ahead(findings: Iterable[Finding], odds: Iterable[Fraction], retries: int | None) -> Text:
     """How likely each finding is from here on, and what it is called for short."""
-    most = f"with at most {retries} {'retry' if retries == 1 else 'retries'}" if retries else "without retries"
+    most = (
+        f"with at most {retries} {'retry' if retries == 1 else 'retries'}"
+        if retries
+        else "without retries"
+    )
     bound = "" if retries is None else f", {most}"
     text = Text().append(f"a random walk from here finds{bound}\n", "dim")
     for letter, finding, chance in zip(letters(), findings, odds, strict=False):
-        text.append(f"{letter} {probability(chance)}  {finding_line(finding)}\n", "" if chance else "dim")
+        text.append(
+            f"{letter} {probability(chance)}  {finding_line(finding)}\n", "" if chance else "dim"
+        )
     text.rstrip()
     return text
 
 
-def choice(number: int, one: Choice, odds: tuple[Fraction, ...], *, follows: bool, marked: bool) -> Text:
+def choice(
+    number: int, one: Choice, odds: tuple[Fraction, ...], *, follows: bool, marked: bool
+) -> Text:
     """One thing that can happen next: a line of what it is, and one of what it would change."""
-    text = Text().append(f"{number:>2}{'>' if marked else ' '}", "bold reverse" if marked else "bold")
+    text = Text().append(
+        f"{number:>2}{'>' if marked else ' '}", "bold reverse" if marked else "bold"
+    )
     text.append(f"{one.step.task} ").append(step_said(one.step), step_style(one.step))
     if one.calls:
         text.append(f"  {one.calls[-1]}()", "dim")
     if follows:
         text.append("  (next)", "bold")
     if one.changes:
-        changes = (f"{change.cell}: {spell(change.was)} => {spell(change.now)}" for change in one.changes)
+        changes = (
+            f"{change.cell}: {spell(change.was)} => {spell(change.now)}" for change in one.changes
+        )
         text.append("\n   " + ", ".join(changes), "dim")
     if odds:
         text.append(
             "\n   "
-            + "  ".join(f"{letter} {probability(chance)}" for letter, chance in zip(letters(), odds, strict=False))
+            + "  ".join(
+                f"{letter} {probability(chance)}"
+                for letter, chance in zip(letters(), odds, strict=False)
+            )
         )
     return text
 

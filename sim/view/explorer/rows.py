@@ -1,8 +1,8 @@
 """A line of steps as rows of text, each made when it is looked at.
 
-A step takes a row, and so does each function that its task enters for it. Which row belongs to which step is in the
-step, so drawing one costs no more in a long line than in a short one. Lanes stand side by side where they fit; else a
-column says whose step it is.
+A step takes a row, and so does each function that its task enters for it. Which row belongs to
+which step is in the step, so drawing one costs no more in a long line than in a short one. Lanes
+stand side by side where they fit; else a column says whose step it is.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class Rows:
             depth = move.entered + row - move.row
             return self._placed(number, move, "", f"{move.moment.calls[depth]}()", depth, "dim")
         told, depth = step_said(move.moment.step), len(move.moment.calls)
-        return self._placed(number, move, str(number + 1), told, depth, step_style(move.moment.step))
+        return self._placed(
+            number, move, str(number + 1), told, depth, step_style(move.moment.step)
+        )
 
     def _placed(self, number: int, move: Move, count: str, text: str, depth: int, how: str) -> Text:
         at, is_step = self._explorer.at, bool(count)
@@ -85,7 +87,9 @@ class Rows:
         return row
 
     def _mark(self, number: int) -> str:
-        """What stands beside a step's number: here, noticed by the step here, noticed another's, or not recorded."""
+        """What stands beside a step's number: here, noticed by the step here, noticed another's,
+        or not recorded.
+        """
         explorer = self._explorer
         here = explorer.last
         if number == explorer.at - 1:

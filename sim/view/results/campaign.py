@@ -1,4 +1,6 @@
-"""A campaign in words: a line a minute, a line for each thing that happens, and the screen to read in the morning."""
+"""A campaign in words: a line a minute, a line for each thing that happens,
+and the screen to read in the morning.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sim.campaign.progress import HOUR, CampaignEvent, CampaignProgress, ReplayedEvent, WitnessEvent, new_states
+from sim.campaign.progress import (
+    HOUR,
+    CampaignEvent,
+    CampaignProgress,
+    ReplayedEvent,
+    WitnessEvent,
+    new_states,
+)
 from sim.campaign.records import StoreContents, TroubleEvent, Witness
 from sim.campaign.seeds import END, Span
 from sim.scenarios.library import recipe_named
@@ -43,7 +52,10 @@ def headline(identity: dict[str, Any]) -> str:
 
 
 def expected_line(expected: float | None) -> str:
-    """What the next seed is good for. The number is an expectation; below 1 it bounds a probability."""
+    """What the next seed is good for.
+
+    The number is an expectation; below 1 it bounds a probability.
+    """
     if expected is None:
         return "nothing is known of the next seed"
     if expected >= 1:
@@ -109,7 +121,10 @@ def _here(path: Path | str | None) -> str:
 
 
 def report(contents: StoreContents, store: Path) -> Iterator[str]:
-    """What a campaign has come to, and how to go on with it. Files of witnesses are named from here."""
+    """What a campaign has come to, and how to go on with it.
+
+    Files of witnesses are named from here.
+    """
     identity, totals = contents.identity, contents.totals
     groups = list(contents.groups())
     yield headline(identity)
@@ -117,13 +132,19 @@ def report(contents: StoreContents, store: Path) -> Iterator[str]:
     yield ""
     plural = "" if len(groups) == 1 else "s"
     found = f"{len(groups)} finding{plural}" if groups else "no finding"
-    yield f"{found} in {number(totals.seeds)} seeds, {number(totals.steps)} steps; digest {totals.digest:016x}"
+    yield (
+        f"{found} in {number(totals.seeds)} seeds, {number(totals.steps)} steps; digest "
+        f"{totals.digest:016x}"
+    )
     for i, ((kind, where), sightings, witness) in enumerate(groups, 1):
         yield f"  {i}. {kind} in {where}"
         for line in (*_cause_lines(sightings, totals.seeds), *_witness_lines(witness, store)):
             yield f"     {line}"
     if contents.troubles:
-        yield f"{len(contents.troubles)} seed{'' if len(contents.troubles) == 1 else 's'} not counted:"
+        yield (
+            f"{len(contents.troubles)} seed{'' if len(contents.troubles) == 1 else 's'} not "
+            "counted:"
+        )
         yield from (f"  {trouble_line(trouble)}" for trouble in contents.troubles)
     if totals.cut:
         yield f"{number(totals.cut)} runs were cut after {identity['longest run']:,} steps"
@@ -135,7 +156,10 @@ def report(contents: StoreContents, store: Path) -> Iterator[str]:
 def _cause_lines(sightings: tuple[Sighting, ...], seeds: int) -> Iterator[str]:
     for one in sightings:
         cause = f"cause {', '.join(one.finding.causes)}: " if one.finding.causes else ""
-        yield f"{cause}{number(one.seeds)} seeds ({one.seeds / max(1, seeds):.2%}), the first of them {one.seed:#x}"
+        yield (
+            f"{cause}{number(one.seeds)} seeds ({one.seeds / max(1, seeds):.2%}), the first of "
+            f"them {one.seed:#x}"
+        )
 
 
 def _witness_lines(witness: Witness | None, store: Path) -> Iterator[str]:
@@ -143,7 +167,9 @@ def _witness_lines(witness: Witness | None, store: Path) -> Iterator[str]:
         yield "no witness yet; --resume makes one"
         return
     shrunk = f", shrunk from {witness.found_with}" if witness.shrunk else ", not shrunk"
-    replayed = "replayed from its file under both executors" if witness.confirmed else "not replayed"
+    replayed = (
+        "replayed from its file under both executors" if witness.confirmed else "not replayed"
+    )
     yield f"witness: seed {witness.seed:#x}, {witness.steps} steps{shrunk}; {replayed}"
     if witness.file and Path(witness.file).exists():
         yield f"tdpsim replay {_here(witness.file)}"
@@ -170,8 +196,12 @@ def _going_on(contents: StoreContents, store: Path) -> Iterator[str]:
     if left is None:
         yield f"seeds {span(contents.wanted)}{shard}: all done"
         return
-    yield f"seeds {span(contents.wanted)}{shard}: not all done; seed {left.first:,} is next. To go on:"
-    yield f"  {f'each of {_here(store)}/*.db by itself' if store.is_dir() else go_on(contents, store)}"
+    yield (
+        f"seeds {span(contents.wanted)}{shard}: not all done; seed {left.first:,} is next. To "
+        "go on:"
+    )
+    each = f"each of {_here(store)}/*.db by itself"
+    yield f"  {each if store.is_dir() else go_on(contents, store)}"
 
 
 def go_on(contents: StoreContents, store: Path) -> str:
@@ -191,6 +221,12 @@ def go_on(contents: StoreContents, store: Path) -> str:
         said.append(f"--most {identity['longest run']}")
     if contents.shard.of > 1:
         said.append(f"--shard {contents.shard}")
-    folders = dict.fromkeys(str(Path(witness.file).parent) for witness in contents.witnesses if witness.file)
-    said += [f"--record {_here(folder)}" for folder in folders if Path(folder) != store.with_suffix(".findings")]
+    folders = dict.fromkeys(
+        str(Path(witness.file).parent) for witness in contents.witnesses if witness.file
+    )
+    said += [
+        f"--record {_here(folder)}"
+        for folder in folders
+        if Path(folder) != store.with_suffix(".findings")
+    ]
     return " ".join([*said, f"--store {_here(store)}", "--resume"])

@@ -1,4 +1,6 @@
-"""The lock matrix as one reads it: what the leaf of a line is answered because of the leaf of a column."""
+"""The lock matrix as one reads it:
+what the leaf of a line is answered because of the leaf of a column.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ SIGNS = {
     "TDX_OPERAND_BUSY|RDX": ("d", "TDX_OPERAND_BUSY|RDX"),
     "TDX_OPERAND_BUSY|TDR": ("r", "TDX_OPERAND_BUSY|TDR"),
     "TDX_OPERAND_BUSY|TD_EPOCH": ("c", "TDX_OPERAND_BUSY|TD_EPOCH"),
-    "TDX_INTERRUPTED_BUSY": ("p", "TDX_INTERRUPTED_BUSY: it gave way to a host that the tree had turned away"),
+    "TDX_INTERRUPTED_BUSY": (
+        "p",
+        "TDX_INTERRUPTED_BUSY: it gave way to a host that the tree had turned away",
+    ),
     "BUSY": ("g", "to a guest, TDX_OPERAND_BUSY|RCX"),
     "BUSY_HOST_PRIORITY": ("h", "to a guest as well, for host priority"),
 }
@@ -25,18 +30,26 @@ Matrix = dict[tuple[str, str], dict[str, None]]
 
 
 def signs(met: Iterable[str]) -> Signs:
-    """A sign for everything that was answered; of what has no usual one, a letter of its operand that is free."""
+    """A sign for everything that was answered.
+
+    Of what has no usual one, a letter of its operand that is free.
+    """
     met, found = set(met), dict(SIGNS)
     for status in sorted(met - SIGNS.keys()):
         taken = {sign for sign, _ in found.values()}
         name = status.rpartition("|")[2]
         letters = (*name.lower(), *name, *ascii_letters)
-        found[status] = next(letter for letter in letters if letter.isalpha() and letter not in taken), status
+        found[status] = (
+            next(letter for letter in letters if letter.isalpha() and letter not in taken),
+            status,
+        )
     return {status: sign for status, sign in found.items() if status in met}
 
 
 def matrix(meetings: Iterable[Meeting], table: Signs) -> Matrix:
-    """Per pair of leafs, the signs of what the first is answered because of the second, on any operands."""
+    """Per pair of leafs, the signs of what the first is answered because of the second,
+    on any operands.
+    """
     found: Matrix = {}
     for meeting in meetings:
         for one, two, busy in (
@@ -51,11 +64,18 @@ def matrix(meetings: Iterable[Meeting], table: Signs) -> Matrix:
 def contention_lines(by_module: dict[str, list[Meeting]]) -> Iterator[str]:
     """The first module's matrix, what the signs mean, and where the others differ."""
     (first, meetings), *others = by_module.items()
-    table = signs(status for met in by_module.values() for one in met for status in (*one.busy_one, *one.busy_two))
+    table = signs(
+        status
+        for met in by_module.values()
+        for one in met
+        for status in (*one.busy_one, *one.busy_two)
+    )
     known = matrix(meetings, table)
     names = [leaf.name for leaf in LEAFS]
     yield f"contention: what each leaf is answered because another runs beside it, module {first}."
-    yield "Every interleaving of every pair, from every state in which one of them goes all the way."
+    yield (
+        "Every interleaving of every pair, from every state in which one of them goes all the way."
+    )
     yield ""
     yield " " * 22 + "".join(f"{number:>3}" for number in range(1, len(names) + 1))
     for number, one in enumerate(names, 1):
@@ -89,9 +109,17 @@ def _short(leaf: str) -> str:
 def _reading(meetings: list[Meeting], table: Signs) -> Iterator[str]:
     """On which operands each answer is given."""
     for sign, status in ((sign, status) for status, (sign, _) in table.items()):
-        on = [r for r in Relation if any(m.relation is r and status in (*m.busy_one, *m.busy_two) for m in meetings)]
+        on = [
+            r
+            for r in Relation
+            if any(m.relation is r and status in (*m.busy_one, *m.busy_two) for m in meetings)
+        ]
         if on:
-            operands = "any operands" if Relation.OTHER in on else ", ".join(relation.value for relation in on)
+            operands = (
+                "any operands"
+                if Relation.OTHER in on
+                else ", ".join(relation.value for relation in on)
+            )
             yield f"{sign} is met on {operands}."
 
 

@@ -1,4 +1,7 @@
-"""A campaign as JSON, one object a line; `event` says what each is, and the last one is the `end`."""
+"""A campaign as JSON, one object a line.
+
+`event` says what each is, and the last one is the `end`.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,9 @@ def of_contents(contents: StoreContents) -> JsonEvent:
         **_amount(contents),
         "findings": [_group(*group) for group in contents.groups()],
         "troubles": [{"seed": trouble.seed, "what": trouble.what} for trouble in contents.troubles],
-        "expected_new_states": contents.sketch.lone / contents.totals.seeds if contents.totals.seeds else None,
+        "expected_new_states": contents.sketch.lone / contents.totals.seeds
+        if contents.totals.seeds
+        else None,
     }
 
 
@@ -89,13 +94,20 @@ def _amount(contents: StoreContents) -> JsonEvent:
     }
 
 
-def _group(group: FindingGroup, sightings: tuple[Sighting, ...], witness: Witness | None) -> JsonEvent:
+def _group(
+    group: FindingGroup, sightings: tuple[Sighting, ...], witness: Witness | None
+) -> JsonEvent:
     kind, where = group
     return {
         "kind": kind,
         "where": where,
         "causes": [
-            {"causes": list(one.finding.causes), "seed": one.seed, "steps": one.steps, "seeds": one.seeds}
+            {
+                "causes": list(one.finding.causes),
+                "seed": one.seed,
+                "steps": one.steps,
+                "seeds": one.seeds,
+            }
             for one in sightings
         ],
         "seed": sightings[0].seed,

@@ -1,4 +1,6 @@
-"""Results as JSON values. The field names are a contract: docs/json.md lists them, and a test holds them to it.
+"""Results as JSON values.
+
+The field names are a contract: docs/json.md lists them, and a test holds them to it.
 
 Fields that nothing computes yet are null: an answer that is not known is not left out.
 """
@@ -20,7 +22,9 @@ from sim.view.results.report import not_covered
 if TYPE_CHECKING:
     from sim.surveys.census import Change
     from sim.surveys.contention import Meeting
-    from sim.surveys.table import TableCell  # which explores: a run that is only replayed needs no numpy
+
+    # which explores: a run that is only replayed needs no numpy
+    from sim.surveys.table import TableCell
 
 Json = dict[str, Any]
 
@@ -44,7 +48,14 @@ def of_found(found: Found) -> Json:
 
 def of_reach(reach: Reach | None) -> Json:
     if reach is None:
-        names = ("interleavings", "classes", "random_walk_probability", "inevitable_at", "odds", "fewest_preemptions")
+        names = (
+            "interleavings",
+            "classes",
+            "random_walk_probability",
+            "inevitable_at",
+            "odds",
+            "fewest_preemptions",
+        )
         return dict.fromkeys(names)
     return {
         "interleavings": _decimal(reach.interleavings),
@@ -109,7 +120,11 @@ def of_exploration(exploration: Exploration) -> Json:
 def unexpanded(exploration: Exploration) -> list[str]:
     """What a budget cut off, as something that the verdict does not cover."""
     left = exploration.unexpanded
-    return [f"a budget ended: of {exploration.states} states, {left} were not gone on from"] if left else []
+    return (
+        [f"a budget ended: of {exploration.states} states, {left} were not gone on from"]
+        if left
+        else []
+    )
 
 
 def of_cell(cell: TableCell, made: tuple[Change, ...]) -> Json:
@@ -162,7 +177,9 @@ def of_meeting(meeting: Meeting) -> Json:
 
 
 def of_blocked(blocked: Blocked) -> Json:
-    held = [{"cell": h.cell, "value": h.value, "by": h.by.task if h.by else None} for h in blocked.held]
+    held = [
+        {"cell": h.cell, "value": h.value, "by": h.by.task if h.by else None} for h in blocked.held
+    ]
     return {"task": blocked.task, "point": blocked.point, "waits_for": held}
 
 

@@ -19,7 +19,9 @@ from sim.view.numbers import number, probability
 
 UNKNOWN = {
     "livelock": "livelock: it was not looked for, or too much of the graph may be one",
-    "starvation": "starvation: it was not looked for; with --starvation it is, also where many states may go round",
+    "starvation": "starvation: it was not looked for; with --starvation it is, also where many "
+    "states "
+    "may go round",
 }
 
 
@@ -60,13 +62,19 @@ def shrunk_line(shrunk: Shrunk) -> str:
     """From how much to how much, and what is known of that."""
     if shrunk.after == shrunk.before:
         return f"{size_words(shrunk.after)}, as it was: {_CERTAIN[shrunk.certainty]}"
-    return f"{size_words(shrunk.before)} -> {size_words(shrunk.after)}: {_CERTAIN[shrunk.certainty]}"
+    return (
+        f"{size_words(shrunk.before)} -> {size_words(shrunk.after)}: {_CERTAIN[shrunk.certainty]}"
+    )
 
 
 def _retries(bound: int | None) -> str:
     if bound is None:
         return ""
-    return f"with at most {bound} {'retry' if bound == 1 else 'retries'}" if bound else "without retries"
+    return (
+        f"with at most {bound} {'retry' if bound == 1 else 'retries'}"
+        if bound
+        else "without retries"
+    )
 
 
 def every_line(exploration: Exploration) -> str:
@@ -77,8 +85,16 @@ def every_line(exploration: Exploration) -> str:
     if counts is None:
         return f"every interleaving, {states}"
     runs = counts.interleavings
-    every = "every interleaving" if runs is None else f"all {number(runs)} interleaving{'' if runs == 1 else 's'}"
-    classes = "" if counts.classes is None else f"{number(counts.classes)} class{'' if counts.classes == 1 else 'es'}"
+    every = (
+        "every interleaving"
+        if runs is None
+        else f"all {number(runs)} interleaving{'' if runs == 1 else 's'}"
+    )
+    classes = (
+        ""
+        if counts.classes is None
+        else f"{number(counts.classes)} class{'' if counts.classes == 1 else 'es'}"
+    )
     bound = "" if runs is None and not classes else _retries(counts.retries)
     inside = ", ".join(filter(None, (classes, bound)))
     return f"{every}{f' ({inside})' if inside else ''}, {states}"
@@ -96,27 +112,45 @@ def amount_lines(exploration: Exploration) -> list[str]:
     if counts.is_cut:
         what = "interleavings are not" if counts.interleavings is None else "not all of it is"
         lines[0] += f", and then the time was over: {what} counted"
-    if counts.interleavings is not None and number(counts.interleavings) != f"{counts.interleavings:,}":
+    if (
+        counts.interleavings is not None
+        and number(counts.interleavings) != f"{counts.interleavings:,}"
+    ):
         lines.append(f"exactly {counts.interleavings} interleavings")
     if counts.estimate is not None:
         least, most = map(number, counts.estimate.quarters)
-        about = f"about {number(counts.estimate.mean)} interleavings {_retries(counts.retries)}".rstrip()
+        about = (
+            f"about {number(counts.estimate.mean)} interleavings "
+            f"{_retries(counts.retries)}".rstrip()
+        )
         lines.append(
-            f"{about}: an estimate, not a count, from {counts.estimate.walks} random runs; its error is "
+            f"{about}: an estimate, not a count, from {counts.estimate.walks} random runs; its "
+            "error is "
             f"{number(counts.estimate.error)}, the middle half of the runs said {least} to {most}"
         )
     return lines
 
 
 def reach_lines(found: Found, counts: RunCounts | None) -> list[str]:
-    """How likely a finding is, from where on it was inevitable, how few preemptions it takes, how many runs pass it."""
+    """How likely a finding is, from where on it was inevitable, how few preemptions it takes,
+    how many runs pass it.
+    """
     reach = found.reach
     if reach is None:
         return []
     least = f"{reach.preemptions} preemption{'' if reach.preemptions == 1 else 's'}"
     walk = f"a random walk {_retries(counts.retries if counts else None)}".rstrip()
-    likely = "" if reach.odds is None else f"{walk} comes by it with probability {probability(reach.odds)}; "
-    lines = [f"{likely}{least}, none with fewer; {inevitable(reach.inevitable_at, len(found.picks.picks))}"]
+    likely = (
+        ""
+        if reach.odds is None
+        else f"{walk} comes by it with probability {probability(reach.odds)}; "
+    )
+    lines = [
+        (
+            f"{likely}{least}, none with fewer; "
+            f"{inevitable(reach.inevitable_at, len(found.picks.picks))}"
+        )
+    ]
     if counts is not None and counts.interleavings is not None and reach.interleavings is not None:
         of = f"{number(reach.interleavings)} of {number(counts.interleavings)} interleavings"
         if counts.classes is not None and reach.classes is not None:
@@ -137,7 +171,9 @@ def blocked_lines(run: Run) -> list[str]:
     for blocked in run.blocked:
         for held in blocked.held:
             by = f", since {held.by.task} at {held.by.point}" if held.by else ""
-            lines.append(f"{blocked.task} waits at {blocked.point}: {held.cell} is {held.value}{by}")
+            lines.append(
+                f"{blocked.task} waits at {blocked.point}: {held.cell} is {held.value}{by}"
+            )
     return lines
 
 
@@ -148,7 +184,9 @@ def going_round_lines(run: Run) -> list[str]:
     first, last = run.lasso.stem + 1, len(run.steps)
     lines = [f"steps {first} to {last} come back to where they began, and can go on for ever"]
     if run.lasso.kind == LIVELOCK:
-        lines.append("that nothing leads out of them is what exploring said; one run cannot show it")
+        lines.append(
+            "that nothing leads out of them is what exploring said; one run cannot show it"
+        )
     return lines
 
 
@@ -164,7 +202,12 @@ def numbered_line(scenario: Scenario, number: int, is_whole: bool) -> str:
 
 def replay_lines(run: Run, schedule: Schedule, which: tuple[int, bool] | None) -> list[str]:
     """What came of a schedule that was run again; `which` interleaving it is, if that was asked."""
-    lines = [f"{schedule.scenario}  {schedule.model}: {len(run.steps)} steps, the same under both executors"]
+    lines = [
+        (
+            f"{schedule.scenario}  {schedule.model}: {len(run.steps)} steps, the same under both "
+            "executors"
+        )
+    ]
     lines += [*run.outcomes, *blocked_lines(run), *going_round_lines(run)]
     if which is not None:
         lines.append(numbered_line(run.scenario, *which))
@@ -193,7 +236,11 @@ def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> st
         "",
     ]
     plural = "" if len(exploration.found) == 1 else "s"
-    verdict = f"{len(exploration.found)} finding{plural}" if exploration.found else exploration.verdict.value
+    verdict = (
+        f"{len(exploration.found)} finding{plural}"
+        if exploration.found
+        else exploration.verdict.value
+    )
     lines += [f"{verdict}: {every_line(exploration)}", *amount_lines(exploration)]
     if exploration.found:
         for i, found in enumerate(exploration.found, 1):
@@ -204,7 +251,8 @@ def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> st
             if path:
                 lines.append(f"     tdpsim replay {path}")
     lines += [
-        f"{finding_line(found.finding)}, by chance and not for good: {lasso_line(found)} that could be left"
+        f"{finding_line(found.finding)}, by chance and not for good: {lasso_line(found)} that "
+        "could be left"
         for found in exploration.starving
         if found not in exploration.found
     ]
@@ -212,5 +260,10 @@ def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> st
     if exploration.found and not recorded:
         first = exploration.found[0]
         command = f"tdpsim replay -{patch_option(first.witness.scenario)}"
-        lines += ["", f"A shortest way to finding 1. Pipe this into `{command}`:", "", write(witness(first))]
+        lines += [
+            "",
+            f"A shortest way to finding 1. Pipe this into `{command}`:",
+            "",
+            write(witness(first)),
+        ]
     return "\n".join(lines)

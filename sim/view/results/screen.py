@@ -56,11 +56,16 @@ def _rows(now: CampaignProgress) -> Iterator[tuple[str, Text | str]]:
     yield "rate", f"{now.seeds_per_second:,.0f} schedules/s, {now.steps_per_second:,.0f} steps/s"
     yield "time", _time(now)
     yield "findings", _findings(contents, now.shrinking)
-    new = f"{number(now.new_states)} new in the last hour, the last one {duration(now.last_new)} ago"
+    new = (
+        f"{number(now.new_states)} new in the last hour, the last one {duration(now.last_new)} ago"
+    )
     yield "states", f"{states(contents)}, {new}"
     yield "", Text(expected_line(now.expected), _QUIET)
     if troubles := len(contents.troubles):
-        yield "troubles", Text(f"{troubles} seed{'' if troubles == 1 else 's'} could not be run", _FINDING)
+        yield (
+            "troubles",
+            Text(f"{troubles} seed{'' if troubles == 1 else 's'} could not be run", _FINDING),
+        )
 
 
 def _wanted(now: CampaignProgress) -> str:

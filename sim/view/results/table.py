@@ -22,7 +22,9 @@ YES = {True: "Y", False: "N"}
 
 
 def blocks(cells: Iterable[TableCell]) -> Iterator[tuple[str, list[TableCell]]]:
-    """The cells by kernel and module, with a headline: a new table begins where the rows begin again."""
+    """The cells by kernel and module, with a headline:
+    a new table begins where the rows begin again.
+    """
     mine: list[TableCell] = []
     for cell in cells:
         if mine and ROWS.index(cell.row) <= ROWS.index(mine[-1].row):
@@ -35,7 +37,9 @@ def blocks(cells: Iterable[TableCell]) -> Iterator[tuple[str, list[TableCell]]]:
 
 def _headline(cells: Sequence[TableCell]) -> str:
     """The mail's word for the kernel where it is that of every row, and the kernels."""
-    orders, kernels = ({getattr(cell, name): None for cell in cells} for name in ("order", "kernel"))
+    orders, kernels = (
+        {getattr(cell, name): None for cell in cells} for name in ("order", "kernel")
+    )
     several = "kernels" if len(kernels) > 1 else "kernel"
     word = f"{next(iter(orders))}: " if len(orders) == 1 and orders.keys() != kernels.keys() else ""
     return f"{word}{several} {', '.join(kernels)}, module {cells[0].module}"
@@ -43,7 +47,12 @@ def _headline(cells: Sequence[TableCell]) -> str:
 
 def table(cells: Sequence[TableCell], notes: Notes, *, ascii_only: bool) -> Table:
     """One line a cell."""
-    grid = Table(box=box.ASCII2 if ascii_only else box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
+    grid = Table(
+        box=box.ASCII2 if ascii_only else box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+        padding=0,
+    )
     for name in COLUMNS:
         right = name in {"#", "states", "runs", "classes"}
         grid.add_column(name, justify="right" if right else "left", no_wrap=True)
@@ -94,7 +103,9 @@ class Notes:
     def letters_for(self, cell: TableCell) -> str:
         """The letters of a cell."""
         said = [*([why(cell)] if cell.hits else []), *also(cell.findings)]
-        return " ".join(self._letters.setdefault(text, _letter(len(self._letters))) for text in said)
+        return " ".join(
+            self._letters.setdefault(text, _letter(len(self._letters))) for text in said
+        )
 
     def lines(self) -> Iterator[str]:
         for text, letter in self._letters.items():
@@ -138,7 +149,11 @@ def changes(cell: TableCell, other: TableCell) -> list[str]:
         said.append(f"{why(cell)} -> {why(other)}")
     gone = [finding for finding in cell.findings if finding not in other.findings]
     come = [finding for finding in other.findings if finding not in cell.findings]
-    return [*said, *(f"no more {text}" for text in also(gone)), *(f"now {text}" for text in also(come))]
+    return [
+        *said,
+        *(f"no more {text}" for text in also(gone)),
+        *(f"now {text}" for text in also(come)),
+    ]
 
 
 def place(cell: TableCell) -> str:
@@ -168,10 +183,14 @@ def sentences(cells: Sequence[TableCell]) -> Iterator[str]:
             and cell.module == known[0].module
             and bool(cell.hits) != bool(known[0].hits)
         ):
-            yield f"{place(cell)}, {cell.module}: {changes(known[0], cell)[0]}, from before to after"
+            yield (
+                f"{place(cell)}, {cell.module}: {changes(known[0], cell)[0]}, from before to after"
+            )
 
 
-def flip_lines(flip: Flip, base: dict[str, TableCell], flipped: Sequence[TableCell]) -> Iterator[str]:
+def flip_lines(
+    flip: Flip, base: dict[str, TableCell], flipped: Sequence[TableCell]
+) -> Iterator[str]:
     """What an assumption decides."""
     yield f"{flip.name}: {flip.doc} (here: {flip.reading})"
     said: dict[str, list[str]] = {}
@@ -196,14 +215,30 @@ def assumptions() -> Iterator[str]:
 
 READING = (
     (
-        "hit: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in some interleaving, "
+        "hit: the condition of the KVM_BUG_ON() in handle_changed_spte() is true in some "
+        "interleaving, "
         "were the transition to happen on a mirror root."
     ),
     "mirror: some caller makes it on a mirror root (explored; with S-EPT huge pages in `after`).",
-    "valid: the setter takes the transition on a direct root, alone, without a WARN, BUG or KVM_BUG_ON.",
-    "sh: mmu_lock is held for read. runs: interleavings, without retries as the classes are, where nothing is hit.",
-    "docs/transitions.md has the cells that differ from the mail, each with its schedule or its argument.",
-    "before: 6.19. after: 7.2, which has the series of patch 07/17; in rows 7 and 8 hugepages on top of it.",
-    "Every state of every interleaving was visited. Of three contenders each two were there at a time.",
+    (
+        "valid: the setter takes the transition on a direct root, alone, without a WARN, BUG or "
+        "KVM_BUG_ON."
+    ),
+    (
+        "sh: mmu_lock is held for read. runs: interleavings, without retries as the classes are, "
+        "where nothing is hit."
+    ),
+    (
+        "docs/transitions.md has the cells that differ from the mail, each with its schedule or "
+        "its argument."
+    ),
+    (
+        "before: 6.19. after: 7.2, which has the series of patch 07/17; in rows 7 and 8 hugepages "
+        "on top of it."
+    ),
+    (
+        "Every state of every interleaving was visited. Of three contenders each two were there at "
+        "a time."
+    ),
     "Not covered: " + "; ".join(NOT_COVERED) + ".",
 )

@@ -1,9 +1,9 @@
 """The diagram that goes into a mail or a changelog.
 
-Two columns as kernel developers draw them: tasks side by side, time downwards, functions where they are entered,
-lettered steps, and of those only the ones that the finding hangs on. One sentence of consequence, and the line that
-replays it.
-Three tasks are three columns while they fit; where they do not, steps are numbered, and each says whose it is.
+Two columns as kernel developers draw them: tasks side by side, time downwards, functions where they
+are entered, lettered steps, and of those only the ones that the finding hangs on. One sentence of
+consequence, and the line that replays it. Three tasks are three columns while they fit; where they
+do not, steps are numbered, and each says whose it is.
 """
 
 from __future__ import annotations
@@ -31,24 +31,41 @@ def draw(drawing: Drawing) -> str:
 
 def commit(name: str, schedule: Schedule, run: Run, seen: tuple[Moment, ...]) -> str:
     """The text, at most 75 columns wide. `name` is the file that the schedule is in."""
-    fired = [(number, moment.step.finding) for number, moment in enumerate(seen) if moment.step.finding is not None]
+    fired = [
+        (number, moment.step.finding)
+        for number, moment in enumerate(seen)
+        if moment.step.finding is not None
+    ]
     last, finding = len(seen) - 1, run.findings[-1] if run.findings else None
     if fired and run.lasso is None and fired[-1][1] == finding:
         last = fired[-1][0]
     kept = causes_of(seen, last)
-    tasks = [task.name for task in run.scenario.tasks if any(seen[number].step.task == task.name for number in kept)]
+    tasks = [
+        task.name
+        for task in run.scenario.tasks
+        if any(seen[number].step.task == task.name for number in kept)
+    ]
     width = (WIDTH - _MARGIN) // max(1, len(tasks))
     lettered = width >= _NARROWEST
     lines = list(_columns(tasks, seen, kept, width) if lettered else _listed(seen, kept))
     fires = next((i for i, number in enumerate(kept) if seen[number].step.finding == finding), None)
-    at = "" if fires is None or len(kept) == 1 else f"({_letter(fires)})" if lettered else f"{fires + 1}"
+    at = (
+        ""
+        if fires is None or len(kept) == 1
+        else f"({_letter(fires)})"
+        if lettered
+        else f"{fires + 1}"
+    )
     sentence = _consequence(finding, at)
     return "\n".join(
         [
             *(line.rstrip() for line in lines),
             "",
             *textwrap.wrap(sentence, WIDTH),
-            *textwrap.wrap(f"{schedule.scenario}, model {schedule.model}, {len(kept)} of {len(seen)} steps.", WIDTH),
+            *textwrap.wrap(
+                f"{schedule.scenario}, model {schedule.model}, {len(kept)} of {len(seen)} steps.",
+                WIDTH,
+            ),
             "",
             f"  tdpsim replay {_globbed(name, WIDTH - len('  tdpsim replay '))}",
             "",
@@ -69,13 +86,21 @@ def _globbed(name: str, width: int) -> str:
 
 
 def _said(moment: Moment) -> str:
-    if moment.step.finding is not None and moment.step.point.endswith(f".{moment.step.finding.kind}"):
-        return f"{moment.step.finding.kind}()" if moment.step.finding.kind != "lockdep" else "lockdep_assert_held"
+    if moment.step.finding is not None and moment.step.point.endswith(
+        f".{moment.step.finding.kind}"
+    ):
+        return (
+            f"{moment.step.finding.kind}()"
+            if moment.step.finding.kind != "lockdep"
+            else "lockdep_assert_held"
+        )
     saw = "" if moment.step.result is None else f" -> {moment.step.saw}"
     return f"{moment.step.point}{saw}"
 
 
-def _columns(tasks: list[str], seen: tuple[Moment, ...], kept: list[int], width: int) -> Iterator[str]:
+def _columns(
+    tasks: list[str], seen: tuple[Moment, ...], kept: list[int], width: int
+) -> Iterator[str]:
     margin = " " * _MARGIN
     yield margin + "".join(f"{task:<{width}}" for task in tasks)
     yield margin + "".join(f"{'=' * len(task):<{width}}" for task in tasks)
@@ -89,7 +114,9 @@ def _columns(tasks: list[str], seen: tuple[Moment, ...], kept: list[int], width:
                 yield left + "  " * depth + fitted(f"{call}()", width - 2 * depth - 1)
         within[moment.step.task] = inner
         mark = f"({_letter(count)}) "
-        text = textwrap.wrap(_said(moment), width - len(mark) - 3, break_on_hyphens=False, subsequent_indent="  ")
+        text = textwrap.wrap(
+            _said(moment), width - len(mark) - 3, break_on_hyphens=False, subsequent_indent="  "
+        )
         for i, line in enumerate(text):
             yield left + "  " + (mark if i == 0 else " " * len(mark)) + line
 
@@ -126,14 +153,18 @@ _VERBS = {
 def consequence(run: Run, seen: tuple[Moment, ...]) -> str:
     """One sentence: what comes of a run."""
     finding = run.findings[-1] if run.findings else None
-    fires = next((i for i, moment in enumerate(seen, 1) if moment.step.finding == finding and finding), None)
+    fires = next(
+        (i for i, moment in enumerate(seen, 1) if moment.step.finding == finding and finding), None
+    )
     return _consequence(finding, f"step {fires}" if fires else "")
 
 
 def _consequence(finding: Finding | None, at: str) -> str:
     if finding is None:
         return "Nothing is found."
-    said = _VERBS.get(finding.kind, f"{finding.kind}: {finding.where} does not hold").format(where=finding.where)
+    said = _VERBS.get(finding.kind, f"{finding.kind}: {finding.where} does not hold").format(
+        where=finding.where
+    )
     because = f", because of {' and '.join(finding.causes)}" if finding.causes else ""
     text = f"{f'At {at} ' if at else ''}{said}{because}."
     return text[0].upper() + text[1:]

@@ -1,4 +1,6 @@
-"""The views of a run: a file and an entry in FORMATS each. `tdpsim show --format` and `tdpsim explain` read them.
+"""The views of a run: a file and an entry in FORMATS each.
+
+`tdpsim show --format` and `tdpsim explain` read them.
 
 Importing this file loads no view.
 """
@@ -42,7 +44,8 @@ class Drawing:
     """The steps to draw, if not all of them."""
 
     odds: tuple[Fraction, ...] = ()
-    """The odds that a random walk reaches the finding, before each step; empty where nobody asked."""
+    """The odds that a random walk reaches the finding, before each step;
+    empty where nobody asked."""
 
     fold: bool = True
     """Whether to say once what comes several times."""
@@ -78,10 +81,17 @@ FORMATS = {
     for entry in (
         Format("timeline", "Every step, time downwards, a lane a task.", "timeline:draw"),
         Format(
-            "commit", "A diagram for a mail or a commit message, of the steps that cause the finding.", "commit:draw"
+            "commit",
+            "A diagram for a mail or a commit message, of the steps that cause the finding.",
+            "commit:draw",
         ),
         Format("svg", "A picture of every step.", "svg:draw_svg", ".svg"),
         Format("html", "The picture in a page of its own.", "svg:draw_html", ".html"),
-        Format("perfetto", "JSON for ui.perfetto.dev: a track a task, and a track a lock.", "perfetto:draw", ".json"),
+        Format(
+            "perfetto",
+            "JSON for ui.perfetto.dev: a track a task, and a track a lock.",
+            "perfetto:draw",
+            ".json",
+        ),
     )
 }

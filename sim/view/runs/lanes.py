@@ -1,6 +1,8 @@
-"""Lanes side by side: what each task does, at its edge a bar for each lock that it holds, beside them the cells.
+"""Lanes side by side: what each task does, at its edge a bar for each lock that it holds,
+beside them the cells.
 
-A bar is thin where others may hold the lock too, and there is a shade while an SPTE of the task's making is FROZEN.
+A bar is thin where others may hold the lock too, and there is a shade while an SPTE of the task's
+making is FROZEN.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ ASCII = Marks("|", "#", ":", ".", "<-", "-")
 
 @attrs.frozen
 class LaneLine:
-    """A line of a lane: a step by its number, with what is said of it, or something between two steps."""
+    """A line of a lane: a step by its number, with what is said of it,
+    or something between two steps.
+    """
 
     task: str
     text: str
@@ -50,7 +54,9 @@ class LaneLine:
 
 def said(step: Step, noticed: tuple[int, ...], marks: Marks) -> str:
     """What a step came to, and which steps of others that hangs on, by number from 1 on."""
-    source = f"  {marks.hangs_on}{','.join(str(number + 1) for number in noticed)}" if noticed else ""
+    source = (
+        f"  {marks.hangs_on}{','.join(str(number + 1) for number in noticed)}" if noticed else ""
+    )
     return step_said(step, source)
 
 
@@ -64,7 +70,9 @@ class _Bars:
     def __init__(self, name: str, seen: tuple[Moment, ...], room: int) -> None:
         placed = list(slots(hold for hold in holds(seen) if hold.task == name))
         self.count = min(room, 1 + max((slot for slot, _ in placed), default=-1))
-        self._held = [[hold for where, hold in placed if where == slot] for slot in range(self.count)]
+        self._held = [
+            [hold for where, hold in placed if where == slot] for slot in range(self.count)
+        ]
         self._begins = [[hold.begin for hold in held] for held in self._held]
         self._frozen = [(begin + 1, end + 1) for task, begin, end in frozen(seen) if task == name]
 
@@ -97,7 +105,9 @@ class _Bars:
 class Lanes:
     """A page of lanes. `digits` is what stands before them takes."""
 
-    def __init__(self, names: list[str], seen: tuple[Moment, ...], digits: int, width: int, marks: Marks) -> None:
+    def __init__(
+        self, names: list[str], seen: tuple[Moment, ...], digits: int, width: int, marks: Marks
+    ) -> None:
         self._names, self._digits, self._marks = names, digits, marks
         lane = (width - digits - 1) // max(1, len(names))
         self.fits = lane >= NARROWEST
@@ -115,7 +125,11 @@ class Lanes:
     def _wanted(self, name: str, seen: tuple[Moment, ...]) -> int:
         """What a lane takes if nothing in it is to be wrapped."""
         texts = (
-            max(len(said(moment.step, moment.caused_by, self._marks)) + 4, *(len(call) + 3 for call in moment.calls), 0)
+            max(
+                len(said(moment.step, moment.caused_by, self._marks)) + 4,
+                *(len(call) + 3 for call in moment.calls),
+                0,
+            )
             for moment in seen
             if moment.step.task == name
         )
@@ -123,7 +137,9 @@ class Lanes:
 
     @property
     def places(self) -> dict[str, tuple[int, int, int]]:
-        """Where each lane begins, where in it the text does, and where it ends, in columns from 0 on."""
+        """Where each lane begins, where in it the text does, and where it ends,
+        in columns from 0 on.
+        """
         places, begin = dict[str, tuple[int, int, int]](), self._digits + 1
         for name in self._names:
             end = begin + self._widths[name]
@@ -135,7 +151,9 @@ class Lanes:
         names = {name: (name, HEAD) for name in self._names}
         yield self._drawn("", names, 0, {column.cell: column.cell for column in self._columns})
         rules = {name: ("=" * len(name), "") for name in self._names}
-        yield self._drawn("", rules, 0, {column.cell: "=" * len(column.cell) for column in self._columns})
+        yield self._drawn(
+            "", rules, 0, {column.cell: "=" * len(column.cell) for column in self._columns}
+        )
 
     def line(self, line: LaneLine, before: str = "") -> Iterator[Text]:
         """A line, wrapped where it must be; `before` stands before its first part."""
@@ -150,7 +168,11 @@ class Lanes:
             yield self._drawn("" if i else before, here, line.number, {} if i else changed)
 
     def _drawn(
-        self, before: str, texts: dict[str, tuple[str, str]], at: int, cells: dict[str, str] | None = None
+        self,
+        before: str,
+        texts: dict[str, tuple[str, str]],
+        at: int,
+        cells: dict[str, str] | None = None,
     ) -> Text:
         """One line of all lanes; `at` is the step at which bars are drawn."""
         drawn = Text(f"{before:>{self._digits}} ")
@@ -159,6 +181,8 @@ class Lanes:
             drawn.append_text(self._bars[name].edge(at, self._marks))
             drawn.append(f"{text:<{self._widths[name] - self._bars[name].width}}", style)
         for column in self._columns if cells else ():
-            drawn.append(f"{(cells or {}).get(column.cell, ''):<{column.width}}", CHANGED if at else HEAD)
+            drawn.append(
+                f"{(cells or {}).get(column.cell, ''):<{column.width}}", CHANGED if at else HEAD
+            )
         drawn.rstrip()
         return drawn

@@ -1,6 +1,8 @@
-"""A run as Chrome's trace events, which Perfetto opens: a track a task, and a track a lock and holder.
+"""A run as Chrome's trace events, which Perfetto opens: a track a task,
+and a track a lock and holder.
 
-A step is a millisecond long. A function lasts from its task's first step in it to the last one, so spans nest.
+A step is a millisecond long. A function lasts from its task's first step in it to the last one, so
+spans nest.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ STEP = 1000
 
 _TASKS, _LOCKS = 1, 2
 _FIRST = 10
-"""The first track's number: Perfetto takes thread 0 for the main thread, whose number is that of its process."""
+"""The first track's number: Perfetto takes thread 0 for the main thread,
+whose number is that of its process."""
 
 Event = dict[str, Any]
 
@@ -34,15 +37,28 @@ def perfetto(schedule: Schedule, seen: tuple[Moment, ...]) -> dict[str, Any]:
     names = list(dict.fromkeys(moment.step.task for moment in seen))
     held = list(holds(seen))
     tracks = list(dict.fromkeys((hold.lock, hold.task) for hold in held))
-    events = [_named("process_name", _TASKS, 0, "tasks"), _named("process_name", _LOCKS, 0, "locks")]
-    events += [_named("thread_name", _TASKS, number, name) for number, name in enumerate(names, _FIRST)]
-    events += [_named("thread_name", _LOCKS, n, f"{lock} {task}") for n, (lock, task) in enumerate(tracks, _FIRST)]
+    events = [
+        _named("process_name", _TASKS, 0, "tasks"),
+        _named("process_name", _LOCKS, 0, "locks"),
+    ]
+    events += [
+        _named("thread_name", _TASKS, number, name) for number, name in enumerate(names, _FIRST)
+    ]
+    events += [
+        _named("thread_name", _LOCKS, n, f"{lock} {task}")
+        for n, (lock, task) in enumerate(tracks, _FIRST)
+    ]
     for number, name in enumerate(names, _FIRST):
-        events += _of_task(number, [(i, moment) for i, moment in enumerate(seen) if moment.step.task == name])
+        events += _of_task(
+            number, [(i, moment) for i, moment in enumerate(seen) if moment.step.task == name]
+        )
     for hold in held:
         track = tracks.index((hold.lock, hold.task)) + _FIRST
         events.append(_span(hold.how, _LOCKS, track, hold.begin, min(hold.end + 1, len(seen))))
-    return {"traceEvents": events, "otherData": {"scenario": schedule.scenario, "model": schedule.model}}
+    return {
+        "traceEvents": events,
+        "otherData": {"scenario": schedule.scenario, "model": schedule.model},
+    }
 
 
 def _named(what: str, process: int, track: int, name: str) -> Event:

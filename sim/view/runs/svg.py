@@ -1,8 +1,9 @@
 """A run as a picture: SVG, or a page around it, that asks no host for anything.
 
-Time runs downwards, a lane a task. Bars at a lane's edge are the locks that its task holds (orange: nobody else does),
-the windows in which an SPTE is FROZEN are shaded, whoever was turned away is red, and the finding is in a box below.
-An arrow leads from a step to one of another task that hangs on it; what commutes with all that others do is grey.
+Time runs downwards, a lane a task. Bars at a lane's edge are the locks that its task holds (orange:
+nobody else does), the windows in which an SPTE is FROZEN are shaded, whoever was turned away is
+red, and the finding is in a box below. An arrow leads from a step to one of another task that hangs
+on it; what commutes with all that others do is grey.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from sim.view.runs.formats import Drawing
 
 _ROW, _CHAR, _NUMBER, _BAR, _GAP, _TOP = 18, 7.3, 34, 5, 2, 58
 _STYLE = (
-    "text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1a1a1a}.i{fill:#666;font-style:italic}.f{fill:#888}"
+    "text{font:12px "
+    "ui-monospace,Menlo,Consolas,monospace;fill:#1a1a1a}.i{fill:#666;font-style:italic}."
+    "f{fill:#888}"
     ".e{stroke:#c0143c;fill:none;stroke-dasharray:3 3}.n{fill:#999}.b{fill:#c0143c}"
-    ".h{font-weight:700}.bg{fill:#fff}.fr{fill:#d7ecff}.x{fill:#d9822b}.s{fill:#2f7ed8}.box{fill:#fff2f2;stroke:#c0143c}"
-    "@media(prefers-color-scheme:dark){text{fill:#e6e6e6}.bg{fill:#161616}.i{fill:#aaa}.f{fill:#888}.fr{fill:#12324d}"
+    ".h{font-weight:700}.bg{fill:#fff}.fr{fill:#d7ecff}.x{fill:#d9822b}.s{fill:#2f7ed8}."
+    "box{fill:#fff2f2;stroke:#c0143c}"
+    "@media(prefers-color-scheme:dark){text{fill:#e6e6e6}.bg{fill:#161616}.i{fill:#aaa}."
+    "f{fill:#888}.fr{fill:#12324d}"
     ".box{fill:#331416}.b{fill:#ff6b81}.e{stroke:#ff6b81}}"
 )
 
@@ -54,7 +59,12 @@ def _rows(seen: tuple[Moment, ...]) -> Iterator[_SvgRow]:
             yield _SvgRow(task, f"{moment.calls[-1]}()", "i", number)
         saw = "" if moment.step.result is None else f" -> {moment.step.saw}"
         turned_away = moment.step.finding is not None or moment.step.saw.startswith("busy")
-        yield _SvgRow(task, f"  {moment.step.point}{saw}", "b" if turned_away else "f" if moved[number] else "", number)
+        yield _SvgRow(
+            task,
+            f"  {moment.step.point}{saw}",
+            "b" if turned_away else "f" if moved[number] else "",
+            number,
+        )
 
 
 class _Layout:
@@ -62,8 +72,15 @@ class _Layout:
 
     def __init__(self, run: Run, seen: tuple[Moment, ...]) -> None:
         self.rows = list(_rows(seen))
-        self.tasks = [task.name for task in run.scenario.tasks if any(row.task == task.name for row in self.rows)]
-        self.locks = {task: list(slots(hold for hold in holds(seen) if hold.task == task)) for task in self.tasks}
+        self.tasks = [
+            task.name
+            for task in run.scenario.tasks
+            if any(row.task == task.name for row in self.rows)
+        ]
+        self.locks = {
+            task: list(slots(hold for hold in holds(seen) if hold.task == task))
+            for task in self.tasks
+        }
         self.frozen = list(frozen(seen))
         self._first = {row.number: i for i, row in reversed(list(enumerate(self.rows)))}
         self._last = {row.number: i for i, row in enumerate(self.rows)}
@@ -100,7 +117,10 @@ def svg(schedule: Schedule, run: Run, seen: tuple[Moment, ...]) -> str:
     width, height = max(layout.width, _CHAR * len(said) + 60), layout.bottom + 56
     return "\n".join(
         (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}">',
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" '
+                f'width="{width:.0f}">'
+            ),
             f"<title>{escape(schedule.scenario)}: {escape(said)}</title><style>{_STYLE}</style>",
             f'<rect class="bg" width="{width:.0f}" height="{height}"/>',
             _text(8, 20, f"{schedule.scenario}  {schedule.model}", "h"),
@@ -108,7 +128,10 @@ def svg(schedule: Schedule, run: Run, seen: tuple[Moment, ...]) -> str:
             *_bars(layout),
             *_texts(layout),
             *_edges(layout, seen),
-            f'<rect class="box" x="8" y="{layout.bottom + 12}" width="{width - 16:.0f}" height="30" rx="4"/>',
+            (
+                f'<rect class="box" x="8" y="{layout.bottom + 12}" width="{width - 16:.0f}" '
+                'height="30" rx="4"/>'
+            ),
             _text(18, layout.bottom + 32, said, "b h" if run.findings else "h"),
             "</svg>\n",
         )
@@ -118,8 +141,15 @@ def svg(schedule: Schedule, run: Run, seen: tuple[Moment, ...]) -> str:
 def _shades(layout: _Layout) -> Iterator[str]:
     """The windows in which an SPTE is FROZEN."""
     for task, begin, end in layout.frozen:
-        width = layout.bars(task) + _CHAR * max(len(row.text) for row in layout.rows if row.task == task) + 12
-        yield f'<rect class="fr" x="{layout.left[task]:.0f}" {layout.span(begin, end)} width="{width:.0f}"/>'
+        width = (
+            layout.bars(task)
+            + _CHAR * max(len(row.text) for row in layout.rows if row.task == task)
+            + 12
+        )
+        yield (
+            f'<rect class="fr" x="{layout.left[task]:.0f}" {layout.span(begin, end)} '
+            f'width="{width:.0f}"/>'
+        )
 
 
 def _bars(layout: _Layout) -> Iterator[str]:
@@ -147,18 +177,26 @@ def _edges(layout: _Layout, seen: tuple[Moment, ...]) -> Iterator[str]:
     """From a step to each that hangs on it."""
     for number, moment in enumerate(seen):
         for source in moment.caused_by:
-            (x1, y1), (x2, y2) = layout.side(source, moment.step.task), layout.side(number, seen[source].step.task)
+            (x1, y1), (x2, y2) = (
+                layout.side(source, moment.step.task),
+                layout.side(number, seen[source].step.task),
+            )
             yield f'<path class="e" d="M{x1:.0f} {y1}L{x2:.0f} {y2}"/>'
 
 
 def _text(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" xml:space="preserve">{escape(text)}</text>'
+    return (
+        f'<text x="{x:.0f}" y="{y:.0f}" class="{kind}" xml:space="preserve">{escape(text)}</text>'
+    )
 
 
 def html(schedule: Schedule, run: Run, seen: tuple[Moment, ...]) -> str:
     """The picture in a page of its own."""
     title = escape(f"{schedule.scenario}: {', '.join(run.outcomes)}")
-    head = f'<!doctype html><meta charset="utf-8"><title>{title}</title><style>body{{margin:1em}}</style>'
+    head = (
+        "<!doctype html><meta "
+        f'charset="utf-8"><title>{title}</title><style>body{{margin:1em}}</style>'
+    )
     return f"{head}\n{svg(schedule, run, seen)}"
 
 

@@ -1,7 +1,8 @@
 """A run as text: time downwards, a lane a task, kernel and module functions where they are entered.
 
-Where lanes do not fit side by side, a line says whose step it is. What comes three times or more in one order is said
-once. A step that commutes with all that others do is dim, and says so; one that hangs on another's says on which.
+Where lanes do not fit side by side, a line says whose step it is. What comes three times or more in
+one order is said once. A step that commutes with all that others do is dim, and says so; one that
+hangs on another's says on which.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ __all__ = ["ASCII", "Cut", "Marks", "timeline"]
 
 @attrs.frozen
 class Cut:
-    """Which part of a run to draw: steps from one to another, by number from 1 on, of which tasks, on which cells."""
+    """Which part of a run to draw: steps from one to another, by number from 1 on, of which tasks,
+    on which cells.
+    """
 
     first: int = 1
     last: int | None = None
@@ -69,15 +72,24 @@ def timeline(
     odds: tuple[Fraction, ...] = (),
     fold: bool = True,
 ) -> list[Text]:
-    """The lines, at most `width` columns where lanes fit side by side; with the `odds` before each step, if given."""
+    """The lines, at most `width` columns where lanes fit side by side.
+
+    With the `odds` before each step, if given.
+    """
     shown = [(number, moment) for number, moment in enumerate(seen, 1) if cut.has(number, moment)]
     page = _TimelinePage(run, seen, shown, width, marks or Marks(), odds)
     lines = [*_styled(f"{schedule.scenario}  {schedule.model}", width, HEAD), Text(), *page.head()]
     folded = repeats([_same(moment) for _, moment in shown]) if fold else ()
     for number, moment, repeat in _unfolded(shown, folded):
-        lines += page.step(number, moment) if repeat is None else page.draw_repeat(repeat, number, moment)
+        lines += (
+            page.step(number, moment)
+            if repeat is None
+            else page.draw_repeat(repeat, number, moment)
+        )
     lines += [Text(), *page.legend()]
-    outcome = [f"==> {finding.kind} in {finding.where}" for finding in run.findings] or ["==> clean"]
+    outcome = [f"==> {finding.kind} in {finding.where}" for finding in run.findings] or [
+        "==> clean"
+    ]
     for text in (*outcome, *going_round_lines(run)):
         lines += _styled(text, width, TURNED_AWAY if run.findings and text in outcome else "")
     return lines
@@ -89,11 +101,20 @@ def _styled(text: str, width: int, style: str = "") -> list[Text]:
 
 def _same(moment: Moment) -> tuple[str, str, str, tuple[str, ...]]:
     """What two steps have in common that need not be said twice."""
-    return moment.step.task, moment.step.point, f"{moment.step.saw} {moment.step.finding}", moment.calls
+    return (
+        moment.step.task,
+        moment.step.point,
+        f"{moment.step.saw} {moment.step.finding}",
+        moment.calls,
+    )
 
 
-def _unfolded(shown: Shown, folded: tuple[Repeat, ...]) -> Iterator[tuple[int, Moment, Repeat | None]]:
-    """The steps that are said, and after each part that repeats its last one once more, with that."""
+def _unfolded(
+    shown: Shown, folded: tuple[Repeat, ...]
+) -> Iterator[tuple[int, Moment, Repeat | None]]:
+    """The steps that are said, and after each part that repeats its last one once
+    more, with that.
+    """
     at = 0
     for repeat in folded:
         yield from ((*one, None) for one in shown[at : repeat.first + repeat.period])
@@ -114,17 +135,29 @@ class _TimelinePage:
     """Line by line what is drawn, in lanes or, where they do not fit, one below the other."""
 
     def __init__(
-        self, run: Run, seen: tuple[Moment, ...], shown: Shown, width: int, marks: Marks, odds: tuple[Fraction, ...]
+        self,
+        run: Run,
+        seen: tuple[Moment, ...],
+        shown: Shown,
+        width: int,
+        marks: Marks,
+        odds: tuple[Fraction, ...],
     ) -> None:
         self._width, self._marks, self._free = width, marks, free(seen)
         self._shown = shown
-        names = [task.name for task in run.scenario.tasks if any(m.step.task == task.name for _, m in shown)]
+        names = [
+            task.name
+            for task in run.scenario.tasks
+            if any(m.step.task == task.name for _, m in shown)
+        ]
         digits = len(str(len(seen)))
         chances = [probability(chance) for chance in odds]
         longest = max(map(len, chances), default=0)
         self._chances = {i: f"{text:>{longest}}" for i, text in enumerate(chances, 1)}
         self._digits, self._number_digits = digits + 1 + (2 + longest + 1 if odds else 0), digits
-        self._inevitable = next((i for i in range(len(odds) + 1) if all(chance == 1 for chance in odds[i:])), None)
+        self._inevitable = next(
+            (i for i in range(len(odds) + 1) if all(chance == 1 for chance in odds[i:])), None
+        )
         if not odds:
             self._inevitable = None
         self._lanes = Lanes(names, seen, self._digits, width, marks)
@@ -135,7 +168,9 @@ class _TimelinePage:
         return self._lanes.head() if self._lanes.fits else iter(())
 
     def _before(self, number: int) -> str:
-        """A step's number, whether it could stand elsewhere, and how likely the finding was before it."""
+        """A step's number, whether it could stand elsewhere,
+        and how likely the finding was before it.
+        """
         mark = self._marks.free if self._free[number - 1] else " "
         chance = self._chances.get(number, "")
         return f"{number:>{self._number_digits}}{mark}" + (f"  {chance} " if self._chances else "")

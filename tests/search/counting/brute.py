@@ -1,6 +1,7 @@
 """All there is to count of a small program, by going through all of its runs one by one.
 
-From the meaning of the language alone (`tests.engine.mini.Naive`): what a statement touches is written down here again.
+From the meaning of the language alone (`tests.engine.mini.Naive`): what a statement touches is
+written down here again.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def _touch(before: Config, label: Label, statement: tuple[object, ...]) -> Touch
 
 @attrs.frozen
 class Way:
-    """A maximal run: its events, the probability that a random walk takes it, and the states it passes."""
+    """A maximal run: its events, the probability that a random walk takes it,
+    and the states it passes.
+    """
 
     events: tuple[Event, ...]
     probability: Fraction
@@ -66,7 +69,9 @@ class Way:
 
     @property
     def trace(self) -> object:
-        """What all runs of its class have in common: who does what, and which comes first of two that depend."""
+        """What all runs of its class have in common: who does what,
+        and which comes first of two that depend.
+        """
         places = list[tuple[str, int]]()
         done = dict[str, int]()
         for event in self.events:
@@ -76,7 +81,10 @@ class Way:
         return (
             frozenset(zip(places, (event.label for event in self.events), strict=True)),
             frozenset(
-                (places[i], places[j]) for j in every for i in range(j) if self.events[i].depends_on(self.events[j])
+                (places[i], places[j])
+                for j in every
+                for i in range(j)
+                if self.events[i].depends_on(self.events[j])
             ),
         )
 
@@ -93,13 +101,17 @@ def ways(programs: Programs, retries: int, most: int) -> list[Way] | None:
             if len(found) > most:
                 return None
         for event, probability, after in steps:
-            todo.append(Way((*way.events, event), way.probability * probability, (*way.configs, after)))
+            todo.append(
+                Way((*way.events, event), way.probability * probability, (*way.configs, after))
+            )
     return found
 
 
 def steps_of(naive: Naive, config: Config) -> list[tuple[Event, Fraction, Config]]:
     """Every step out of a state, and how probable it is."""
-    by_task = [list(steps) for _, steps in groupby(naive.steps(config), key=lambda step: step[0][0])]
+    by_task = [
+        list(steps) for _, steps in groupby(naive.steps(config), key=lambda step: step[0][0])
+    ]
     found = []
     for steps in by_task:
         for label, after in steps:
@@ -114,12 +126,19 @@ def warns(event: Event) -> bool:
 
 
 def stuck(naive: Naive, config: Config) -> str | None:
-    """Where a deadlock is, as the finding says it; None where there is none, or where somebody gave up."""
+    """Where a deadlock is, as the finding says it.
+
+    None where there is none, or where somebody gave up.
+    """
     if any(True for _ in naive.steps(config)):
         return None
     if any(todo and todo[-1][0] == "gave up" for _, todo in config.tasks):
         return None
-    waiting = [f"{name}@{_point(todo)}" for name, (_, todo) in zip(naive.names, config.tasks, strict=True) if todo]
+    waiting = [
+        f"{name}@{_point(todo)}"
+        for name, (_, todo) in zip(naive.names, config.tasks, strict=True)
+        if todo
+    ]
     return ",".join(waiting) or None
 
 
@@ -134,18 +153,25 @@ BOTH = "both"
 
 
 def shows(naive: Naive, finding: str, event: Event | None, config: Config) -> bool:
-    """Whether a step, or the state that it leads to, shows a finding; None is the step before the first one."""
+    """Whether a step, or the state that it leads to, shows a finding.
+
+    None is the step before the first one.
+    """
     if finding == "here":
         return event is not None and warns(event)
     return config.cells[:2] == (1, 1) if finding == BOTH else stuck(naive, config) == finding
 
 
 def passes(naive: Naive, finding: str, way: Way) -> bool:
-    return any(shows(naive, finding, *step) for step in zip((None, *way.events), way.configs, strict=True))
+    return any(
+        shows(naive, finding, *step) for step in zip((None, *way.events), way.configs, strict=True)
+    )
 
 
 def fewest_preemptions(naive: Naive, finding: str) -> tuple[int, int] | None:
-    """Of all runs that pass a finding, the fewest preemptions, and the fewest steps with those (Dijkstra)."""
+    """Of all runs that pass a finding, the fewest preemptions,
+    and the fewest steps with those (Dijkstra).
+    """
     seen = set[tuple[Config, str]]()
     order = count()
     todo = [(0, 0, next(order), naive.first, "", shows(naive, finding, None, naive.first))]
@@ -166,17 +192,25 @@ def fewest_preemptions(naive: Naive, finding: str) -> tuple[int, int] | None:
 
 
 def avoidable(naive: Naive, finding: str) -> set[Config]:
-    """The states from which some run, finite or not, never passes a finding: the greatest set that can be stayed in."""
+    """The states from which some run, finite or not, never passes a finding:
+    the greatest set that can be stayed in.
+    """
     after: dict[Config, list[tuple[bool, Config]]] = {}
     todo = [naive.first]
     while todo:
         config = todo.pop()
         if config not in after:
-            after[config] = [(shows(naive, finding, event, to), to) for event, _, to in steps_of(naive, config)]
+            after[config] = [
+                (shows(naive, finding, event, to), to) for event, _, to in steps_of(naive, config)
+            ]
             todo += [to for _, to in after[config]]
     good = {config for config in after if not shows(naive, finding, None, config)}
     while True:
-        bad = {c for c in good if after[c] and not any(not shown and to in good for shown, to in after[c])}
+        bad = {
+            c
+            for c in good
+            if after[c] and not any(not shown and to in good for shown, to in after[c])
+        }
         if not bad:
             return good
         good -= bad
@@ -186,7 +220,9 @@ def events_of(naive: Naive, picks: tuple[tuple[str, int], ...]) -> list[Event]:
     """The steps of a run."""
     events, config = list[Event](), naive.first
     for task, outcome in picks:
-        event, _, config = [step for step in steps_of(naive, config) if step[0].task == task][outcome]
+        event, _, config = [step for step in steps_of(naive, config) if step[0].task == task][
+            outcome
+        ]
         events.append(event)
     return events
 
@@ -196,7 +232,9 @@ def followed(naive: Naive, picks: tuple[tuple[str, int], ...]) -> Iterator[Confi
     config = naive.first
     yield config
     for task, outcome in picks:
-        config = [after for event, _, after in steps_of(naive, config) if event.task == task][outcome]
+        config = [after for event, _, after in steps_of(naive, config) if event.task == task][
+            outcome
+        ]
         yield config
 
 
@@ -228,7 +266,9 @@ _ENDS = (
 
 
 def racing(number: int) -> Programs:
-    """The `number`-th of endlessly many small programs whose tasks race for something worth finding."""
+    """The `number`-th of endlessly many small programs whose tasks race for something
+    worth finding.
+    """
     draws = count()
 
     def one_of(items: tuple[Any, ...]) -> Any:

@@ -1,4 +1,6 @@
-"""Counts, classes, odds, preemptions and inevitability, against going through all runs one by one."""
+"""Counts, classes, odds, preemptions and inevitability,
+against going through all runs one by one.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,20 @@ from tests.engine.test_laws import ABBA, PULSE, SPIN, Programs, laws
 from tests.search.counting import brute
 
 MOST = 1500
-TWICE: Programs = ((("choose", 0, 1), ("report", 1), ("report", 0)), (("add", 0, 1),), (("add", 0, 1), ("load", 0)))
-RETRY: Programs = ((("repeat", 1, (("try", 0),)), ("unlock", 0)), (("lock", 0), ("store", 0, 1), ("unlock", 0)))
+TWICE: Programs = (
+    (("choose", 0, 1), ("report", 1), ("report", 0)),
+    (("add", 0, 1),),
+    (("add", 0, 1), ("load", 0)),
+)
+RETRY: Programs = (
+    (("repeat", 1, (("try", 0),)), ("unlock", 0)),
+    (("lock", 0), ("store", 0, 1), ("unlock", 0)),
+)
 
-HELD: Programs = ((("lock", 0), ("repeat", 1, (("load", 0),)), ("unlock", 0)), (("lock", 0), ("unlock", 0)))
+HELD: Programs = (
+    (("lock", 0), ("repeat", 1, (("load", 0),)), ("unlock", 0)),
+    (("lock", 0), ("unlock", 0)),
+)
 
 
 def watched(program: Programs) -> Scenario:
@@ -86,10 +98,14 @@ def hold_numbers(program: Programs, retries: int, every: list[brute.Way]) -> set
         assert runs.total == len(every)
         assert classes.total == len(traces)
         passed = {finding.where: passing for finding, passing in runs.findings.items()}
-        assert {where for where, passing in passed.items() if runs.reaching(runs.goal(passing))} == reaching.keys()
+        assert {
+            where for where, passing in passed.items() if runs.reaching(runs.goal(passing))
+        } == reaching.keys()
         for where, those in reaching.items():
             assert runs.reaching(runs.goal(passed[where])) == len(those)
-            assert runs.odds(runs.goal(passed[where]), [0]) == [sum((way.probability for way in those), Fraction(0))]
+            assert runs.odds(runs.goal(passed[where]), [0]) == [
+                sum((way.probability for way in those), Fraction(0))
+            ]
             if classes.reaching(passed[where]) is not None:
                 assert classes.reaching(passed[where]) == len({way.trace for way in those})
             assert where == brute.BOTH or classes.reaching(passed[where]) is not None
@@ -98,7 +114,10 @@ def hold_numbers(program: Programs, retries: int, every: list[brute.Way]) -> set
 
 
 def hold_findings(program: Programs) -> list[tuple[int, int, int]]:
-    """Compare preemptions and inevitability, without a bound; per finding the preemptions, where, and of how many."""
+    """Compare preemptions and inevitability, without a bound.
+
+    Per finding the preemptions, where, and of how many.
+    """
     frontier, naive = explored(program, None), Naive(program)
     passed = where_reached(frontier)
     found = fewest(frontier, passed)
@@ -108,10 +127,15 @@ def hold_findings(program: Programs) -> list[tuple[int, int, int]]:
         configs = list(brute.followed(naive, few.picks.picks))
         events = [None, *brute.events_of(naive, few.picks.picks)]
         assert brute.shows(naive, finding.where, events[-1], configs[-1])
-        assert (few.preemptions, len(few.picks.picks)) == brute.fewest_preemptions(naive, finding.where)
+        assert (few.preemptions, len(few.picks.picks)) == brute.fewest_preemptions(
+            naive, finding.where
+        )
         taken = sum(
-            task != last and any(event.task == last for event, _, _ in brute.steps_of(naive, config))
-            for (last, _), (task, _), config in zip(few.picks.picks, few.picks.picks[1:], configs[1:], strict=False)
+            task != last
+            and any(event.task == last for event, _, _ in brute.steps_of(naive, config))
+            for (last, _), (task, _), config in zip(
+                few.picks.picks, few.picks.picks[1:], configs[1:], strict=False
+            )
         )
         assert taken == few.preemptions == preempted(watched(program), few.picks, Automata())
         avoidable = brute.avoidable(naive, finding.where)
@@ -123,7 +147,9 @@ def hold_findings(program: Programs) -> list[tuple[int, int, int]]:
 
 
 def test_a_hundred_racing_programs() -> None:
-    """All of it on programs that have something to find, more than one run, and loops that are given up among them."""
+    """All of it on programs that have something to find, more than one run,
+    and loops that are given up among them.
+    """
     held, gave_up, said, number = 0, 0, list[tuple[int, int, int]](), 0
     while held < 100:
         program, number = brute.racing(number), number + 1
@@ -151,7 +177,10 @@ def test_each_number_is_another_run_and_each_class_another_class(program: Progra
     naive, runs = Naive(program, 1), Interleavings(explored(program, 1))
     classes = Traces(runs)
     expected = Counter(way.configs for way in every)
-    assert Counter(tuple(brute.followed(naive, runs.run(n).picks)) for n in range(runs.total)) == expected
+    assert (
+        Counter(tuple(brute.followed(naive, runs.run(n).picks)) for n in range(runs.total))
+        == expected
+    )
     picked = [classes.run(n).picks for n in range(classes.total)]
     known = {tuple(event.label for event in way.events): way.trace for way in every}
     labels = [tuple(event.label for event in brute.events_of(naive, picks)) for picks in picked]
@@ -167,7 +196,9 @@ def test_each_number_is_another_run_and_each_class_another_class(program: Progra
 @example(ABBA)
 @example(TWICE)
 @example(RETRY)
-def test_no_run_takes_fewer_preemptions_and_inevitable_is_what_cannot_be_avoided(program: Programs) -> None:
+def test_no_run_takes_fewer_preemptions_and_inevitable_is_what_cannot_be_avoided(
+    program: Programs,
+) -> None:
     hold_findings(program)
 
 
@@ -201,7 +232,10 @@ NEVER = Cell("never", initial=False, domain=BOOL)
 
 
 def test_who_is_stuck_after_bug_is_no_deadlock_though_he_stands_as_one_who_is() -> None:
-    """Two ends in which the tasks stand alike: one is halted, the other a deadlock. One run leads to each."""
+    """Two ends in which the tasks stand alike: one is halted, the other a deadlock.
+
+    One run leads to each.
+    """
     asked = Scenario("ends", (Task("p", calls_it()), Task("q", waits_for_ever())))
     exploration = explore(asked, counting=Counting())
     reach = {str(found.finding): found.reach for found in exploration.found}

@@ -1,4 +1,6 @@
-"""Counting ends with the time that it has, wherever that finds it, and what is known by then is said."""
+"""Counting ends with the time that it has, wherever that finds it,
+and what is known by then is said.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Clock:
         return 0.0 if self.seen <= self.looks else inf
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, looks: float, countable: int = 1 << 20) -> tuple[Exploration, int]:
+def counted(
+    monkeypatch: pytest.MonkeyPatch, looks: float, countable: int = 1 << 20
+) -> tuple[Exploration, int]:
     clock = Clock(looks)
     with monkeypatch.context() as patch:
         patch.setattr(deadline, "time", clock)
@@ -46,11 +50,16 @@ def is_part_of(one: Found, whole: Found) -> bool:
         return one.reach is None
     ours, theirs = one.reach, whole.reach
     assert (ours.preemptions, ours.inevitable_at) == (theirs.preemptions, theirs.inevitable_at)
-    return all(getattr(ours, name) in (None, getattr(theirs, name)) for name in ("interleavings", "classes", "odds"))
+    return all(
+        getattr(ours, name) in (None, getattr(theirs, name))
+        for name in ("interleavings", "classes", "odds")
+    )
 
 
 @pytest.mark.parametrize("countable", [1 << 20, 50])
-def test_wherever_it_ends_what_is_said_is_right(monkeypatch: pytest.MonkeyPatch, countable: int) -> None:
+def test_wherever_it_ends_what_is_said_is_right(
+    monkeypatch: pytest.MonkeyPatch, countable: int
+) -> None:
     """Exact numbers, and, where there are too many states, an estimate and classes."""
     whole, looks = counted(monkeypatch, inf, countable)
     assert whole.counts
@@ -76,7 +85,9 @@ def test_many_attempts_share_the_time_there_is() -> None:
     """Each bound on retries, from 100 down, was tried for as long as all of them may take."""
     begun = time.perf_counter()
     exploration = explore(
-        recipe_named("np-to-leaf-exclusive").scenario({}), budget=Budget(seconds=1.5), counting=Counting(100)
+        recipe_named("np-to-leaf-exclusive").scenario({}),
+        budget=Budget(seconds=1.5),
+        counting=Counting(100),
     )
     assert time.perf_counter() - begun < 8
     assert exploration.counts

@@ -38,9 +38,14 @@ def spread(counts: Counter[int], total: int, of: int) -> float:
     return (square - (of - 1)) / sqrt(2 * (of - 1))
 
 
-@pytest.mark.parametrize("program", [textbook.readers(3), textbook.inc(3), textbook.trylock(3), scenario(RETRY)])
+@pytest.mark.parametrize(
+    "program", [textbook.readers(3), textbook.inc(3), textbook.trylock(3), scenario(RETRY)]
+)
 def test_samples_are_uniform(program: Scenario) -> None:
-    """By a chi-square test at fixed seeds, over interleavings and over classes; a random walk fails the same test."""
+    """By a chi-square test at fixed seeds, over interleavings and over classes.
+
+    A random walk fails the same test.
+    """
     runs = interleavings(program, 2)
     for of in (runs, Traces(runs)):
         number = {of.run(n): n for n in range(of.total)}
@@ -152,4 +157,6 @@ def test_what_never_ends_has_no_number() -> None:
 
 def test_a_sample_is_the_same_whoever_draws_it() -> None:
     for strategy in (INTERLEAVINGS, CLASSES):
-        assert sample(ROW_2, strategy, 7) == sample(ROW_2, strategy, 7) != sample(ROW_2, strategy, 8)
+        assert (
+            sample(ROW_2, strategy, 7) == sample(ROW_2, strategy, 7) != sample(ROW_2, strategy, 8)
+        )

@@ -1,4 +1,6 @@
-"""Known answers: interleavings and classes of programs that papers and other checkers count, and closed forms."""
+"""Known answers: interleavings and classes of programs that papers and other checkers count,
+and closed forms.
+"""
 
 from __future__ import annotations
 
@@ -99,19 +101,26 @@ def test_all_philosophers_but_one_class_of_them_eat(n: int) -> None:
     [(1,), (3, 4, 5), (32, 33), (22, 22, 22, 22), (40, 40, 40), (60, 60, 60), (250, 250, 3)],
     ids=lambda lengths: "+".join(map(str, lengths)),
 )
-def test_tasks_that_never_meet_interleave_in_as_many_ways_as_a_multinomial_says(lengths: tuple[int, ...]) -> None:
+def test_tasks_that_never_meet_interleave_in_as_many_ways_as_a_multinomial_says(
+    lengths: tuple[int, ...],
+) -> None:
     """Past 2**64, past 10**30, past what the widest moduli make together, and to the last digit."""
     expected = factorial(sum(lengths)) // prod(map(factorial, lengths))
     assert counted(textbook.apart(*lengths)) == (expected, 1)
 
 
 def test_the_closed_forms_go_where_they_should() -> None:
-    sizes = [factorial(sum(n)) // prod(map(factorial, n)) for n in [(32, 33), (22, 22, 22, 22), (60, 60, 60)]]
+    sizes = [
+        factorial(sum(n)) // prod(map(factorial, n))
+        for n in [(32, 33), (22, 22, 22, 22), (60, 60, 60)]
+    ]
     assert 2**60 < sizes[0] < 2**64 < 10**30 < sizes[1] < 10**60 < sizes[2]
 
 
 def test_one_chance_in_so_many_is_exact() -> None:
-    """Whoever is late by k steps is first with probability 1 in 2**(k + 1), also where no float would say so."""
+    """Whoever is late by k steps is first with probability 1 in 2**(k + 1),
+    also where no float would say so.
+    """
     for k in (1, 9, 80):
         runs = interleavings(textbook.late(k), 2)
         ((_, passing),) = runs.findings.items()

@@ -1,6 +1,8 @@
-"""Programs whose interleavings and classes are known, from papers and from other checkers' own tests.
+"""Programs whose interleavings and classes are known,
+from papers and from other checkers' own tests.
 
-One visible operation a step. The names are those under which GenMC, Nidhugg and Concuerror keep them.
+One visible operation a step. The names are those under which GenMC, Nidhugg and Concuerror keep
+them.
 """
 
 from __future__ import annotations
@@ -124,7 +126,9 @@ def indexer(n: int) -> Scenario:
 
 
 @routine
-async def claim_block(inode: Number, locked: tuple[Lock, ...], busy: Numbers, b: int) -> Again | Done[None]:
+async def claim_block(
+    inode: Number, locked: tuple[Lock, ...], busy: Numbers, b: int
+) -> Again | Done[None]:
     await lock(locked[b])
     if await load(busy[b]) == 0:
         await store(busy[b], 1)
@@ -136,7 +140,9 @@ async def claim_block(inode: Number, locked: tuple[Lock, ...], busy: Numbers, b:
 
 
 @routine
-async def create(mine: Lock, inode: Number, locked: tuple[Lock, ...], busy: Numbers, i: int) -> None:
+async def create(
+    mine: Lock, inode: Number, locked: tuple[Lock, ...], busy: Numbers, i: int
+) -> None:
     await lock(mine)
     if await load(inode) == 0:
         await repeat(claim_block, inode, locked, busy, 2 * i % 26)
@@ -177,7 +183,11 @@ async def fibonacci(first: Number, second: Number, to: Number, times: int) -> No
 
 def fib_bench(n: int, *, reader: bool = True) -> Scenario:
     x, y = (Cell(name, 1, range(1000)) for name in "xy")
-    two = (fibonacci(x, y, x, n), fibonacci(x, y, y, n)) if reader else (fibonacci(x, y, x, n), fibonacci(y, x, y, n))
+    two = (
+        (fibonacci(x, y, x, n), fibonacci(x, y, y, n))
+        if reader
+        else (fibonacci(x, y, x, n), fibonacci(y, x, y, n))
+    )
     return tasks("fib_bench", *two, *([get(x, y)] if reader else []))
 
 
@@ -282,6 +292,8 @@ async def look_once(x: Number) -> None:
 
 
 def late(k: int) -> Scenario:
-    """A finding if the second task, which could begin at once, lets the first one take k steps and one more."""
+    """A finding if the second task, which could begin at once,
+    lets the first one take k steps and one more.
+    """
     x = number("x")
     return tasks("late", long_way(number("own"), x, k), look_once(x))

@@ -26,13 +26,13 @@ def walks(runs: Interleavings, seeds: U64) -> Iterator[tuple[Index, Index]]:
         if not len(every):
             return
         drawing, begin, at = seeded(seeds.take(every)), first.take(node), np.uint64(step)
-        offer = begin + below((first.take(node + 1) - begin).astype(np.uint64), drawing, at, Stream.TASK).astype(
-            np.int64
-        )
+        offer = begin + below(
+            (first.take(node + 1) - begin).astype(np.uint64), drawing, at, Stream.TASK
+        ).astype(np.int64)
         begin = edges.take(offer)
-        edge = begin + below((edges.take(offer + 1) - begin).astype(np.uint64), drawing, at, Stream.VALUE).astype(
-            np.int64
-        )
+        edge = begin + below(
+            (edges.take(offer + 1) - begin).astype(np.uint64), drawing, at, Stream.VALUE
+        ).astype(np.int64)
         yield every, edge
         node, step = runs.dag.target.take(edge).astype(np.int64), step + 1
 

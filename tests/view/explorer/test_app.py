@@ -38,7 +38,10 @@ SCHEDULES = shipped()
 ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
 LIVELOCK = "np-to-leaf-shared.7.2+1.5.01.own.livelock.v1.toml"
 ABBA: tuple[Block, ...] = ((("lock", 0), ("lock", 1)), (("lock", 1), ("lock", 0)))
-SPIN: tuple[Block, ...] = ((("repeat", 1, (("try", 0), ("load", 0))),), (("repeat", 1, (("load", 0),)),))
+SPIN: tuple[Block, ...] = (
+    (("repeat", 1, (("try", 0), ("load", 0))),),
+    (("repeat", 1, (("load", 0),)),),
+)
 
 Script = Callable[[Pilot[None]], Awaitable[None]]
 
@@ -53,8 +56,12 @@ def recorded(name: str = ROW_2) -> Line:
     return Line(asked, follow_schedule(schedule, asked))
 
 
-def drive(explorer: Line, script: Script, *, size: tuple[int, int] = (120, 40), **setting: Any) -> ExplorerApp:
-    app = ExplorerApp(explorer, Setting(**{"name": "a name", "file": "a.toml", "save": unsaved, **setting}))
+def drive(
+    explorer: Line, script: Script, *, size: tuple[int, int] = (120, 40), **setting: Any
+) -> ExplorerApp:
+    app = ExplorerApp(
+        explorer, Setting(**{"name": "a name", "file": "a.toml", "save": unsaved, **setting})
+    )
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
@@ -66,7 +73,9 @@ def drive(explorer: Line, script: Script, *, size: tuple[int, int] = (120, 40), 
 
 def screen(app: Any) -> str:
     """What can be seen."""
-    return "\n".join(strip.text.rstrip() for strip in app.screen._compositor.render_strips(Size(*app.size)))
+    return "\n".join(
+        strip.text.rstrip() for strip in app.screen._compositor.render_strips(Size(*app.size))
+    )
 
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
@@ -162,7 +171,9 @@ def test_the_odds_and_the_point_of_no_return_come_once_they_are_counted() -> Non
     drive(explorer, script, counting=Counting())
 
 
-def test_what_was_asked_about_a_line_that_is_no_more_leads_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_asked_about_a_line_that_is_no_more_leads_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     explorer, gone_on, answered = recorded(), Event(), Event()
 
     def late(*_args: object) -> int:
@@ -186,7 +197,9 @@ def test_why_there_are_no_odds_is_said() -> None:
     async def script(pilot: Pilot[None]) -> None:
         await until(pilot, lambda: "too many for odds" in " ".join(screen(pilot.app).split()))
         await pilot.press("i")
-        assert "no point of no return: np-to-leaf-exclusive has more than 10 states" in screen(pilot.app)
+        assert "no point of no return: np-to-leaf-exclusive has more than 10 states" in screen(
+            pilot.app
+        )
 
     drive(recorded(), script, counting=Counting(states=10))
 
@@ -200,11 +213,18 @@ def test_what_can_be_seen_at_a_step() -> None:
             "v0 in lock_sept_entry(): sept.tree.try_shared -> busy: v1 TDH.VP.ENTER",
             "  because of step 13, v1 sept.tree.try_exclusive -> ok",
         ]
-        for text in (" 13< ", "because of step 13", "mirror-is-sept holds", "no odds: not asked for"):
+        for text in (
+            " 13< ",
+            "because of step 13",
+            "mirror-is-sept holds",
+            "no odds: not asked for",
+        ):
             assert text in screen(pilot.app)
         assert re.search(r" sept\.tree +X v1 TDH\.VP\.ENTER$", screen(pilot.app), re.MULTILINE)
         await pilot.press("down")
-        assert "op_state: S v0 TDH.MEM.PAGE.AUG, v1 TDH.VP.ENTER => S v1 TDH.VP.ENTER" in str(panels.here(explorer))
+        assert "op_state: S v0 TDH.MEM.PAGE.AUG, v1 TDH.VP.ENTER => S v1 TDH.VP.ENTER" in str(
+            panels.here(explorer)
+        )
         assert "*op_state" in screen(pilot.app)
         await pilot.press("end")
         assert "==> KVM_BUG_ON in handle_changed_spte, cause: zero-step" in screen(pilot.app)
@@ -243,7 +263,9 @@ def test_nothing_is_found_where_nothing_is() -> None:
 
 def test_a_loop_says_that_it_can_go_on() -> None:
     async def script(pilot: Pilot[None]) -> None:
-        assert "step 0 of 121, recorded; from step 95 on it can go on for ever: livelock" in screen(pilot.app)
+        assert "step 0 of 121, recorded; from step 95 on it can go on for ever: livelock" in screen(
+            pilot.app
+        )
 
     drive(recorded(LIVELOCK), script, size=(160, 40))
 
@@ -307,18 +329,33 @@ def test_what_cannot_be_written_is_said() -> None:
 
 
 def test_help_has_every_key() -> None:
-    names = {"question_mark": "?", "pagedown": "PgDn", "pageup": "PgUp", "home": "Home", "end": "End"}
+    names = {
+        "question_mark": "?",
+        "pagedown": "PgDn",
+        "pageup": "PgUp",
+        "home": "Home",
+        "end": "End",
+    }
     unsaid = {"shift+tab", "ctrl+c", "ctrl+z", *"2345678"}
-    keys = [key for binding in BINDINGS if isinstance(binding, Binding) for key in binding.key.split(",")]
+    keys = [
+        key
+        for binding in BINDINGS
+        if isinstance(binding, Binding)
+        for key in binding.key.split(",")
+    ]
     said = re.findall(r"[^\s,;]+", HELP.partition("Click")[0])
-    assert [key for key in keys if names.get(key, key) not in said] == sorted(unsaid, key=keys.index)
+    assert [key for key in keys if names.get(key, key) not in said] == sorted(
+        unsaid, key=keys.index
+    )
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_help_comes_and_goes_away(width: int) -> None:
     async def script(pilot: Pilot[None]) -> None:
         def is_there() -> bool:
-            return isinstance(pilot.app.screen, Help) and "the next step of the line" in screen(pilot.app)
+            return isinstance(pilot.app.screen, Help) and "the next step of the line" in screen(
+                pilot.app
+            )
 
         await pilot.press("question_mark")
         assert is_there()
@@ -360,7 +397,9 @@ def test_quitting_is_quitting(key: str) -> None:
     assert (app.signal, app.error, app.return_code) == (None, None, 0)
 
 
-def test_ten_thousand_steps_cost_no_more_than_what_can_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_thousand_steps_cost_no_more_than_what_can_be_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     explorer = Line(scenario(SPIN))
     assert explorer.walk_randomly(0) == LONGEST_WALK
     worked = {"draw": 0, "again": 0, "back": 0, "take": 0}

@@ -1,4 +1,6 @@
-"""Odds beside the lines that one explores: they average out, and are those that are counted elsewhere."""
+"""Odds beside the lines that one explores: they average out,
+and are those that are counted elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,25 @@ from sim.view.explorer.choices import choices
 from sim.view.explorer.line import Line
 from sim.view.explorer.odds import Along, Behind, Odds
 from sim.view.explorer.odds_panel import OddsPanel
-from sim.view.explorer.odds_thread import Inevitable, InevitableSince, NoOdds, OddsAnswer, OddsAt, OddsThread
+from sim.view.explorer.odds_thread import (
+    Inevitable,
+    InevitableSince,
+    NoOdds,
+    OddsAnswer,
+    OddsAt,
+    OddsThread,
+)
 from tests.engine.mini import Block, programs, scenario
 
-laws = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+laws = settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 
 SPIN: tuple[Block, ...] = ((("repeat", 1, (("load", 0),)),), (("store", 0, 1), ("report", 0)))
-RACE: tuple[Block, ...] = ((("store", 0, 1), ("store", 0, 0)), (("load", 0), ("choose", 0, 1), ("report", 1)))
+RACE: tuple[Block, ...] = (
+    (("store", 0, 1), ("store", 0, 0)),
+    (("load", 0), ("choose", 0, 1), ("report", 1)),
+)
 SCHEDULES = shipped()
 ROW_2 = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
 
@@ -45,14 +59,18 @@ def averaged(explorer: Line, behind: Behind, of: int) -> Fraction:
     odds: dict[str, list[Fraction]] = {}
     for one in choices(explorer):
         odds.setdefault(one.step.task, []).append(behind.choices[one.pick][of])
-    return sum((sum(each, Fraction(0)) / len(each) for each in odds.values()), Fraction(0)) / len(odds)
+    return sum((sum(each, Fraction(0)) / len(each) for each in odds.values()), Fraction(0)) / len(
+        odds
+    )
 
 
 @laws
 @given(programs, st.lists(st.integers(0, 1000), max_size=10))
 @example(RACE, [0, 1, 1])
 @example(SPIN, [0, 0, 1])
-def test_the_odds_here_are_the_average_of_those_behind_the_choices(program: tuple[Block, ...], way: list[int]) -> None:
+def test_the_odds_here_are_the_average_of_those_behind_the_choices(
+    program: tuple[Block, ...], way: list[int]
+) -> None:
     explorer, odds = Line(scenario(program)), Odds(scenario(program), Counting())
     along = Along(odds)
     for number in [*way, 0]:
@@ -98,7 +116,13 @@ def test_a_line_that_retries_too_often_has_no_node() -> None:
     along = Along(Odds(scenario(SPIN), Counting(retries=1)))
     for _ in range(4):
         explorer.take(("p", 0))
-    assert [along.node(explorer.line, at) is None for at in range(5)] == [False, False, False, True, True]
+    assert [along.node(explorer.line, at) is None for at in range(5)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_the_point_of_no_return_is_the_one_that_exploring_says() -> None:
@@ -147,7 +171,9 @@ def test_too_many_states_are_said_and_not_counted() -> None:
         Odds(recorded(ROW_2).scenario, Counting(states=1000))
 
 
-def test_a_bug_in_the_thread_is_told_and_not_printed(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_a_bug_in_the_thread_is_told_and_not_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     def broken(*_args: object) -> None:
         raise ZeroDivisionError("a bug")
 

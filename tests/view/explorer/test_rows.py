@@ -50,14 +50,19 @@ def test_lanes_stand_side_by_side_where_they_fit() -> None:
     explorer = recorded(ROW_2)
     assert [Rows(explorer, width).head().plain.split() for width in (40, 80)] == [[], ["v0", "v1"]]
     (v0, v1) = (Rows(explorer, 80).draw(explorer.line[number].ends - 1).plain for number in (14, 3))
-    assert (v0.index("spte"), v1.index("v1.mode")) == (5 + 1, 5 + 37 + 3), "as deep as the functions are that it is in"
+    assert (v0.index("spte"), v1.index("v1.mode")) == (5 + 1, 5 + 37 + 3), (
+        "as deep as the functions are that it is in"
+    )
     assert " v1 " in Rows(explorer, 40).draw(explorer.line[3].ends - 1).plain
 
 
 def test_what_is_to_come_is_dim_and_what_is_here_is_reversed() -> None:
     explorer = recorded(ROW_2, 21)
     rows = Rows(explorer, 80)
-    styles = [{str(span.style) for span in rows.draw(explorer.line[number].ends - 1).spans} for number in (19, 20, 21)]
+    styles = [
+        {str(span.style) for span in rows.draw(explorer.line[number].ends - 1).spans}
+        for number in (19, 20, 21)
+    ]
     assert ["bold reverse" in style for style in styles] == [False, True, False]
     assert ["dim" in style for style in styles] == [False, False, True]
     assert "red" in styles[1]
@@ -65,10 +70,19 @@ def test_what_is_to_come_is_dim_and_what_is_here_is_reversed() -> None:
 
 def test_cells_that_matter_are_there_and_those_that_changed_stand_out() -> None:
     explorer = recorded(FROZEN)
-    frozen = next(i for i, move in enumerate(explorer.line, 1) if ("spte[A]", "FROZEN") in changes(explorer, i))
+    frozen = next(
+        i
+        for i, move in enumerate(explorer.line, 1)
+        if ("spte[A]", "FROZEN") in changes(explorer, i)
+    )
     explorer.goto(frozen)
     lines = panels.cells(explorer).plain.split("\n")
-    assert [line.split()[0] for line in lines[:4]] == ["mmu_lock", "sept.tree", "vm_bugged", "spte[A.2M]"]
+    assert [line.split()[0] for line in lines[:4]] == [
+        "mmu_lock",
+        "sept.tree",
+        "vm_bugged",
+        "spte[A.2M]",
+    ]
     (marked,) = (line for line in lines if line.startswith("*"))
     assert marked.split() == ["*spte[A]", "FROZEN", "(was", "NP)"]
     explorer.goto(0)

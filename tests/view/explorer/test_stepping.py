@@ -19,7 +19,9 @@ from sim.view.explorer.choices import Awaited, choices, waiting
 from sim.view.explorer.line import LONGEST_WALK, Line
 from tests.engine.mini import Block, Naive, programs, scenario
 
-laws = settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+laws = settings(
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 ways = st.lists(st.integers(0, 1000), max_size=30)
 
 ABBA: tuple[Block, ...] = ((("lock", 0), ("lock", 1)), (("lock", 1), ("lock", 0)))
@@ -29,10 +31,20 @@ SCHEDULES = shipped()
 
 def snapshot(explorer: Line) -> tuple[Any, ...]:
     """All that the explorer knows of the moment that it is at."""
-    values = {cell.name: value for cell, value in explorer.world.values.items() if value != cell.initial}
-    known = {key: value for key, value in explorer._noticing._known.items() if value != key[1].initial}
+    values = {
+        cell.name: value for cell, value in explorer.world.values.items() if value != cell.initial
+    }
+    known = {
+        key: value for key, value in explorer._noticing._known.items() if value != key[1].initial
+    }
     changes = dict(explorer._noticing._changes), dict(explorer.world.changed_by)
-    rest = explorer.broken, choices(explorer), waiting(explorer), explorer.finished, dict(explorer._last)
+    rest = (
+        explorer.broken,
+        choices(explorer),
+        waiting(explorer),
+        explorer.finished,
+        dict(explorer._last),
+    )
     return explorer.at, values, dict(explorer.standing), known, changes, rest
 
 
@@ -74,7 +86,9 @@ def test_forward_and_back_is_the_identity(program: tuple[Block, ...], way: list[
 
 @laws
 @given(programs, ways, st.integers(0, 30))
-def test_goto_is_so_many_steps_from_the_start(program: tuple[Block, ...], way: list[int], at: int) -> None:
+def test_goto_is_so_many_steps_from_the_start(
+    program: tuple[Block, ...], way: list[int], at: int
+) -> None:
     explorer = wandered(Line(scenario(program)), way)
     explorer.goto(at)
     fresh = Line(explorer.scenario)
@@ -106,12 +120,16 @@ def test_a_branch_replays_under_both_executors(program: tuple[Block, ...], way: 
 
 @laws
 @given(programs, st.lists(st.integers(0, 1000), max_size=12))
-def test_the_choices_are_the_steps_of_the_naive_enumerator(program: tuple[Block, ...], way: list[int]) -> None:
+def test_the_choices_are_the_steps_of_the_naive_enumerator(
+    program: tuple[Block, ...], way: list[int]
+) -> None:
     naive = Naive(program)
     explorer, config = Line(scenario(program)), naive.first
     for number in [*way, 0]:
         coming, steps = choices(explorer), list(naive.steps(config))
-        assert [(one.step.task, one.step.point, one.step.saw) for one in coming] == [label for label, _ in steps]
+        assert [(one.step.task, one.step.point, one.step.saw) for one in coming] == [
+            label for label, _ in steps
+        ]
         able = [one.step.task for one in coming]
         waits = [one.task for one in waiting(explorer)]
         assert sorted([*dict.fromkeys(able), *waits, *explorer.finished]) == sorted(naive.names)
@@ -142,7 +160,12 @@ def test_a_line_that_was_left_can_be_gone_back_to() -> None:
     explorer.goto(5)
     other = next(one for one in choices(explorer) if one.pick != explorer.recorded[5].pick)
     explorer.take(other.pick)
-    assert (explorer.at, len(explorer.line), explorer.shared, explorer.is_recorded) == (6, 6, 5, False)
+    assert (explorer.at, len(explorer.line), explorer.shared, explorer.is_recorded) == (
+        6,
+        6,
+        5,
+        False,
+    )
     explorer.restore()
     assert (explorer.at, len(explorer.line), explorer.is_recorded) == (5, steps, True)
     explorer.take(other.pick)
@@ -175,11 +198,17 @@ def test_who_waits_is_said_with_what_it_waits_for_and_since_when() -> None:
 
 
 def test_findings_and_conflicts_are_sought_both_ways() -> None:
-    _, explorer = recorded("np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml")
+    _, explorer = recorded(
+        "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
+    )
     assert (explorer.seek(1), explorer.seek(-1)) == (24, None)
     assert explorer.seek(1, conflict=True) == 21
     explorer.goto(24)
-    assert (explorer.seek(-1, conflict=True), explorer.seek(1), explorer.seek(1, conflict=True)) == (21, None, None)
+    assert (
+        explorer.seek(-1, conflict=True),
+        explorer.seek(1),
+        explorer.seek(1, conflict=True),
+    ) == (21, None, None)
 
 
 def test_a_walk_that_may_go_on_for_ever_is_cut() -> None:

@@ -1,7 +1,10 @@
-"""Strategies: which task steps next, for thousands of runs at once. One file each, and one entry in STRATEGIES.
+"""Strategies: which task steps next, for thousands of runs at once.
 
-A strategy takes its chances from `sim.engine.run.dice` alone, so a seed's run is the same alone and in company. An
-adaptive one also goes by *guidance*, which changes between epochs and is a function of all earlier seeds.
+One file each, and one entry in STRATEGIES.
+
+A strategy takes its chances from `sim.engine.run.dice` alone, so a seed's run is the same alone and
+in company. An adaptive one also goes by *guidance*, which changes between epochs and is a function
+of all earlier seeds.
 
 Importing this package loads no strategy, and so no numpy: names and sentences are for everybody.
 """
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 
 
 class StrategyError(Exception):
-    """A strategy that does not exist, or cannot do what is asked of it; the message says which can."""
+    """A strategy that does not exist, or cannot do what is asked of it.
+
+    The message says which can.
+    """
 
 
 class Strategy(Protocol):
@@ -44,9 +50,11 @@ class Strategy(Protocol):
 
 @attrs.frozen
 class Entry:
-    """A strategy as everybody but itself knows it: what it is called, what it does, and where it is.
+    """A strategy as everybody but itself knows it: what it is called, what it does,
+    and where it is.
 
-    `make` and `draw` are places below this package, as `module:name`, so that nothing is loaded before it is used.
+    `make` and `draw` are places below this package, as `module:name`, so that nothing is loaded
+    before it is used.
     """
 
     name: str
@@ -65,10 +73,12 @@ class Entry:
     """It learns from earlier seeds, so a seed alone has no run, and `tdpsim run` cannot have it."""
 
     refuses: bool = False
-    """It raises CountError for a scenario that is too large, so it is made at once; others when they first run."""
+    """It raises CountError for a scenario that is too large, so it is made at once;
+    others when they first run."""
 
     draw: str = ""
-    """A function of a scenario, a seed and a bound on retries, that gives the run `tdpsim run` takes.
+    """A function of a scenario, a seed and a bound on retries,
+    that gives the run `tdpsim run` takes.
 
     Empty where that is what `tdpsim fuzz` would run for the seed.
     """
@@ -103,7 +113,8 @@ STRATEGIES = {
         ),
         Entry(
             "pct:D",
-            "Priorities that change at D - 1 places; a bug of depth D with a known least probability (ASPLOS 2010).",
+            "Priorities that change at D - 1 places; a bug of depth D with a known least "
+            "probability (ASPLOS 2010).",
             "pct:Pct",
             shares=(("pct:2", 70), ("pct:3", 70), ("pct:5", 60)),
         ),
@@ -115,7 +126,8 @@ STRATEGIES = {
         ),
         Entry(
             "surw",
-            "Every order of the accesses to one cell as likely as any other; another cell in each run (ASPLOS 2025).",
+            "Every order of the accesses to one cell as likely as any other; another cell in "
+            "each run (ASPLOS 2025).",
             "surw:Surw",
             shares=(("surw", 400),),
         ),
@@ -160,19 +172,26 @@ def running() -> Iterator[Entry]:
 
 
 def _entry(name: str, among: Iterator[Entry]) -> Entry:
-    """The entry that a name is of, such as pct:D for pct:3. Raises StrategyError, which lists some, if it has none."""
+    """The entry that a name is of, such as pct:D for pct:3.
+
+    Raises StrategyError, which lists some, if it has none.
+    """
     for entry in STRATEGIES.values():
         if re.fullmatch(entry.pattern, name):
             return entry
     names = ", ".join(entry.name for entry in among)
-    raise StrategyError(f"no strategy is named {name!r}; there are {names} (D from 1 to 99, such as pct:3)")
+    raise StrategyError(
+        f"no strategy is named {name!r}; there are {names} (D from 1 to 99, such as pct:3)"
+    )
 
 
 def entry_for_fuzz(name: str) -> Entry:
     """Raises StrategyError for a name that `tdpsim fuzz` does not take."""
     entry = _entry(name, fuzzing())
     if not entry.in_fuzz:
-        raise StrategyError(f"{name} is for `tdpsim run` alone; `tdpsim explain {name}` says what it is")
+        raise StrategyError(
+            f"{name} is for `tdpsim run` alone; `tdpsim explain {name}` says what it is"
+        )
     return entry
 
 
@@ -180,12 +199,16 @@ def entry_for_run(name: str) -> Entry:
     """Raises StrategyError for a name that `tdpsim run` does not take."""
     entry = _entry(name, running())
     if not entry.in_run:
-        raise StrategyError(f"{name} adapts, so a seed alone has no run: `tdpsim fuzz` keeps what it goes by")
+        raise StrategyError(
+            f"{name} adapts, so a seed alone has no run: `tdpsim fuzz` keeps what it goes by"
+        )
     return entry
 
 
 def strategy_named(name: str, ground: Shared) -> Strategy:
-    """Raises StrategyError for one that does not exist, CountError for one that the scenario is too large for."""
+    """Raises StrategyError for one that does not exist,
+    CountError for one that the scenario is too large for.
+    """
     entry = entry_for_fuzz(name)
     numbers = (int(number) for number in re.findall(r":(\d+)$", name))
 

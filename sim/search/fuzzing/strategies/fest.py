@@ -1,13 +1,14 @@
 """Coverage-guided: choice tapes that reached new states are kept, and mutated.
 
-Feedback from coverage as fuzzers of inputs use it (AFL), on schedules (Wolff, Shi, Duck, Mathur, Roychoudhury,
-"Greybox fuzzing for concurrency testing", ASPLOS 2024). A tape is what a run drew, step by step. It need not be stored:
-a draw is a function of (seed, step), so a tape is a seed, and a mutated one is its parent's and the seed whose draws
-replace those at a few steps. Which steps those are, that seed says as well. A tape that came about by so many mutations
-is a list of so many seeds.
+Feedback from coverage as fuzzers of inputs use it (AFL), on schedules (Wolff, Shi, Duck, Mathur,
+Roychoudhury, "Greybox fuzzing for concurrency testing", ASPLOS 2024). A tape is what a run drew,
+step by step. It need not be stored: a draw is a function of (seed, step), so a tape is a seed, and
+a mutated one is its parent's and the seed whose draws replace those at a few steps. Which steps
+those are, that seed says as well. A tape that came about by so many mutations is a list of so many
+seeds.
 
-What is kept changes between epochs only, by what was new in all batches of the one before. So a run is a function of
-its seed and of the seeds before its epoch.
+What is kept changes between epochs only, by what was new in all batches of the one before. So a run
+is a function of its seed and of the seeds before its epoch.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ class Tapes:
         if not self.of:
             return np.full(len(seeds), -1)
         drawing, step = dice_many.seeded(seeds), np.uint64(0)
-        parent = dice_many.below(np.uint64(len(self.of)), drawing, step, Stream.FEST_PARENT).astype(np.int64)
+        parent = dice_many.below(np.uint64(len(self.of)), drawing, step, Stream.FEST_PARENT).astype(
+            np.int64
+        )
         parent[dice_many.below(np.uint64(_FRESH), drawing, step, Stream.FEST_IS_FRESH) == 0] = -1
         return parent
 
@@ -63,7 +66,9 @@ def steps_of(seeds: U64, length: int) -> npt.NDArray[np.int64]:
     drawing, step = dice_many.seeded(seeds), np.uint64(0)
     many = 1 + dice_many.below(np.uint64(_MUTATIONS), drawing, step, Stream.FEST_MUTATIONS)
     draws = map(Stream.FEST_STEP.nth, range(_MUTATIONS))
-    at = np.stack([dice_many.below(np.uint64(length), drawing, step, draw).astype(np.int64) for draw in draws])
+    at = np.stack(
+        [dice_many.below(np.uint64(length), drawing, step, draw).astype(np.int64) for draw in draws]
+    )
     return np.where(np.arange(_MUTATIONS)[:, None] < many, at, -1)
 
 
@@ -94,7 +99,10 @@ class _Player(WalkStrategy):
             return
         at, parent, seeds = slots.take(child), parent.take(child), seeds.take(child)
         generation = self._generations.take(parent)
-        self._drawn[at], self._played[at] = dice_many.seeded(self._seeds[parent]), self._whose[parent]
+        self._drawn[at], self._played[at] = (
+            dice_many.seeded(self._seeds[parent]),
+            self._whose[parent],
+        )
         self._drawn[at, generation] = dice_many.seeded(seeds)
         for steps in steps_of(seeds, self._length):
             which = steps >= 0
@@ -102,7 +110,9 @@ class _Player(WalkStrategy):
 
     def choose(self, herd: Herd, slots: Index) -> Index:
         step = herd.step.take(slots)
-        whose = np.where(step < self._length, self._played[slots, np.minimum(step, self._length - 1)], 0)
+        whose = np.where(
+            step < self._length, self._played[slots, np.minimum(step, self._length - 1)], 0
+        )
         herd.draw_as(slots, self._drawn[slots, whose])
         return super().choose(herd, slots)
 
@@ -122,8 +132,13 @@ class CoverageGuided:
             self._player = guidance, _Player(self._ground.profile.length, _read(guidance)[1])
         return self._player[1]
 
-    def learned(self, guidance: bytes, firsts: list[Firsts], played: Callable[[U64], Mask] | None = None) -> bytes:
-        """With the tapes that have passed something new, the newest to stay; of those seeds that were `played`."""
+    def learned(
+        self, guidance: bytes, firsts: list[Firsts], played: Callable[[U64], Mask] | None = None
+    ) -> bytes:
+        """With the tapes that have passed something new, the newest to stay.
+
+        Of those seeds that were `played`.
+        """
         known, tapes = _read(guidance)
         known, new = known.and_then(firsts)
         seeds = np.unique(new.seeds)

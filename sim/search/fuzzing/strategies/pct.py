@@ -1,13 +1,14 @@
 """PCT: priorities, and a few places where they change.
 
-Burckhardt, Kothari, Musuvathi, Nagarakatte, "A randomized scheduler with probabilistic guarantees of finding bugs"
-(ASPLOS 2010). Every task has a priority, drawn at first; the highest that can step does. At d - 1 steps, drawn from as
-many as a walk takes on average, the task whose turn it was falls behind all others, the earlier the step the further.
-A bug of depth d among n tasks and k steps is found with a probability of at least 1 / (n k^(d-1)), if no run were
-longer than k and no task ever waited by trying again.
+Burckhardt, Kothari, Musuvathi, Nagarakatte, "A randomized scheduler with probabilistic guarantees
+of finding bugs" (ASPLOS 2010). Every task has a priority, drawn at first; the highest that can step
+does. At d - 1 steps, drawn from as many as a walk takes on average, the task whose turn it was
+falls behind all others, the earlier the step the further. A bug of depth d among n tasks and k
+steps is found with a probability of at least 1 / (n k^(d-1)), if no run were longer than k and no
+task ever waited by trying again.
 
-Where tasks do retry, the highest would starve the others that it waits for. So a retry that has got nowhere costs its
-task the priority, as a yield does in the paper's section 4: it falls behind all.
+Where tasks do retry, the highest would starve the others that it waits for. So a retry that has got
+nowhere costs its task the priority, as a yield does in the paper's section 4: it falls behind all.
 """
 
 from __future__ import annotations
@@ -35,9 +36,13 @@ class Pct(WalkStrategy):
             self._priority = np.zeros((self._tasks, herd.width), np.int64)
             self._change = np.zeros((self._depth - 1, herd.width), np.int64)
         for task in range(self._tasks):
-            self._priority[task, slots] = self._depth + (herd.bits(slots, Stream.PCT_PRIORITY.nth(task)) >> 1)
+            self._priority[task, slots] = self._depth + (
+                herd.bits(slots, Stream.PCT_PRIORITY.nth(task)) >> 1
+            )
         for i, change in enumerate(self._change):
-            change[slots] = herd.below(np.full(len(slots), self._length), slots, Stream.PCT_CHANGE.nth(i)) + 1
+            change[slots] = (
+                herd.below(np.full(len(slots), self._length), slots, Stream.PCT_CHANGE.nth(i)) + 1
+            )
 
     def choose(self, herd: Herd, slots: Index) -> Index:
         return highest(herd, slots, self._priority)

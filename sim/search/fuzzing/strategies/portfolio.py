@@ -1,9 +1,9 @@
 """Several strategies at once, and more seeds for those that still find something new.
 
-No strategy is the best at everything, and which is best where nobody knows beforehand. Half of the seeds are shared out
-as fixed below. The other half goes by what each has brought in the epoch before: states that nobody had passed, per
-seed that it was given. Which of them runs a seed is drawn by the seed, so a run is a function of it and of the epochs
-before.
+No strategy is the best at everything, and which is best where nobody knows beforehand. Half of the
+seeds are shared out as fixed below. The other half goes by what each has brought in the epoch
+before: states that nobody had passed, per seed that it was given. Which of them runs a seed is
+drawn by the seed, so a run is a function of it and of the epochs before.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _WHOLE = 1000
 SHARES = {name: share for entry in STRATEGIES.values() for name, share in entry.shares}
 """The members, and how many of a thousand seeds each of them has at first."""
 
-_FIXED = tuple(name for entry in STRATEGIES.values() if not entry.adapts for name, _ in entry.shares)
+_FIXED = tuple(
+    name for entry in STRATEGIES.values() if not entry.adapts for name, _ in entry.shares
+)
 """Those that do not adapt."""
 
 
@@ -49,7 +51,9 @@ class Portfolio:
     def chooser(self, guidance: bytes) -> Chooser:
         """All members, each in the slots of its seeds."""
         said = _Guidance.from_guidance(guidance)
-        return _MemberChooser([self._fixed.get(name) or self._fest.chooser(said.fest) for name in SHARES], said)
+        return _MemberChooser(
+            [self._fixed.get(name) or self._fest.chooser(said.fest) for name in SHARES], said
+        )
 
     def learned(self, guidance: bytes, firsts: list[Firsts]) -> bytes:
         """With shares by what each member has brought."""
@@ -64,7 +68,9 @@ class Portfolio:
         ]
         shares[0] += _WHOLE - sum(shares)
         played = [members.index(name) for name in ("walk", "fest")]
-        fest = self._fest.learned(said.fest, firsts, lambda seeds: np.isin(said.member(seeds), played))
+        fest = self._fest.learned(
+            said.fest, firsts, lambda seeds: np.isin(said.member(seeds), played)
+        )
         known = json.loads(fest)["known"]
         return json.dumps({"shares": shares, "known": known, "fest": fest.decode()}).encode()
 
@@ -86,12 +92,16 @@ class _Guidance:
 
     def member(self, seeds: U64) -> Index:
         """Which member runs each seed."""
-        drawn = dice_many.below(np.uint64(_WHOLE), dice_many.seeded(seeds), np.uint64(0), Stream.PORTFOLIO_MEMBER)
+        drawn = dice_many.below(
+            np.uint64(_WHOLE), dice_many.seeded(seeds), np.uint64(0), Stream.PORTFOLIO_MEMBER
+        )
         return np.searchsorted(np.cumsum(self.shares), drawn.astype(np.int64), side="right")
 
 
 class _MemberChooser:
-    """Runs of several members side by side: each slot is that of the member whose seed runs there."""
+    """Runs of several members side by side:
+    each slot is that of the member whose seed runs there.
+    """
 
     def __init__(self, members: list[Chooser], said: _Guidance) -> None:
         self._members, self._said = members, said

@@ -1,12 +1,13 @@
 """POS: a priority for every step that is about to be taken, drawn again where steps race.
 
-Yuan, Yang, Gu, "Partial order aware concurrency sampling" (CAV 2018). The highest priority steps; the task's next step
-gets a new one, and so does every step that others are about to take and that does not commute with the one just taken.
-Without the latter, what had lost a race once would lose to the same rival again and again; with it, orders that differ
-only in how independent steps lie are not what the sampling is spent on.
+Yuan, Yang, Gu, "Partial order aware concurrency sampling" (CAV 2018). The highest priority steps;
+the task's next step gets a new one, and so does every step that others are about to take and that
+does not commute with the one just taken. Without the latter, what had lost a race once would lose
+to the same rival again and again; with it, orders that differ only in how independent steps lie are
+not what the sampling is spent on.
 
-What a step will do is what it would do now: the first outcome of its answer. A step that has to wait keeps what it
-drew. As in PCT, a retry that has got nowhere falls behind all.
+What a step will do is what it would do now: the first outcome of its answer. A step that has to
+wait keeps what it drew. As in PCT, a retry that has got nowhere falls behind all.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def racing_with(answers: Tries, one: Index, other: Index) -> Mask:
     """Which rows of two lists touch a common cell, and neither both look nor both add."""
     racing = np.zeros(len(one), np.bool_)
     for columns in answers.touch:
-        mine, theirs = ({access: of.of.take(rows) for access, of in columns.items()} for rows in (one, other))
+        mine, theirs = (
+            {access: of.of.take(rows) for access, of in columns.items()} for rows in (one, other)
+        )
         read, add, write = Access.READ, Access.ADD, Access.WRITE
         clash = mine[write] & (theirs[read] | theirs[add] | theirs[write])
         clash |= mine[read] & (theirs[add] | theirs[write])

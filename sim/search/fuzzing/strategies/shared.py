@@ -1,7 +1,9 @@
-"""What a strategy may know of a scenario before its first seed: the tables, and what random walks are like there.
+"""What a strategy may know of a scenario before its first seed: the tables,
+and what random walks are like there.
 
-The profile comes from walks with seeds of its own, always the same ones, so it is a function of the scenario. It speaks
-of tasks by their place and of cells by name; the numbers in the tables depend on who has met what first.
+The profile comes from walks with seeds of its own, always the same ones, so it is a function of the
+scenario. It speaks of tasks by their place and of cells by name; the numbers in the tables depend
+on who has met what first.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _SEEDS = np.arange(SAMPLE, dtype=np.uint64) + np.uint64((1 << 64) - SAMPLE)
 
 @attrs.frozen
 class Contended:
-    """A cell, how often each task touches it on average, and how many pairs of them depend on each other by it."""
+    """A cell, how often each task touches it on average,
+    and how many pairs of them depend on each other by it.
+    """
 
     name: str
     touched: tuple[int, ...]
@@ -38,10 +42,11 @@ class Contended:
 
 @attrs.frozen
 class Profile:
-    """How long walks are on average, and how often each task touches each cell that tasks contend for.
+    """How long walks are on average,
+    and how often each task touches each cell that tasks contend for.
 
-    `cells` are those that tasks contend for, in order of name. `parent` is who has to do something before a task can
-    begin, -1 for those that can from the start.
+    `cells` are those that tasks contend for, in order of name. `parent` is who has to do something
+    before a task can begin, -1 for those that can from the start.
     """
 
     length: int
@@ -101,11 +106,16 @@ class Shared:
             for cell, access in zip(row.operation.cells, row.outcome.access, strict=False):
                 touched[cell.name][row.task] += int(counting.rows[number])
                 how[cell.name][row.task, access] = None
-        cells = (Contended(name, tuple(map(_mean, touched[name])), _pairs(list(how[name]))) for name in sorted(how))
+        cells = (
+            Contended(name, tuple(map(_mean, touched[name])), _pairs(list(how[name])))
+            for name in sorted(how)
+        )
         return Profile(
             max(1, round(int(counting.rows.sum()) / SAMPLE)),
             tuple(cell for cell in cells if cell.pairs),
-            tuple(-1 if starts >> task & 1 else _parent(counting.woken[task]) for task in range(tasks)),
+            tuple(
+                -1 if starts >> task & 1 else _parent(counting.woken[task]) for task in range(tasks)
+            ),
         )
 
     @property
@@ -113,7 +123,8 @@ class Shared:
         """The set of tasks that can step at first."""
         standing = (self.answers.locals[local] for local in self.answers.start)
         able = (
-            local.operation is not None and World().outcomes(self.scenario.tasks[task].name, local.operation)
+            local.operation is not None
+            and World().outcomes(self.scenario.tasks[task].name, local.operation)
             for task, local in standing
         )
         return sum(1 << task for task, can in enumerate(able) if can)
@@ -127,7 +138,9 @@ def _mean(times: int) -> int:
 def _pairs(how: list[tuple[int, Access]]) -> int:
     """How many pairs of tasks touch a cell in ways that do not commute."""
     depending = (
-        {one, other} for (one, a), (other, b) in combinations(how, 2) if one != other and (a, b) not in COMMUTE
+        {one, other}
+        for (one, a), (other, b) in combinations(how, 2)
+        if one != other and (a, b) not in COMMUTE
     )
     return len({tuple(sorted(pair)) for pair in depending})
 

@@ -1,18 +1,22 @@
 """SURW: uniform over the orders in which tasks get at one thing, and careless about all else.
 
-Zhao, Wolff, Mathur, Roychoudhury, "Selectively uniform concurrency testing" (ASPLOS 2025). For every run a cell is
-drawn from those that tasks contend for; a step that touches it is *interesting*. A walk that goes by who has how many
-of those left, in place of who can step, takes every order of the interesting steps with the same probability. So a task
-is drawn by its weight, the interesting steps that it is expected to have left, and is to take the next of them: the
-others walk at random up to theirs, and wait there until that has happened. If nobody is left who may go on, because the
-one that was drawn waits for another, or if it retries and gets nowhere, the draw is made anew.
+Zhao, Wolff, Mathur, Roychoudhury, "Selectively uniform concurrency testing" (ASPLOS 2025). For
+every run a cell is drawn from those that tasks contend for; a step that touches it is
+*interesting*. A walk that goes by who has how many of those left, in place of who can step, takes
+every order of the interesting steps with the same probability. So a task is drawn by its weight,
+the interesting steps that it is expected to have left, and is to take the next of them: the others
+walk at random up to theirs, and wait there until that has happened. If nobody is left who may go
+on, because the one that was drawn waits for another, or if it retries and gets nowhere, the draw is
+made anew.
 
-Which cell it is, the paper leaves to the user, or to chance. Here it is drawn in proportion to how many pairs of tasks
-depend on each other by it: what two tasks hand to each other has few orders, and needs few runs.
+Which cell it is, the paper leaves to the user, or to chance. Here it is drawn in proportion to how
+many pairs of tasks depend on each other by it: what two tasks hand to each other has few orders,
+and needs few runs.
 
-The weights are from the profile. What a task will do that has not begun is credited to the one that has to begin it, or
-the first tasks to begin would seem to be alone. When it begins, a draw that its parent has won is made again between
-the two of them. A retry makes the counts wrong; they do not fall below one while a task can step.
+The weights are from the profile. What a task will do that has not begun is credited to the one that
+has to begin it, or the first tasks to begin would seem to be alone. When it begins, a draw that its
+parent has won is made again between the two of them. A retry makes the counts wrong; they do not
+fall below one while a task can step.
 """
 
 from __future__ import annotations
@@ -37,9 +41,13 @@ class Surw(WalkStrategy):
         self._ground, self._tasks = ground, len(ground.scenario.tasks)
         profile = ground.profile
         self._names = [cell.name for cell in profile.cells]
-        self._expected = np.array([cell.touched for cell in profile.cells], np.int64).reshape(-1, self._tasks)
+        self._expected = np.array([cell.touched for cell in profile.cells], np.int64).reshape(
+            -1, self._tasks
+        )
         self._upto = np.cumsum([cell.pairs for cell in profile.cells])
-        self._parent = np.array([task if parent < 0 else parent for task, parent in enumerate(profile.parent)])
+        self._parent = np.array(
+            [task if parent < 0 else parent for task, parent in enumerate(profile.parent)]
+        )
         self._late = [task for task, parent in enumerate(profile.parent) if parent >= 0]
         self._width = self._known = 0
 
@@ -47,14 +55,24 @@ class Surw(WalkStrategy):
         if self._width < herd.width:
             self._width = herd.width
             self._left = np.zeros((self._tasks, self._width), np.int64)
-            self._cell, self._intended = np.zeros(self._width, np.int64), np.full(self._width, _NOBODY)
-            self._waiting, self._begun = np.zeros(self._width, np.int64), np.zeros(self._width, np.int64)
+            self._cell, self._intended = (
+                np.zeros(self._width, np.int64),
+                np.full(self._width, _NOBODY),
+            )
+            self._waiting, self._begun = (
+                np.zeros(self._width, np.int64),
+                np.zeros(self._width, np.int64),
+            )
         if not self._names:
             return
         drawn = herd.below(np.full(len(slots), self._upto[-1]), slots, Stream.SURW_CELL)
         self._cell[slots] = np.searchsorted(self._upto, drawn, side="right")
         self._left[:, slots] = self._expected[self._cell[slots]].T
-        self._intended[slots], self._waiting[slots], self._begun[slots] = _NOBODY, 0, herd.able.take(slots)
+        self._intended[slots], self._waiting[slots], self._begun[slots] = (
+            _NOBODY,
+            0,
+            herd.able.take(slots),
+        )
 
     def choose(self, herd: Herd, slots: Index) -> Index:
         if not self._names:
@@ -65,13 +83,20 @@ class Surw(WalkStrategy):
             if not len(open_):
                 break
             at = slots.take(open_)
-            self._intend(herd, at[self._intended.take(at) == _NOBODY], Stream.SURW_INTENDED.nth(turn))
+            self._intend(
+                herd, at[self._intended.take(at) == _NOBODY], Stream.SURW_INTENDED.nth(turn)
+            )
             free = herd.able.take(at) & ~self._waiting.take(at)
             stuck = free == 0
             self._waiting[at[stuck]], self._intended[at[stuck]] = 0, _NOBODY
             going, free = np.flatnonzero(~stuck), free[~stuck]
-            task = herd.member(free, herd.below(herd.size_of(free), at.take(going), Stream.SURW_CANDIDATE.nth(turn)))
-            held = self._is_interesting(herd, task, at.take(going)) & (task != self._intended.take(at.take(going)))
+            task = herd.member(
+                free,
+                herd.below(herd.size_of(free), at.take(going), Stream.SURW_CANDIDATE.nth(turn)),
+            )
+            held = self._is_interesting(herd, task, at.take(going)) & (
+                task != self._intended.take(at.take(going))
+            )
             self._waiting[at.take(going[held])] |= 1 << task[held]
             chosen[open_.take(going[~held])] = task[~held]
             still = stuck.copy()
@@ -109,12 +134,16 @@ class Surw(WalkStrategy):
             return
         able = herd.able.take(slots)
         weights = self._weights(slots, self._begun.take(slots))
-        weights = [np.where((able >> task) & 1 == 1, weight, 0) for task, weight in enumerate(weights)]
+        weights = [
+            np.where((able >> task) & 1 == 1, weight, 0) for task, weight in enumerate(weights)
+        ]
         self._at_least_one(herd, slots, weights)
         self._draw(herd, slots, weights, draw)
 
     def _weights(self, slots: Index, begun: Index) -> list[Index]:
-        """What each task that has begun is expected to have left, with those that it has to begin yet."""
+        """What each task that has begun is expected to have left,
+        with those that it has to begin yet.
+        """
         left = [self._left[task].take(slots) for task in range(self._tasks)]
         weights = [weight.copy() for weight in left]
         for task in self._late:
@@ -125,7 +154,9 @@ class Surw(WalkStrategy):
         return weights
 
     def _owner(self, task: int, begun: Index) -> Index:
-        """Who has the say over a task: itself, or the one that has begun of those that have to begin it."""
+        """Who has the say over a task: itself,
+        or the one that has begun of those that have to begin it.
+        """
         owner = np.full(len(begun), task)
         for _ in self._late:
             owner = np.where((begun >> owner) & 1 == 1, owner, self._parent.take(owner))
@@ -142,12 +173,16 @@ class Surw(WalkStrategy):
         self._intended[slots] = intended
 
     def _at_least_one(self, herd: Herd, slots: Index, weights: list[Index]) -> None:
-        """Where nobody is expected to have anything left, whoever stands before an interesting step has that."""
+        """Where nobody is expected to have anything left,
+        whoever stands before an interesting step has that.
+        """
         which = np.flatnonzero(np.sum(weights, axis=0) == 0)
         able = herd.able.take(slots.take(which))
         for task in range(self._tasks if len(which) else 0):
             of = np.full(len(which), task)
-            weights[task][which] = self._is_interesting(herd, of, slots.take(which)) & ((able >> task) & 1 == 1)
+            weights[task][which] = self._is_interesting(herd, of, slots.take(which)) & (
+                (able >> task) & 1 == 1
+            )
 
     def moved(self, herd: Herd, slots: Index, task: Index, row: Index, retry: Mask) -> None:
         del herd, task, row

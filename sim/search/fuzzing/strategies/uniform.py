@@ -1,7 +1,7 @@
 """Every interleaving as likely as any other: exactly, where the graph is at hand.
 
-A seed draws the number of a run (`sim.search.counting`), and the run is followed. Where tasks retry, the runs are those
-within a bound; what is left of one that ends at the bound is walked.
+A seed draws the number of a run (`sim.search.counting`), and the run is followed. Where tasks
+retry, the runs are those within a bound; what is left of one that ends at the bound is walked.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Uniform(WalkStrategy):
 
 
 def one_interleaving(scenario: Scenario, seed: int, retries: int) -> Picks:
-    """The interleaving that a seed draws, of those in which each loop is retried so often at most."""
+    """The interleaving that a seed draws,
+    of those in which each loop is retried so often at most.
+    """
     return sample(scenario, INTERLEAVINGS, seed, retries)
 
 
