@@ -9,12 +9,11 @@ import pytest
 
 from sim.engine.model.operations import load, step, store
 from sim.engine.model.routines import Again, Call, Done, routine
-from sim.kvm import kvm_main
+from sim.kvm import kvm_main, versions
 from sim.kvm.errno import EIO, Errno
 from sim.kvm.kvm_main import KvmMain, Request, Vcpu, VcpuMode
 from sim.kvm.tdx_vcpu import Resume
 from sim.kvm.versions import Series
-from sim.scenarios import transitions
 from sim.scenarios.library import recipe_named
 from sim.search.exploration import Exploration
 from sim.search.explore import explore
@@ -136,7 +135,7 @@ def test_each_part_has_its_place(
     A flag that is tested too early takes two vCPUs: one to make the first try BUSY, and one that
     has looked before.
     """
-    monkeypatch.setattr(transitions, "Series", mutant)
+    monkeypatch.setitem(versions.KERNELS, "7.2", mutant)
     assert ("TDX_BUG_ON", "zero-step") in findings(zap("after", contenders))
     if mutant is FlagTestedTooEarly:
         assert zap("after", "zero-step").clean
