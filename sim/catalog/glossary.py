@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sim.catalog import references
+from sim.catalog.functions import leafs
+from sim.catalog.words import WORDS
 from sim.kvm.versions import KERNELS
 from sim.kvm.x86 import Kvm
 from sim.scenarios import callers, storms, transitions
-from sim.scenarios.functions import leafs
 from sim.scenarios.kernels import AFTER, BEFORE, first_sentence
 from sim.scenarios.library import LIBRARY
 from sim.scenarios.patch import PATCH
 from sim.scenarios.recipe import KERNEL, Param, Recipe
 from sim.scenarios.switches import GUARDS
-from sim.scenarios.words import WORDS
 from sim.search.fuzzing.strategies import STRATEGIES, Entry
 from sim.tdx.releases import RELEASES, Release
 

@@ -10,11 +10,11 @@ import re
 import attrs
 
 from sim.base.errors import UsageError
+from sim.catalog.functions import function_named, said_of
 from sim.catalog.glossary import GLOSSARY, formerly, kernel_in, param_in, strategy_text
+from sim.catalog.words import WORDS
 from sim.cli.commands import COMMANDS
-from sim.scenarios.functions import function_named, said_of
 from sim.scenarios.library import recipe_named
-from sim.scenarios.words import WORDS
 from sim.search.fuzzing.strategies import STRATEGIES
 from sim.view.runs.formats import FORMATS, Format
 

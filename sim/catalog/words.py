@@ -1,7 +1,7 @@
 """Every word that a timeline can show, and where the kernel or the module has it: plain data.
 
 A cell, a lock, a value, an operation or a task. Functions and leafs are not here: what they do is
-said where they are modelled (`sim.scenarios.functions`). Kernel files are those of v6.19 where
+said where they are modelled (`sim.catalog.functions`). Kernel files are those of v6.19 where
 nothing else is said, module files those of release 1.5.01, below `src/`.
 """
 
