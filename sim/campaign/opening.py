@@ -13,12 +13,17 @@ from sim.campaign.store import Store, read
 SEEDS = Span(0, 1_000_000)
 """The seeds of a store that is begun, where nobody says which."""
 
-Part = tuple[int, int]
+ShardNumber = tuple[int, int]
 """The n-th of so many equal parts of the seeds, from 1."""
 
 
 def open_store(
-    path: Path, question: CampaignSpec, wanted: Span | None, part: Part | None, *, resume: bool
+    path: Path,
+    question: CampaignSpec,
+    wanted: Span | None,
+    part: ShardNumber | None,
+    *,
+    resume: bool,
 ) -> Store:
     """The store of a campaign, to be closed.
 
@@ -31,7 +36,7 @@ def open_store(
     return store or _begun(path, question, wanted or SEEDS, part)
 
 
-def _begun(path: Path, question: CampaignSpec, wanted: Span, part: Part | None) -> Store:
+def _begun(path: Path, question: CampaignSpec, wanted: Span, part: ShardNumber | None) -> Store:
     if part is None:
         return Store.begin(path, question.identity(wanted), wanted)
     if question.runner().epoch is not None:
@@ -43,7 +48,7 @@ def _begun(path: Path, question: CampaignSpec, wanted: Span, part: Part | None) 
 
 
 def _gone_on(
-    path: Path, question: CampaignSpec, wanted: Span | None, part: Part | None
+    path: Path, question: CampaignSpec, wanted: Span | None, part: ShardNumber | None
 ) -> Store | None:
     """None where nothing has been begun."""
     if not path.exists() or not path.stat().st_size:

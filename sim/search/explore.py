@@ -136,7 +136,7 @@ def explore(
     automata = Automata(merge=merge)
     product = Product(scenario, automata)
     witnesses = _Witnesses(product, automata)
-    endless = _Endless() if liveness else NOT_LOOKED_FOR
+    endless = _FoundCycles() if liveness else NOT_LOOKED_FOR
     if budget == UNBOUNDED and checkpoint is None and counting is None:
         quick = in_a_dict.dict_search(product, acyclic=liveness, tick=tick)
         if quick is not None:
@@ -164,7 +164,7 @@ def explore(
 
 
 @attrs.frozen
-class _Endless:
+class _FoundCycles:
     """Ways round for ever: those that are findings, those of starvation,
     and the kinds that were not looked for.
     """
@@ -174,10 +174,10 @@ class _Endless:
     unknown: tuple[str, ...] = ()
 
 
-NOT_LOOKED_FOR = _Endless(unknown=ENDLESS)
+NOT_LOOKED_FOR = _FoundCycles(unknown=ENDLESS)
 
 
-def _going_round(many: ArraySearch, witnesses: _Witnesses, *, starvation: bool) -> _Endless:
+def _going_round(many: ArraySearch, witnesses: _Witnesses, *, starvation: bool) -> _FoundCycles:
     """Livelock and starvation; with `starvation`, the latter is a finding."""
     from sim.search.exploring import liveness  # noqa: PLC0415 - safety alone starts without it
 
@@ -188,7 +188,7 @@ def _going_round(many: ArraySearch, witnesses: _Witnesses, *, starvation: bool) 
     )
     livelocks = witnesses.going_round(LIVELOCK, trapped, many)
     starving = witnesses.going_round(STARVATION, held_up, many)
-    return _Endless((*livelocks, *(starving if starvation else ())), tuple(starving), unknown)
+    return _FoundCycles((*livelocks, *(starving if starvation else ())), tuple(starving), unknown)
 
 
 @attrs.frozen
@@ -230,7 +230,7 @@ def _exploration(
     product: Product,
     searched: Searched,
     found: tuple[Found, ...],
-    endless: _Endless,
+    endless: _FoundCycles,
     *,
     finals: bool,
 ) -> Exploration:
