@@ -131,7 +131,7 @@ def add_a_scenario(tree: Path) -> None:
         tree,
         "callers.py",
         "CALLERS = (\n",
-        "CALLERS = (\n    Caller('new-one', 'x', 'y', _faults, ('f1', 'f2'), (S.FREE, S.NL_MAPPED)),\n",
+        "CALLERS = (\n    Caller('new', 'x', 'y', _faults, ('f1', 'f2'), (S.FREE, S.NL_MAPPED)),\n",
     )
 
 
