@@ -62,3 +62,12 @@ def test_a_word_stands_for_one_thing_in_its_table() -> None:
 
 def test_the_page_of_words_fits_into_a_hundred_columns() -> None:
     assert [line for line in WORDS_TEXT.splitlines() if len(line) > docs.WORDS_WIDTH] == []
+
+
+def test_the_index_has_every_page() -> None:
+    folder = docs.PAGE.parent
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\* \[([\w-]+\.md)\]\(\1\): ", index, re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    pages = {page.name for page in folder.glob("*.md")} - {"README.md"}
+    assert {*listed} - {"contributing.md"} == pages - {"contributing.md"}
