@@ -49,7 +49,7 @@ schedules: $(VENV)/.ready
 	$(BIN)/tdpsim explore np-to-leaf-shared --without hp-timeout --record schedules/np-to-leaf-shared > /dev/null || test $$? = 1
 	git --no-pager diff --stat -- schedules
 
-# What docs/ says that running says.
+# The pages of docs/ that are generated. `python -m tests.docs words` writes docs/words.md alone, at once.
 docs: $(VENV)/.ready
 	$(BIN)/python -m tests.docs
 	$(BIN)/tdpsim show schedules/np-to-leaf-exclusive/*.7.2+1.5.01.*.zero-step.toml --format svg > docs/row-2.svg

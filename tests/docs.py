@@ -1,7 +1,10 @@
-"""`python -m tests.docs`: docs/transitions.md, from deriving everything,
-and where it differs from the mail.
+"""`python -m tests.docs`: writes the pages of docs/ that are generated.
 
-`make docs` calls it. What is derived is kept between calls, as `tdpsim table` keeps it.
+* docs/words.md, from the words of sim/catalog. `python -m tests.docs words` writes it alone.
+* docs/transitions.md, from deriving every cell of the table, and where that differs from the mail.
+  That takes long the first time: what is derived is kept between calls, as `tdpsim table` keeps it.
+
+`make docs` calls it.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sim.catalog import words
+from sim.catalog.glossary import GLOSSARY
 from sim.kvm.versions import KERNELS
 from sim.scenarios.kernels import AFTER, BEFORE
 from sim.scenarios.recipe import KERNEL
@@ -353,7 +358,109 @@ def _rows(numbers: list[int]) -> str:
     return f"rows {', '.join(most)} and {last}" if most else f"row {last}"
 
 
-def main() -> int:
+WORDS_PAGE = PAGE.with_name("words.md")
+WORDS_WIDTH = 100
+
+WORDS_HEAD = """# Words
+
+Written by `make docs` from `sim/catalog/words.py` and `sim/catalog/glossary.py`; do not edit.
+`tdpsim explain WORD` says the same, and knows functions, leafs, scenarios and parameters as well.
+"""
+OWN_HEAD = """## The words of tdpsim
+
+After each word stands where it is in this project.
+"""
+KERNEL_HEAD = """## The words of KVM and of the module
+
+Kernel files are those of v6.19 where nothing else is said; module files are those of release
+1.5.01, below `src/`.
+"""
+TIMELINE_HEAD = """## The words of a timeline
+
+Where one word stands for several of a form, brackets and numbers vary: `spte[A]`, `spte[B.2M]`.
+"""
+OWN_PARTS = {
+    "What a scenario is made of": words.MODEL,
+    "One run": words.RUNS,
+    "All states": words.STATES,
+    "How many, and how likely": words.COUNTS,
+    "Millions of runs": words.CAMPAIGNS,
+    "What can be asked": words.QUESTIONS,
+}
+NAMED_PARTS = {
+    "Numbers": "numbers",
+    "Findings": "findings",
+    "Properties": "properties",
+    "Causes": "causes",
+    "Guards": "guards",
+}
+"""Names that have a table in sim/catalog/glossary.py."""
+TIMELINE_PARTS = {
+    "Tasks": words.TASKS,
+    "Cells": words.CELLS,
+    "Choices": words.CHOICES,
+    "Operations": words.OPERATIONS,
+    "Values": words.VALUES,
+}
+
+
+def words_page() -> str:
+    """The whole of docs/words.md."""
+    return "\n".join(
+        (
+            WORDS_HEAD,
+            OWN_HEAD,
+            *_word_parts("concepts", OWN_PARTS),
+            *(line for title, kind in NAMED_PARTS.items() for line in _names(title, kind)),
+            KERNEL_HEAD,
+            *_word_items("words", words.TERMS),
+            "",
+            TIMELINE_HEAD,
+            *_word_parts("words", TIMELINE_PARTS),
+        )
+    )
+
+
+def _word_parts(kind: str, parts: dict[str, tuple[words.Word, ...]]) -> Iterator[str]:
+    for title, known in parts.items():
+        yield f"### {title}\n"
+        yield from _word_items(kind, known)
+        yield ""
+
+
+def _names(title: str, kind: str) -> Iterator[str]:
+    yield f"### {title}\n"
+    yield from (_word_item(name, text) for name, text in GLOSSARY[kind].items())
+    yield ""
+
+
+def _word_items(kind: str, known: Sequence[words.Word]) -> Iterator[str]:
+    yield from (_word_item(word.name, GLOSSARY[kind][word.name]) for word in known)
+
+
+def _word_item(name: str, text: str) -> str:
+    """A word, what it means, and where it stands, in brackets."""
+    said, _, where = text.partition("\nSee ")
+    place = f" ({where.removesuffix('.')})" if where else ""
+    return "\n".join(
+        textwrap.wrap(
+            f"**{name}**: {said}{place}",
+            WORDS_WIDTH,
+            initial_indent="* ",
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    WORDS_PAGE.write_text(words_page(), encoding="utf-8")
+    return 0 if "words" in argv else transitions()
+
+
+def transitions() -> int:
+    """Write docs/transitions.md."""
     known = derived()
     for shown, other in ALIKE:
         if not alike(known, shown, other):
@@ -364,4 +471,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sim.catalog import references
 from sim.catalog.functions import leafs
-from sim.catalog.words import WORDS
+from sim.catalog.words import OWN_WORDS, WORDS, Word
 from sim.kvm.versions import KERNELS
 from sim.kvm.x86 import Kvm
 from sim.scenarios import callers, storms, transitions
@@ -46,13 +46,11 @@ FINDINGS = {
 NUMBERS = {
     "interleavings": """Maximal runs: all tasks have finished, or nobody can step. Each value of a choice is
         another one. Where tasks retry, each loop is retried --retries times at most.""",
-    "classes": """Interleavings that differ in more than the order of neighbouring steps that do not depend on
-        each other (Mazurkiewicz traces). Steps depend on each other by task, or by a cell that not both only
-        read or only add to.""",
+    "classes": "How many Mazurkiewicz traces there are: `tdpsim explain trace` says what one is.",
     "odds": """The probability that a random walk passes a finding: uniform among the tasks that can step, then
         among the values of a choice. An exact fraction.""",
-    "preemptions": """Steps by another task than the last one, although that one could have gone on. "None with
-        fewer" is a proof.""",
+    "preemptions": """How many preemptions a run has. "None with fewer" is a proof: every run with fewer was
+        followed to its end.""",
     "inevitable": """From the state after that step of the witness, every continuation passes the finding. One
         that goes on for ever without it counts as avoiding it.""",
 }
@@ -240,6 +238,11 @@ def strategy_text(entry: Entry) -> str:
     )
 
 
+def word_text(word: Word) -> str:
+    """What a word means, and where it stands."""
+    return _see(word.text, word.place)
+
+
 GLOSSARY: dict[str, dict[str, str]] = {
     "scenarios": _scenarios(),
     "parameters": _params_by_name(),
@@ -257,9 +260,8 @@ GLOSSARY: dict[str, dict[str, str]] = {
     "numbers": {name: _said(text) for name, text in NUMBERS.items()},
     "strategies": {name: strategy_text(entry) for name, entry in STRATEGIES.items()},
     "leafs": leafs(),
-    "words": {
-        word.name: _see(word.text, word.place) if word.place else word.text for word in WORDS
-    },
+    "words": {word.name: word_text(word) for word in WORDS},
+    "concepts": {word.name: word_text(word) for word in OWN_WORDS},
     "measured": {
         "contention": "Which leafs of the module answer BUSY because of which, by running each "
         "pair."

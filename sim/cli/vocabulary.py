@@ -12,7 +12,7 @@ import attrs
 from sim.base.errors import UsageError
 from sim.catalog.functions import function_named, said_of
 from sim.catalog.glossary import GLOSSARY, formerly, kernel_in, param_in, strategy_text
-from sim.catalog.words import WORDS
+from sim.catalog.words import OWN_WORDS, WORDS
 from sim.cli.commands import COMMANDS
 from sim.scenarios.library import recipe_named
 from sim.search.fuzzing.strategies import STRATEGIES
@@ -97,8 +97,13 @@ def _of_a_form(name: str) -> list[Meaning]:
     """
     strategies = (entry for entry in STRATEGIES.values() if re.fullmatch(entry.pattern, name))
     found = [Meaning(name, "strategies", strategy_text(entry)) for entry in strategies]
-    alike = (word.name for word in WORDS if word.matches(name))
-    return found + [Meaning(name, "words", GLOSSARY["words"][one]) for one in alike]
+    kinds = (("words", WORDS), ("concepts", OWN_WORDS))
+    return found + [
+        Meaning(name, kind, GLOSSARY[kind][word.name])
+        for kind, words in kinds
+        for word in words
+        if word.matches(name)
+    ]
 
 
 def _function(name: str) -> list[Meaning]:
