@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sim.catalog import references
 from sim.catalog.functions import leafs
 from sim.catalog.words import OWN_WORDS, WORDS, Word
 from sim.kvm.versions import KERNELS
 from sim.kvm.x86 import Kvm
-from sim.scenarios import callers, storms, transitions
+from sim.scenarios import callers, references, storms, transitions
 from sim.scenarios.kernels import AFTER, BEFORE, first_sentence
 from sim.scenarios.library import LIBRARY
 from sim.scenarios.patch import PATCH

@@ -14,7 +14,6 @@ from typing import Any
 
 import attrs
 
-from sim.catalog.references import ACCEPT, CALLS, GMEM, MMU, TDP, TDX
 from sim.engine.model.routines import Again, Call, Done, repeat, routine
 from sim.engine.model.scenario import Scenario, Task
 from sim.kvm.tdp_mmu import Fault, RetPf
@@ -24,6 +23,7 @@ from sim.scenarios.at_rest import AtRest
 from sim.scenarios.kernels import kernel_of, kernel_param
 from sim.scenarios.machine import Program, machine, rcu_tasks
 from sim.scenarios.recipe import Param, Recipe, Settings
+from sim.scenarios.references import ACCEPT, CALLS, GMEM, MMU, TDP, TDX
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
 from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptState

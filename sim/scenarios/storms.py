@@ -21,7 +21,6 @@ from collections.abc import Iterator
 import attrs
 
 from sim.base.errors import UsageError
-from sim.catalog.references import SETTERS
 from sim.engine.model.operations import choose, progress
 from sim.engine.model.routines import Again, Done, repeat, routine
 from sim.engine.model.scenario import Scenario, Task
@@ -32,6 +31,7 @@ from sim.scenarios.callers import KERNEL_PARAM, NOT_COVERED
 from sim.scenarios.kernels import kernel_of
 from sim.scenarios.machine import machine, rcu_tasks
 from sim.scenarios.recipe import Param, Recipe, Settings
+from sim.scenarios.references import SETTERS
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
 from sim.tdx.lp import send_ipi
 from sim.tdx.releases import release_named

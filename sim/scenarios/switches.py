@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import attrs
 
-from sim.catalog.references import ENTER, HOST, MAIN, MMU, SPTE, STEPPING, TDP, TDX
 from sim.scenarios.recipe import KERNEL, Guard, Param
+from sim.scenarios.references import ENTER, HOST, MAIN, MMU, SPTE, STEPPING, TDP, TDX
 from sim.tdx.releases import RELEASES
 
 

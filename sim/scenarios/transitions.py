@@ -23,7 +23,6 @@ from itertools import combinations
 
 import attrs
 
-from sim.catalog.references import SETTERS
 from sim.engine.model.routines import routine
 from sim.engine.model.scenario import Scenario, Task
 from sim.kvm.mmu_page import MmuPage, TdpIter
@@ -41,6 +40,7 @@ from sim.scenarios.at_rest import AtRest
 from sim.scenarios.kernels import kernel_of, kernel_param, words
 from sim.scenarios.machine import Program, machine, rcu_tasks
 from sim.scenarios.recipe import Param, Recipe, Settings
+from sim.scenarios.references import SETTERS
 from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected, params_of
 from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptState
