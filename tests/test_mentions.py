@@ -29,8 +29,6 @@ PATH = re.compile(r"(?<![\w/.-])(?:sim|tests|docs|examples|schedules)/[\w./*+-]*
 """A path from the root of the project; a star stands for anything."""
 DOTTED = re.compile(r"(?<![\w./])sim(?:\.[A-Za-z_]\w*)+")
 NO_PATHS = {
-    "docs/contributing.md",  # remove this line once the page is there
-    "schedules/np-to-leaf-exclusiv*e_changed_spte.zero-step.toml",  # a name that a view has cut
     "schedules/s",  # a rate
     "sim/cli/NAME.py",  # stands for many
 }

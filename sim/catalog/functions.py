@@ -60,11 +60,9 @@ def said_of(function: FunctionType) -> str:
 
 
 def _modules() -> Iterator[ModuleType]:
-    for package in (kvm, tdx):
+    for package in (kvm, tdx, scenarios):
         for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield import_module(info.name)
-    for name in ("transitions", "callers", "storms", "machine"):
-        yield import_module(f"{scenarios.__name__}.{name}")
 
 
 def _defined_in(module: ModuleType) -> Iterator[FunctionType]:

@@ -122,10 +122,12 @@ def _families() -> dict[str, tuple[str, ...]]:
 
 def _together(names: Collection[str]) -> str:
     """Some scenarios, as briefly as it goes: `rows` and `callers` where it is all of them."""
-    said: list[str] = []
+    said, alone = list[str](), list(names)
     for family, members in _families().items():
         mine = [name for name in members if name in names]
         said += [family] if len(mine) == len(members) else mine
+        alone = [name for name in alone if name not in mine]
+    said += alone
     return ", ".join(said[:-1]) + f" and {said[-1]}" if len(said) > 1 else said[0]
 
 

@@ -1,4 +1,8 @@
-"""Every recipe, by name."""
+"""Every recipe, by name.
+
+A scenario is added with a file here that has its Recipe, and that Recipe in `_EVERY`. A path
+through KVM needs no file: it is a Caller in `sim.scenarios.callers`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,13 @@ from sim.base.errors import UsageError
 from sim.scenarios import callers, storms, transitions
 from sim.scenarios.recipe import Recipe
 
-LIBRARY = {recipe.name: recipe for recipe in (*transitions.RECIPES, *callers.RECIPES, storms.STORM)}
+_EVERY: tuple[Recipe, ...] = (
+    *transitions.RECIPES,
+    *callers.RECIPES,
+    storms.STORM,
+)
+
+LIBRARY = {recipe.name: recipe for recipe in _EVERY}
 
 
 def recipe_named(name: str) -> Recipe:

@@ -35,6 +35,7 @@ from sim.scenarios.library import recipe_named
 from sim.search.exploration import Counting
 from sim.search.explore import explore
 from sim.search.fuzzing.batch import Runner
+from sim.search.fuzzing.strategies import fuzzing
 from tests.bench.hitting import hitting
 from tests.bench.install import python_package
 from tests.bench.peer import Size, Trouble
@@ -43,7 +44,8 @@ from tests.bench.protocol import protocol
 from tests.bench.rounds import progress
 from tests.search.sctbench import PROGRAMS, PUBLISHED
 
-STRATEGIES = ("walk", "pct:3", "pos", "surw", "fest", "portfolio")
+STRATEGIES = tuple(entry.name.replace("D", "3") for entry in fuzzing() if not entry.refuses)
+"""All but those that a large scenario is too much for: what they would take is known exactly."""
 SMALL = Size(2, 1)
 DETANGLE = ("detangle", "0.1.0")
 MOST, CUT, FIRST, BARREN = 1_000_000, 2000, 256, 2

@@ -35,6 +35,7 @@ from sim.search.exploration import Counting, Exploration, Found, Verdict
 from sim.search.explore import explore
 from sim.search.exploring.checkpoint import Checkpoint
 from sim.search.fuzzing.batch import Runner
+from sim.search.fuzzing.strategies import fuzzing
 from sim.search.shrinking.shrink import Certainty, shrink
 from tests.oracle import liveness, numbers
 from tests.oracle.generate import Draw
@@ -47,7 +48,11 @@ from tests.oracle.translate import scenario, told
 from tests.oracle.truth import Truth
 from tests.oracle.watching import Seen, watching
 
-STRATEGIES = ("walk", "pct:2", "pct:3", "pos", "surw", "uniform", "fest", "portfolio")
+STRATEGIES = tuple(
+    name
+    for entry in fuzzing()
+    for name in dict.fromkeys(entry.name.replace(":D", f":{number}") for number in (2, 3))
+)
 SEEDS = 12
 CUT = 60
 """Steps after which fuzzed runs are cut."""

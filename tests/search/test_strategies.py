@@ -43,7 +43,7 @@ from tests.search.sctbench import PROGRAMS, account, reorder, spawned, two_stage
 EVERY = tuple(
     name
     for entry in fuzzing()
-    for name in (("pct:1", "pct:3") if entry.name == "pct:D" else (entry.name,))
+    for name in dict.fromkeys(entry.name.replace(":D", f":{number}") for number in (1, 3))
 )
 ROW_2 = recipe_named("np-to-leaf-exclusive").scenario({})
 ROW_1 = recipe_named("np-to-leaf-shared").scenario({"contenders": "tdcall"})

@@ -16,6 +16,7 @@ from sim.scenarios.library import recipe_named
 from sim.view.runs.commit import commit
 
 SCHEDULES = shipped()
+ROOT = Path(__file__).parents[2]
 
 ROW_2 = """\
   v0                                  v1
@@ -55,24 +56,22 @@ def check(text: str, seen: tuple[Moment, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_every_schedule_has_a_diagram(name: str) -> None:
-    text, seen = drawn(f"schedules/{name}", shipped_schedule(name))
+def test_every_schedule_has_a_diagram_and_its_command_names_one_file(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    file = Path(str(SCHEDULES[name])).relative_to(ROOT)
+    text, seen = drawn(str(file), shipped_schedule(name))
     check(text, seen)
     assert text.count("tdpsim replay ") == 1
+    command = text.splitlines()[-1].split()
+    assert list(Path().glob(command[2])) == [file]
 
 
 def test_row_2_reads_like_a_changelog() -> None:
     name = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
     text, _ = drawn(name, shipped_schedule(name))
     assert text.startswith(ROW_2)
-
-
-def test_the_line_that_replays_it_is_one_that_the_shell_completes() -> None:
-    name = "np-to-leaf-exclusive.7.2+1.5.01.KVM_BUG_ON.handle_changed_spte.zero-step.toml"
-    text, _ = drawn(f"schedules/{name}", shipped_schedule(name))
-    command = text.splitlines()[-1].split()
-    root = Path(__file__).parents[2]
-    assert [path.name for path in root.glob(command[2])] == [name]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,14 @@ from sim.kvm.x86 import Kvm
 
 __all__ = ["KERNELS", "V6_18", "HugePages", "InTurn", "Kvm", "Patch07", "Series"]
 
-_EVERY: tuple[type[Kvm], ...] = (V6_18, Kvm, Patch07, Series, HugePages, InTurn)
+_EVERY: tuple[type[Kvm], ...] = (
+    V6_18,
+    Kvm,
+    Patch07,
+    Series,
+    HugePages,
+    InTurn,
+)
 
 KERNELS: dict[str, type[Kvm]] = {kernel.VERSION: kernel for kernel in _EVERY}
 """Every kernel by its VERSION, the oldest first."""

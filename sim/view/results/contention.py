@@ -25,6 +25,9 @@ SIGNS = {
     "BUSY_HOST_PRIORITY": ("h", "to a guest as well, for host priority"),
 }
 """The usual ones, each with its meaning."""
+ABREAST = 19
+"""Columns of leafs that a terminal of 80 has room for; the rest stand below."""
+
 Signs = dict[str, tuple[str, str]]
 Matrix = dict[tuple[str, str], dict[str, None]]
 
@@ -77,11 +80,9 @@ def contention_lines(by_module: dict[str, list[Meeting]]) -> Iterator[str]:
         "Every interleaving of every pair, from every state in which one of them goes all the way."
     )
     yield ""
-    yield " " * 22 + "".join(f"{number:>3}" for number in range(1, len(names) + 1))
-    for number, one in enumerate(names, 1):
-        cells = ("".join(known.get((one, two), {})) or "." for two in names)
-        yield f"{number:>2} {_short(one):<19}" + "".join(f"{cell:>3}" for cell in cells)
-    yield ""
+    for begin in range(0, len(names), ABREAST):
+        yield from _lines(names, range(begin, min(begin + ABREAST, len(names))), known)
+        yield ""
     for sign, meaning in table.values():
         yield f"  {sign}  {meaning}"
     yield ""
@@ -99,6 +100,14 @@ def contention_lines(by_module: dict[str, list[Meeting]]) -> Iterator[str]:
     for modules, other in alike[1:]:
         yield f"\nOn {', '.join(modules)} otherwise:"
         yield from _differences(known, other)
+
+
+def _lines(names: list[str], columns: range, known: Matrix) -> Iterator[str]:
+    """Some columns of the matrix: their numbers, and a line a leaf."""
+    yield " " * 22 + "".join(f"{column + 1:>3}" for column in columns)
+    for number, one in enumerate(names, 1):
+        cells = ("".join(known.get((one, names[two]), {})) or "." for two in columns)
+        yield f"{number:>2} {_short(one):<19}" + "".join(f"{cell:>3}" for cell in cells)
 
 
 def _short(leaf: str) -> str:

@@ -14,6 +14,7 @@ from sim.catalog.schedules import shipped, witness
 from sim.engine.model.operations import Finding
 from sim.engine.run.schedule import Schedule, write
 from sim.engine.run.world import Blocked, Run
+from sim.scenarios.switches import GRAIN
 from sim.search.exploration import Exploration, Found, Reach, RunCounts
 from sim.search.shrinking.follow import Size
 from sim.search.shrinking.shrink import Shrunk
@@ -104,7 +105,7 @@ def of_exploration(exploration: Exploration) -> Json:
         "scenario": scenario.name,
         "params": {**params, "without": list(scenario.without)},
         "model": scenario.full_model,
-        "grain": params["grain"],
+        "grain": params.get(GRAIN.name, GRAIN.default),
         "verdict": exploration.verdict.value,
         "not_covered": [*not_covered(exploration), *unexpanded(exploration)],
         "states": exploration.states,

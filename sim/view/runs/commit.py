@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 from sim.analysis.moments import Moment, causes_of
 from sim.engine.model.operations import Finding
@@ -79,10 +80,21 @@ def _letter(count: int) -> str:
     return (_letter(high - 1) if high else "") + chr(ord("A") + low)
 
 
-def _globbed(name: str, width: int) -> str:
-    """A file's name, or one that the shell completes to it."""
-    half = (width - 1) // 2
-    return name if len(name) <= width else f"{name[:half]}*{name[-half:]}"
+def _globbed(path: str, width: int) -> str:
+    """A file's path, or one of at most `width` columns that the shell completes to it.
+
+    Only its name is cut, since `*` stands for no `/`: where the file is there, so that no other one
+    in its folder fits.
+    """
+    if len(path) <= width:
+        return path
+    folder, slash, name = path.rpartition("/")
+    room = width - len(folder) - len(slash) - 1
+    cuts = [f"{name[:head]}*{name[len(name) - room + head :]}" for head in range(max(room, 1))]
+    middle = cuts[len(cuts) // 2]
+    here = Path(folder or ".")
+    known = (cut for cut in cuts if [file.name for file in here.glob(cut)] == [name])
+    return f"{folder}{slash}{next(known, middle)}"
 
 
 def _said(moment: Moment) -> str:

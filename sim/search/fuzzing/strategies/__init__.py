@@ -105,6 +105,7 @@ class Entry:
 STRATEGIES = {
     entry.name: entry
     for entry in (
+        # Sampling: a seed's run is a function of the seed alone.
         Entry(
             "walk",
             "Uniform at each step among the tasks that can take it, then among values.",
@@ -131,6 +132,7 @@ STRATEGIES = {
             "surw:Surw",
             shares=(("surw", 400),),
         ),
+        # Exact: every run as likely as any other, for what can be counted.
         Entry(
             "uniform",
             "Every interleaving as likely as any other, exactly; for up to a million states.",
@@ -144,10 +146,11 @@ STRATEGIES = {
             "interleavings of a class differ in the order of independent steps alone.",
             draw="uniform:one_class",
         ),
+        # Adaptive: what earlier seeds have found decides as well.
         Entry(
             "fest",
             "Choice tapes that reached new states, kept and mutated (after ASPLOS 2024).",
-            "fest:Fest",
+            "fest:CoverageGuided",
             adapts=True,
             shares=(("fest", 150),),
         ),
