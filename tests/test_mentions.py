@@ -52,7 +52,7 @@ def exists(name: str) -> bool:
 )
 def test_what_a_file_mentions_exists(file: Path) -> None:
     """Paths from the root, and names from `sim.` on, in text, comments and docstrings."""
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8").replace("\\\n", "")
     paths = {*PATH.findall(text)} - NO_PATHS
     assert [path for path in sorted(paths) if not any(ROOT.glob(path))] == []
     assert [name for name in sorted({*DOTTED.findall(text)}) if not exists(name)] == []

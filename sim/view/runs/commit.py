@@ -8,9 +8,10 @@ do not, steps are numbered, and each says whose it is.
 
 from __future__ import annotations
 
+import re
+import shlex
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 
 from sim.analysis.moments import Moment, causes_of
 from sim.engine.model.operations import Finding
@@ -68,7 +69,7 @@ def commit(name: str, schedule: Schedule, run: Run, seen: tuple[Moment, ...]) ->
                 WIDTH,
             ),
             "",
-            f"  tdpsim replay {_globbed(name, WIDTH - len('  tdpsim replay '))}",
+            _command(name),
             "",
         ]
     )
@@ -80,21 +81,19 @@ def _letter(count: int) -> str:
     return (_letter(high - 1) if high else "") + chr(ord("A") + low)
 
 
-def _globbed(path: str, width: int) -> str:
-    """A file's path, or one of at most `width` columns that the shell completes to it.
+def _command(path: str) -> str:
+    """What replays the file, on lines that fit a mail.
 
-    Only its name is cut, since `*` stands for no `/`: where the file is there, so that no other one
-    in its folder fits.
+    The shell joins a word that a backslash breaks at the end of a line; what follows must not be
+    indented.
     """
-    if len(path) <= width:
-        return path
-    folder, slash, name = path.rpartition("/")
-    room = width - len(folder) - len(slash) - 1
-    cuts = [f"{name[:head]}*{name[len(name) - room + head :]}" for head in range(max(room, 1))]
-    middle = cuts[len(cuts) // 2]
-    here = Path(folder or ".")
-    known = (cut for cut in cuts if [file.name for file in here.glob(cut)] == [name])
-    return f"{folder}{slash}{next(known, middle)}"
+    lines, before, chunk = list[str](), "  tdpsim replay ", ""
+    for piece in re.findall(r"[^/.+]+[/.+]*|[/.+]+", path):
+        if len(f"{before}{shlex.quote(chunk + piece)}") >= WIDTH:
+            lines.append(f"{before}{shlex.quote(chunk)}\\")
+            before = chunk = ""
+        chunk += piece
+    return "\n".join([*lines, f"{before}{shlex.quote(chunk)}"])
 
 
 def _said(moment: Moment) -> str:
