@@ -144,7 +144,7 @@ def test_a_clean_campaign_ends_with_0_and_yesterdays_findings_come_first(
     tdpsim: Any, tmp_path: Path
 ) -> None:
     known = next(
-        (Path(__file__).parents[2] / "schedules").rglob("np-to-leaf-shared*divergence*.toml")
+        (Path(__file__).parents[2] / "schedules").rglob("np-to-leaf-shared*without-restore.divergence*.toml")
     )
     folder = tmp_path / "np-to-leaf-shared.findings"
     folder.mkdir()
@@ -530,6 +530,6 @@ def test_a_patch_goes_along_to_the_workers() -> None:
     verify = [sys.executable, "-m", "sim.cli", "verify", str(path), "--patch"]
     assert subprocess.run([*verify, str(patch)], capture_output=True, check=False).returncode == 0
     other = Path("other.py")
-    other.write_text(patch.read_text() + "\nOTHER = 1\n")
+    other.write_text(patch.read_text().replace("stats-first", "stats-last"))
     refused = subprocess.run([*verify, str(other)], capture_output=True, text=True, check=False)
     assert "a.db is of model " in refused.stderr
