@@ -146,7 +146,7 @@ class ExplorerApp(App[None]):
             Text("\n").join(part for part in parts if part)
         )
 
-    def on_told(self, told: OddsTold) -> None:
+    def on_odds_told(self, told: OddsTold) -> None:
         answer = told.answer
         if isinstance(answer, Exception):
             raise answer
@@ -157,7 +157,7 @@ class ExplorerApp(App[None]):
         self._main.query_one(ChoicesPanel).show_odds()
         self._show_state()
 
-    def on_lanes_chosen(self, chosen: LanesPanel.Chosen) -> None:
+    def on_lanes_panel_chosen(self, chosen: LanesPanel.Chosen) -> None:
         self.explorer.goto(chosen.at)
         self.show()
 

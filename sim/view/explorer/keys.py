@@ -24,11 +24,11 @@ Screen { background: ansi_default; color: ansi_default; }
 .-narrow #left { height: 45%; }
 .-narrow #below { layout: horizontal; }
 #below { height: 1fr; }
-Lanes { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
-Choices, #state { height: 1fr; width: 1fr; border: none; border-top: solid ansi_default; padding: 0;
+LanesPanel { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
+ChoicesPanel, #state { height: 1fr; width: 1fr; border: none; border-top: solid ansi_default; padding: 0;
                   scrollbar-size-vertical: 1; background: ansi_default; }
-Choices > .option-list--option-highlighted { color: ansi_default; background: ansi_default; text-style: none; }
-Choices > .option-list--option-disabled { color: ansi_default; }
+ChoicesPanel > .option-list--option-highlighted { color: ansi_default; background: ansi_default; text-style: none; }
+ChoicesPanel > .option-list--option-disabled { color: ansi_default; }
 #said { height: auto; max-height: 3; }
 ModalScreen { align: center middle; background: ansi_default; }
 ModalScreen > * { width: 100%; max-width: 82; height: auto; max-height: 100%; border: solid ansi_default; }
