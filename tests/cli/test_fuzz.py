@@ -144,7 +144,9 @@ def test_a_clean_campaign_ends_with_0_and_yesterdays_findings_come_first(
     tdpsim: Any, tmp_path: Path
 ) -> None:
     known = next(
-        (Path(__file__).parents[2] / "schedules").rglob("np-to-leaf-shared*without-restore.divergence*.toml")
+        (Path(__file__).parents[2] / "schedules").rglob(
+            "np-to-leaf-shared*without-restore.divergence*.toml"
+        )
     )
     folder = tmp_path / "np-to-leaf-shared.findings"
     folder.mkdir()
