@@ -17,6 +17,8 @@ import pytest
 from sim.cli.vocabulary import VOCABULARY
 from tests.engine.test_digest import said
 
+pytestmark = pytest.mark.slow  # each follows a recipe on a copy of the tree: a minute for two cores
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "contributing.md"
 COPIED = ("sim", "tests", "schedules", "docs", "examples", "pyproject.toml", "README.md")

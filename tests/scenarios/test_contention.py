@@ -136,7 +136,15 @@ def operands(busy: tuple[str, ...]) -> set[str]:
     return {ENTRY if status.startswith("BUSY") else status.partition("|")[2] for status in answers}
 
 
-@pytest.fixture(scope="module", params=FAMILIES, ids=lambda release: release.VERSION)
+@pytest.fixture(
+    scope="module",
+    params=[
+        FAMILIES[0],
+        *(pytest.param(family, marks=pytest.mark.slow) for family in FAMILIES[1:-1]),
+        FAMILIES[-1],
+    ],
+    ids=lambda release: release.VERSION,
+)
 def met(request: pytest.FixtureRequest) -> tuple[type[TdxModule], list[Meeting]]:
     return request.param, list(meetings(request.param))
 
