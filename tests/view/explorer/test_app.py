@@ -402,7 +402,7 @@ def test_ten_thousand_steps_cost_no_more_than_what_can_be_seen(
 ) -> None:
     explorer = Line(scenario(SPIN))
     assert explorer.walk_randomly(0) == LONGEST_WALK
-    worked = {"draw": 0, "again": 0, "back": 0, "take": 0}
+    worked = {"draw": 0, "note_again": 0, "back": 0, "note_step": 0}
 
     def counted(cls: type[Any], name: str) -> None:
         plain = getattr(cls, name)
@@ -414,7 +414,7 @@ def test_ten_thousand_steps_cost_no_more_than_what_can_be_seen(
         monkeypatch.setattr(cls, name, count)
 
     counted(Rows, "draw")
-    for name in ("again", "back", "take"):
+    for name in ("note_again", "back", "note_step"):
         counted(Noticing, name)
 
     async def script(pilot: Pilot[None]) -> None:
@@ -425,7 +425,7 @@ def test_ten_thousand_steps_cost_no_more_than_what_can_be_seen(
             await pilot.press(key)
             await pilot.pause()
             assert 0 < worked.pop("draw") <= 4 * height
-            assert worked == {"again": again, "back": back, "take": 0}
+            assert worked == {"note_again": again, "back": back, "note_step": 0}
             worked["draw"] = 0
 
     drive(explorer, script, size=(80, 24))
