@@ -152,13 +152,13 @@ def test_workers_that_come_later_are_given_work(dask: Dask, tmp_path: Path) -> N
 HANGING = """
 import sys
 from pathlib import Path
-from sim.campaign import settle
+from sim.campaign import retrying
 from sim.campaign.campaign import Terms
 from sim.campaign.fuzz import Audience, fuzz
 from sim.campaign.seeds import Span
 from tests.campaign import faulty, toy
 
-settle.ATTEMPTS = 1
+retrying.ATTEMPTS = 1
 store = toy.begun(Path(sys.argv[1]), Span(faulty.HANGS - 3, faulty.HANGS + 1))
 quiet = Audience(lambda _news: None, lambda _now: None, 60.0)
 terms = Terms(Path(sys.argv[1]).parent, batch=1, patience=1.5)

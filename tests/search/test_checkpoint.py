@@ -87,7 +87,7 @@ def test_fields_that_are_laid_out_anew_go_to_new_files(
 STEADY = """
 import sys
 from pathlib import Path
-from sim.engine import frontier
+from sim.engine.states import frontier
 from sim.search.exploring.checkpoint import Checkpoint
 from sim.search.explore import explore
 from sim.scenarios.library import recipe_named
@@ -105,7 +105,7 @@ def content(path: Path) -> bytes | None:
     return None
 
 
-@pytest.mark.parametrize("attempt", range(10))
+@pytest.mark.parametrize("attempt", range(5))
 def test_a_killed_exploration_goes_on_and_ends_with_the_same_totals(
     attempt: int, tmp_path: Path
 ) -> None:
@@ -124,6 +124,7 @@ def test_a_killed_exploration_goes_on_and_ends_with_the_same_totals(
         time.sleep(below(100, attempt, killed, 0) / 1000)
         process.kill()
         said, _ = process.communicate()
+        assert process.returncode in (0, -signal.SIGKILL)
         killed += process.returncode == -signal.SIGKILL
     assert killed
     said = said or subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -134,13 +134,13 @@ def test_a_process_that_is_killed_costs_nothing_but_time(
     monkeypatch.setattr(frontier, "_CHUNK", 64)
     scenario, told, honest = ROW_2.scenario({}), count(), forked.ForkedWorkers.send
 
-    def say(self: forked.ForkedWorkers, message: object) -> list[Any]:
+    def send(self: forked.ForkedWorkers, message: object) -> list[Any]:
         if next(told) == after:
             os.kill(self.pids[0], signal.SIGKILL)
         return honest(self, message)
 
     alone = explore(scenario)
-    monkeypatch.setattr(forked.ForkedWorkers, "say", say)
+    monkeypatch.setattr(forked.ForkedWorkers, "send", send)
     together = explore(scenario, jobs=2)
     assert next(told) > after
     assert attrs.evolve(together, seconds=0) == attrs.evolve(alone, seconds=0)
