@@ -1,5 +1,5 @@
 """Somebody has mailed a schedule: finds it in the mail, replays it under both executors,
-and draws what it hangs on.
+and draws the steps that caused its finding.
 """
 
 from sim import commit, moments, parse_schedule, recipe_named, replay, shipped_schedules

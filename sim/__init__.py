@@ -160,7 +160,8 @@ _PLACES = {
 """The module of each name, and what it is called there: the imports above, for when it is used."""
 
 
-if not TYPE_CHECKING:  # to whoever checks types, a name that is not above does not exist
+# Type checkers see the imports above alone, so that they report a name that is not among them.
+if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         if name not in _PLACES:

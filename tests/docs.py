@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sim.catalog import words
+from sim.catalog import own_words, words
 from sim.catalog.glossary import GLOSSARY
 from sim.kvm.versions import KERNELS
 from sim.scenarios.kernels import AFTER, BEFORE
@@ -380,12 +380,12 @@ TIMELINE_HEAD = """## The words of a timeline
 Where one word stands for several of a form, brackets and numbers vary: `spte[A]`, `spte[B.2M]`.
 """
 OWN_PARTS = {
-    "What a scenario is made of": words.MODEL,
-    "One run": words.RUNS,
-    "All states": words.STATES,
-    "How many, and how likely": words.COUNTS,
-    "Millions of runs": words.CAMPAIGNS,
-    "What can be asked": words.QUESTIONS,
+    "What a scenario is made of": own_words.MODEL,
+    "One run": own_words.RUNS,
+    "All states": own_words.STATES,
+    "How many, and how likely": own_words.COUNTS,
+    "Millions of runs": own_words.CAMPAIGNS,
+    "What can be asked": own_words.QUESTIONS,
 }
 NAMED_PARTS = {
     "Numbers": "numbers",

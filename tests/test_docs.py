@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from sim.catalog.glossary import GLOSSARY
+from sim.catalog.own_words import OWN_WORDS
 from sim.catalog.schedules import shipped
-from sim.catalog.words import OWN_WORDS, WORDS
+from sim.catalog.words import WORDS
 from sim.scenarios.switches import FLIPS
 from tests import docs
 from tests.scenarios import mail

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.catalog.words import OWN_WORDS, Word
+from sim.catalog.own_words import OWN_WORDS
+from sim.catalog.words import Word
 
 ROOT = Path(__file__).parents[1]
 HELD_ELSEWHERE = {

@@ -1,8 +1,8 @@
-"""The steps that a finding hangs on.
+"""The steps that caused a finding.
 
-A step hangs on another task's step if it noticed that (`sim.analysis.noticing`). From the finding
-back, task by task, all such pairs are gathered; what a task did in between followed from what it
-saw.
+A step of one task depends on a step of another if it noticed that step (`sim.analysis.noticing`).
+Going back from the finding, task by task, all such pairs are collected. What a task did in between
+followed from what it had seen.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from sim.engine.run.world import Run, Step
 
 @attrs.frozen
 class Moment:
-    """A step, the functions its task was in, outermost first,
-    and the steps of others that it noticed, by number.
-
-    And the cells that it touched, each in which way, and those that it changed, with what they hold
-    then.
-    """
+    """A step, and what led to it."""
 
     step: Step
     calls: tuple[str, ...]
+    """The functions that its task was in, outermost first."""
+
     caused_by: tuple[int, ...] = ()
+    """The steps of other tasks that it noticed, by number."""
+
     touched: tuple[tuple[str, Access], ...] = ()
+    """The cells that it touched, and how."""
+
     changed: tuple[tuple[str, object], ...] = ()
+    """The cells that it changed, and what they hold afterwards."""
 
 
 class _Watching:

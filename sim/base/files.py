@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def put(path: Path, text: str) -> None:
-    """Write a file, or replace it, so that whoever reads it sees the old contents or the new.
+    """Write or replace a file atomically: a reader sees the old contents or the new, never a part.
 
     Raises OSError.
     """

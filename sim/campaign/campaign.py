@@ -4,9 +4,9 @@ One task hands batches out, as many at a time as there are workers; one writes w
 the store, all of it in one transaction; one looks after the findings. What a campaign says is a
 function of its seeds, so none of this order can be seen in it.
 
-A strategy that adapts goes by what all earlier epochs showed, and an epoch is so many seeds. So
-where one ends, everything that is out is waited for; what was learned goes into the store, and the
-next epoch begins with it. An epoch that is cut off is gone on with by what it was begun with.
+An adaptive strategy uses the results of all earlier epochs. An epoch is a fixed number of seeds; at
+its end the campaign waits for all batches that are out, and stores what was learned, from which the
+next one starts. An interrupted epoch resumes with the guidance that it started with.
 
 The first signal, or the end of the time, ends the handing out: what is out is finished and stored.
 The second one ends everything at once, and nothing but what is out is lost.

@@ -3,8 +3,8 @@ behind the interface of `sim.campaign.local_workers`.
 
 Dask's client runs an event loop in a thread of its own. What blocks is called in a thread; that a
 task is done is told by that loop to trio. The scheduler does what it is there for: a task whose
-worker has gone is given to another one. What hangs is ended by the nanny that dask gives each
-worker: it starts the worker anew.
+worker has gone is given to another one. A worker that hangs is restarted by its nanny, a process
+that dask starts for each worker.
 
 A worker that has another tdpsim would answer another question, so each call says which one it is.
 """
@@ -81,10 +81,7 @@ class Cluster:
                 raise Lost(f"it took longer than {patience:.0f} s")
 
     def _end(self, future: Any, working: list[str]) -> None:
-        """Have nobody wait for it, so that it is not given to the next one.
-
-        And start anew whoever is at it.
-        """
+        """Cancel the task, so that no other worker gets it, and restart the workers that run it."""
         # without a nanny nobody can be ended; then that worker is lost
         with contextlib.suppress(Exception):
             future.cancel(force=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from sim.catalog.functions import leafs
-from sim.catalog.words import OWN_WORDS, WORDS, Word
+from sim.catalog.own_words import OWN_WORDS
+from sim.catalog.words import WORDS, Word
 from sim.kvm.versions import KERNELS
 from sim.kvm.x86 import Kvm
 from sim.scenarios import callers, references, storms, transitions

@@ -12,7 +12,8 @@ import attrs
 from sim.base.errors import UsageError
 from sim.catalog.functions import function_named, said_of
 from sim.catalog.glossary import GLOSSARY, formerly, kernel_in, param_in, strategy_text
-from sim.catalog.words import OWN_WORDS, WORDS
+from sim.catalog.own_words import OWN_WORDS
+from sim.catalog.words import WORDS
 from sim.cli.commands import COMMANDS
 from sim.scenarios.library import recipe_named
 from sim.search.fuzzing.strategies import STRATEGIES

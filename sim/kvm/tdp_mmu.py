@@ -318,5 +318,5 @@ class TdpMmu(TdxSept):
         return await self.tdp_mmu_map_handle_target_level(iter)
 
     def kvm_mmu_hugepage_adjust(self, fault: Fault, old_spte: Spte) -> int:
-        """mmu_internal.h declares it, mmu.c defines it."""
+        """mmu_internal.h declares it, mmu.c defines it: `Mmu`, which stands above this class."""
         raise NotImplementedError

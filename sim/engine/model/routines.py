@@ -31,7 +31,8 @@ from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, cast
 import attrs
 
 from sim.engine.model.errors import RuleError, place_of_caller, place_of_code
-from sim.engine.model.operations import Operation, is_running, note_made, performer
+from sim.engine.model.operations import Operation
+from sim.engine.model.performing import is_running, note_made, performer
 from sim.engine.model.purity import refuse_hidden_state
 from sim.engine.model.values import BY_KEY, key_of, part_of_class, problem_of, short
 

@@ -38,7 +38,8 @@ from sim.engine.model.errors import (
     place_of,
     place_of_code,
 )
-from sim.engine.model.operations import PERFORMER, Ledger, Operation, performer
+from sim.engine.model.operations import Operation
+from sim.engine.model.performing import PERFORMER, Ledger, performer
 from sim.engine.model.routines import (
     DEEPEST_STACK,
     LONGEST_FRAME,

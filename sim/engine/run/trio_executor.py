@@ -30,7 +30,8 @@ from sim.engine.model.errors import (
     place_of_caller,
     place_of_code,
 )
-from sim.engine.model.operations import PERFORMER, Ledger, Operation, Outcome
+from sim.engine.model.operations import Operation, Outcome
+from sim.engine.model.performing import PERFORMER, Ledger
 from sim.engine.model.routines import (
     DEEPEST_STACK,
     LONGEST_FRAME,
