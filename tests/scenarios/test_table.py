@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import attrs
@@ -11,12 +13,12 @@ import pytest
 from sim.engine.model.operations import Finding
 from sim.scenarios.library import recipe_named
 from sim.scenarios.switches import FLIPS
-from sim.scenarios.transitions import ROWS, Row
+from sim.scenarios.transitions import ROWS
 from sim.search.exploration import Exploration
 from sim.search.explore import explore
 from sim.surveys import table
 from sim.surveys.cache import Kept
-from sim.surveys.table import TableCell, TableQuery, derive, flip_named, is_hit, questions
+from sim.surveys.table import TableQuery, derive, flip_named, is_hit, questions
 from sim.view.results.table import Notes, also, changes, line, made_by, sentences
 from tests.scenarios import mail
 
@@ -43,72 +45,69 @@ SMALL = 6
 """The last row that has fewer than half a million states, whoever contends."""
 
 
-def is_large(row: Row) -> bool:
-    """Whether the table takes a row by pairs of three contenders, with millions of states."""
-    return row.number > SMALL and len(row.contenders) > 2
-
-
-@pytest.fixture(scope="module", params=["small", pytest.param("all", marks=pytest.mark.slow)])
-def cells(request: pytest.FixtureRequest) -> tuple[TableCell, ...]:
-    """The rows after, on 1.5.01: those of fewer than two million states, or (`make slow`) all.
-
-    Before, the rows where two contend; on 1.5.28 the small ones of those.
+def is_asked(query: TableQuery) -> bool:
+    """Every row after, on 1.5.01; beside it those where two contend, on 1.5.28 the small ones.
 
     `make docs` derives every row on every family of modules, and a digest says that it did.
     """
-    asked = [
-        question
-        for question in questions(("before", "after"), ("1.5.01", "1.5.28"))
-        if is_asked(question, every=request.param == "all")
-    ]
-    return tuple(derive(question) for question in asked)
+    if (query.order, query.module) == ("after", "1.5.01"):
+        return True
+    two_contend = len(query.row.contenders) == 2
+    return two_contend and (query.module == "1.5.01" or query.row.number <= SMALL)
 
 
-def is_asked(question: TableQuery, *, every: bool) -> bool:
-    if (question.order, question.module) == ("after", "1.5.01"):
-        return every or not is_large(question.row)
-    last = 14 if every else SMALL + 2
-    two_contend = len(question.row.contenders) == 2
-    return two_contend and question.row.number <= (last if question.module == "1.5.01" else SMALL)
+def is_large(query: TableQuery) -> bool:
+    """Whether it takes millions of states: a row with three contenders, or a late one before."""
+    if query.order == "after":
+        return query.row.number > SMALL and len(query.row.contenders) > 2
+    return query.row.number > SMALL + 2
 
 
-def rows_of(cells: tuple[TableCell, ...]) -> set[tuple[int, bool]]:
-    return {(cell.row.number, cell.row.shared) for cell in cells}
+ASKED = tuple(filter(is_asked, questions(("before", "after"), ("1.5.01", "1.5.28"))))
+SLOW = [pytest.mark.slow]
+"""`make slow` derives these cells."""
 
 
-def cell_of(
-    cells: tuple[TableCell, ...],
-    row: int,
-    order: str = "after",
-    module: str = "1.5.01",
-    *,
-    shared: bool,
-) -> TableCell:
-    if (row, shared) not in rows_of(cells):
-        pytest.skip("a row of millions of states: make slow")
+def each_of(queries: Iterable[TableQuery]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "query",
+        [pytest.param(one, id=one.key, marks=SLOW if is_large(one) else []) for one in queries],
+    )
+
+
+each = each_of(ASKED)
+each_of_the_mail = each_of(
+    query for query in ASKED if (query.order, query.module) == ("after", "1.5.01")
+)
+
+cell = cache(derive)
+"""Each cell is derived once, by the first test that looks at it."""
+
+
+def asked(row: int, order: str = "after", module: str = "1.5.01", *, shared: bool) -> TableQuery:
     return next(
-        cell
-        for cell in cells
-        if (cell.row.number, cell.order, cell.module, cell.row.shared)
+        query
+        for query in ASKED
+        if (query.row.number, query.order, query.module, query.row.shared)
         == (row, order, module, shared)
     )
 
 
-def test_the_columns_are_those_of_the_mail_but_for_what_is_argued(
-    cells: tuple[TableCell, ...],
-) -> None:
-    differs = set()
-    for cell in cells:
-        if (cell.order, cell.module) == ("after", "1.5.01"):
-            on_mirror = any(made.root == "mirror" for made in made_by(cell))
-            for name, column, derived in (
-                ("valid", mail.VALID, cell.valid),
-                ("mirror", mail.MIRROR, on_mirror),
-                ("hit", mail.HIT, bool(cell.hits)),
-            ):
-                if not mail.says(column, cell.row, derived):
-                    differs.add((name, cell.row.number, cell.row.shared))
-    assert differs == {argued for argued in mail.ARGUED if argued[1:] in rows_of(cells)}
+@each_of_the_mail
+def test_the_columns_are_those_of_the_mail_but_for_what_is_argued(query: TableQuery) -> None:
+    derived = cell(query)
+    on_mirror = any(made.root == "mirror" for made in made_by(derived))
+    differs = {
+        name
+        for name, column, answer in (
+            ("valid", mail.VALID, derived.valid),
+            ("mirror", mail.MIRROR, on_mirror),
+            ("hit", mail.HIT, bool(derived.hits)),
+        )
+        if not mail.says(column, query.row, answer)
+    }
+    row = (query.row.number, query.row.shared)
+    assert differs == {name for name, *argued in mail.ARGUED if tuple(argued) == row}
 
 
 def test_nothing_under_sim_knows_the_mail() -> None:
@@ -119,23 +118,26 @@ def test_nothing_under_sim_knows_the_mail() -> None:
     ]
 
 
-def test_hits_have_their_causes(cells: tuple[TableCell, ...]) -> None:
-    hits = {(c.row.number, c.row.shared, c.module): c.causes for c in cells if c.hits}
-    assert hits == {key: causes for key, causes in HITS.items() if key[:2] in rows_of(cells)}
+@each
+def test_hits_have_their_causes(query: TableQuery) -> None:
+    """handle_changed_spte() returns nothing before, and nothing is hit."""
+    key = (query.row.number, query.row.shared, query.module)
+    wanted = HITS.get(key, ()) if query.order == "after" else ()
+    assert cell(query).causes == wanted
+    assert bool(cell(query).hits) == bool(wanted)
 
 
-def test_nothing_is_hit_before(cells: tuple[TableCell, ...]) -> None:
-    """handle_changed_spte() returns nothing there.
+def test_every_hit_is_of_a_cell_that_is_asked() -> None:
+    after = {(q.row.number, q.row.shared, q.module) for q in ASKED if q.order == "after"}
+    assert HITS.keys() <= after
 
-    Rows 2, 4 and 8 hit another one whatever happens beside them.
-    """
-    before = [cell for cell in cells if cell.order == "before"]
-    assert not any(cell.hits for cell in before)
-    always = [c.row.number for c in before if "KVM_BUG_ON tdp_mmu_set_spte" in map(str, c.findings)]
-    assert sorted({2, 4, 8} & set(always)) == [2, 4, 8]
-    for row in ("np-to-leaf-exclusive", "np-to-nonleaf-exclusive", "leaf-to-nonleaf-exclusive"):
-        alone = explore(recipe_named(row).scenario({"kernel": "before", "contenders": "none"}))
-        assert "KVM_BUG_ON tdp_mmu_set_spte" in [str(found.finding) for found in alone.found]
+
+@pytest.mark.parametrize("row", [2, 4, 8])
+def test_before_another_one_is_hit_whatever_happens_beside_it(row: int) -> None:
+    query = asked(row, "before", shared=False)
+    assert "KVM_BUG_ON tdp_mmu_set_spte" in map(str, cell(query).findings)
+    alone = explore(query.scenario(contenders="none"))
+    assert "KVM_BUG_ON tdp_mmu_set_spte" in [str(found.finding) for found in alone.found]
 
 
 def test_only_that_kvm_bug_on_is_a_hit() -> None:
@@ -144,16 +146,17 @@ def test_only_that_kvm_bug_on_is_a_hit() -> None:
     assert not is_hit(Finding("KVM_BUG_ON", "tdp_mmu_set_spte"))
 
 
-def test_each_cause_suffices_alone_but_in_row_10(cells: tuple[TableCell, ...]) -> None:
-    for cell in cells:
-        assert cell.confirmed == (() if cell.row.number == 10 else cell.causes)
+@each
+def test_each_cause_suffices_alone_but_in_row_10(query: TableQuery) -> None:
+    assert cell(query).confirmed == (() if query.row.number == 10 else cell(query).causes)
 
 
-def test_every_no_is_counted(cells: tuple[TableCell, ...]) -> None:
-    for cell in cells:
-        assert cell.hits or (
-            cell.interleavings and cell.classes and cell.classes <= cell.interleavings
-        )
+@each
+def test_every_no_is_counted(query: TableQuery) -> None:
+    derived = cell(query)
+    assert derived.hits or (
+        derived.interleavings and derived.classes and derived.classes <= derived.interleavings
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,7 +173,13 @@ def test_every_no_is_counted(cells: tuple[TableCell, ...]) -> None:
         (6, "after", True, ["BUG in __handle_changed_spte"]),
         (6, "after", False, ["BUG in __handle_changed_spte"]),
         (6, "before", False, ["BUG in handle_changed_spte"]),
-        (7, "after", True, ["lockdep in tdx_sept_split_private_spte, tdh_do_no_vcpus, tdx_track"]),
+        pytest.param(
+            7,
+            "after",
+            True,
+            ["lockdep in tdx_sept_split_private_spte, tdh_do_no_vcpus, tdx_track"],
+            marks=SLOW,
+        ),
         (8, "after", False, []),
         (
             10,
@@ -178,7 +187,7 @@ def test_every_no_is_counted(cells: tuple[TableCell, ...]) -> None:
             False,
             ["WARN in __handle_changed_spte", "KVM_BUG_ON in tdx_sept_reclaim_private_spt"],
         ),
-        (
+        pytest.param(
             11,
             "after",
             True,
@@ -186,24 +195,23 @@ def test_every_no_is_counted(cells: tuple[TableCell, ...]) -> None:
                 "lockdep in tdx_sept_remove_leaf_spte, tdh_do_no_vcpus, tdx_track",
                 ZAPPED,
             ],
+            marks=SLOW,
         ),
         (12, "after", False, []),
         (14, "after", False, []),
     ],
 )
-def test_what_else_is_found(
-    cells: tuple[TableCell, ...], row: int, order: str, found: list[str], *, shared: bool
-) -> None:
+def test_what_else_is_found(row: int, order: str, found: list[str], *, shared: bool) -> None:
     """Row 6: one leaf for another in one step is what the TDP MMU calls BUG() for.
 
     Row 11 is (c) of the mail.
     """
-    assert also(cell_of(cells, row, order, shared=shared).findings) == found
+    assert also(cell(asked(row, order, shared=shared)).findings) == found
 
 
-def test_a_sentence_says_what_the_module_changes(cells: tuple[TableCell, ...]) -> None:
-    after = [cell for cell in cells if cell.order == "after" and len(cell.row.contenders) == 2]
-    assert list(sentences(after)) == [
+def test_a_sentence_says_what_the_module_changes() -> None:
+    after = [query for query in ASKED if query.order == "after" and len(query.row.contenders) == 2]
+    assert list(sentences(list(map(cell, after)))) == [
         f"row {number} (NP to {new}, exclusive), after: "
         "hit by zero-step, tdcall, each alone -> hit by tdcall, on 1.5.28, not 1.5.01"
         for number, new in ((2, "leaf"), (4, "nonleaf"))
@@ -240,14 +248,12 @@ LARGE = {("zap=retried", 13, True), ("zap=serialised", 13, True)}
     [pytest.param(*one, marks=[pytest.mark.slow] if one in LARGE else []) for one in DECIDES],
     ids=str,
 )
-def test_what_an_assumption_decides(
-    cells: tuple[TableCell, ...], name: str, row: int, *, shared: bool
-) -> None:
+def test_what_an_assumption_decides(name: str, row: int, *, shared: bool) -> None:
     (flip,) = (flip for flip in FLIPS if flip.name == name)
-    plain = cell_of(cells, row, shared=shared)
-    flipped = derive(TableQuery(plain.row, plain.row.after, "1.5.01", flip))
+    plain = asked(row, shared=shared)
+    flipped = derive(attrs.evolve(plain, flip=flip))
     assert flipped.flipped == name
-    assert next(iter(changes(plain, flipped)), "") == DECIDES[name, row, shared]
+    assert next(iter(changes(cell(plain), flipped)), "") == DECIDES[name, row, shared]
 
 
 def test_a_failing_second_half_leaves_a_page_table_that_is_freed() -> None:
@@ -307,24 +313,22 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     assert table.COUNTABLE
 
 
-def test_the_readme_shows_what_is_derived(cells: tuple[TableCell, ...]) -> None:
-    """Every line of the table in the README is a line of the table."""
-    derived = {
-        " ".join(line(cell, Notes())[:7]): cell
-        for cell in cells
-        if (cell.order, cell.module) == ("after", "1.5.01")
-    }
+def shown() -> list[list[str]]:
+    """The lines of the table in the README, word by word."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = [
-        found.split()
-        for found in readme.splitlines()
-        if re.match(r" *\d+ +(NP|leaf|nonleaf) ", found)
-    ]
-    assert len(shown) == len(ROWS)
-    found_rows = {" ".join(words[:7]): words for words in shown}
-    assert derived.keys() <= found_rows.keys()
-    for name, cell in derived.items():
-        assert f"{cell.states:,}" in found_rows[name]
+    lines = readme.splitlines()
+    return [line.split() for line in lines if re.match(r" *\d+ +(NP|leaf|nonleaf) ", line)]
+
+
+def test_the_readme_shows_every_row() -> None:
+    assert len(shown()) == len(ROWS)
+
+
+@each_of_the_mail
+def test_the_readme_shows_what_is_derived(query: TableQuery) -> None:
+    begins = " ".join(line(cell(query), Notes())[:7])
+    (words,) = (words for words in shown() if " ".join(words[:7]) == begins)
+    assert f"{cell(query).states:,}" in words
 
 
 def kinds(exploration: Exploration) -> set[tuple[str, str]]:
