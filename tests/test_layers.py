@@ -51,7 +51,7 @@ ARROWS = {
     "view.words": "engine.run",
     "view.results": """engine.model engine.run
         search.exploration search.fuzzing search.shrinking
-        tdx scenarios catalog surveys campaign view.numbers""",
+        tdx scenarios catalog surveys campaign view.numbers view.words""",
     "view.runs": "engine.model engine.run tdx kvm analysis view.numbers view.words view.results",
     "view.explorer": """engine.arrays engine.model engine.run
         search.errors search.exploration search.counting

@@ -11,10 +11,19 @@ from sim.cli.exit_status import ExitStatus
 from sim.cli.files import FileTrouble
 from sim.engine.model.errors import EngineError
 from sim.search.errors import CheckpointError, CountError, WorkerError
+from sim.view.words import fitted
+
+_LONGEST = 2000
+"""So many characters of a message are shown: what it names may come from a stranger's file."""
 
 
 def explain(error: Exception) -> tuple[ExitStatus, str]:
     """The status and the line for an error that reached the top."""
+    status, line = _explained(error)
+    return status, fitted(line, _LONGEST)
+
+
+def _explained(error: Exception) -> tuple[ExitStatus, str]:
     match error:
         case FileTrouble():
             return error.status, str(error)

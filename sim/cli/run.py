@@ -29,6 +29,7 @@ from sim.engine.run.scheduler import Picks, RandomWalk
 from sim.search.fuzzing.strategies import StrategyError, draw, running
 from sim.view.results import json_values
 from sim.view.results.report import finding_line, patch_option
+from sim.view.words import as_argument
 
 
 def run_command(
@@ -69,7 +70,7 @@ def run_command(
         print(f"{scenario}  {schedule.model}  seed {seed:#x}: {len(run.steps)} steps")
         print("\n".join(map(finding_line, run.findings)) or "clean")
         if record is not None:
-            print(f"tdpsim replay {record}{patch_option(asked)}")
+            print(f"tdpsim replay {as_argument(record)}{patch_option(asked)}")
         elif run.findings:
             print(
                 f"\nPipe this into `tdpsim replay -{patch_option(asked)}`:\n\n{write(schedule)}",

@@ -29,6 +29,7 @@ from sim.search.shrinking.follow import picks_of
 from sim.search.shrinking.shrink import Certainty, ShrinkError, Shrunk, schedule_of, shrink
 from sim.view.results import json_values
 from sim.view.results.report import finding_line, patch_option, shrunk_line, size_words
+from sim.view.words import as_argument
 
 ShrunkFile = Annotated[
     str,
@@ -88,7 +89,7 @@ def shrink_command(
         print(f"{smaller.scenario}  {smaller.model}: {finding_line(wanted)}")
         print(shrunk_line(shrunk))
         if output is not None:
-            print(f"tdpsim replay {output}{patch_option(scenario)}")
+            print(f"tdpsim replay {as_argument(output)}{patch_option(scenario)}")
         else:
             print(
                 f"\nPipe this into `tdpsim replay -{patch_option(scenario)}`:\n\n{write(smaller)}",

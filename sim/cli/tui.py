@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -28,6 +27,7 @@ from sim.engine.run.world import Run
 from sim.search.exploration import Counting
 from sim.view.explorer.line import Line
 from sim.view.results.report import patch_option
+from sim.view.words import as_argument
 
 if TYPE_CHECKING:
     from sim.view.explorer.app import ExplorerApp
@@ -148,4 +148,4 @@ def _save(name: str, run: Run) -> str:
         write_schedule(path, recording(run, "tui"))
     except FileTrouble as error:
         raise NotSaved(str(error)) from None
-    return f"tdpsim replay {shlex.quote(str(path))}{patch_option(run.scenario)}"
+    return f"tdpsim replay {as_argument(path)}{patch_option(run.scenario)}"

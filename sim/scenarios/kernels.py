@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sim.base.errors import UsageError
 from sim.kvm.versions import KERNELS
 from sim.kvm.versions.what_ifs import Retries, Serialised
 from sim.kvm.x86 import Kvm
@@ -18,6 +19,7 @@ NAMES = (*KERNELS, PATCH)
 
 _ZAPS: dict[str | None, type[Kvm]] = {"retried": Retries, "serialised": Serialised}
 """What makes an atomic zap succeed, each on top of 7.2 (`sim.kvm.versions.what_ifs`)."""
+_ZAPS_ARE_OF = "7.2"
 
 
 def first_sentence(kernel: type[Kvm]) -> str:
@@ -39,14 +41,22 @@ def kernel_param(after: str, formerly: Mapping[str, Mapping[str, str]] | None = 
     stands_for = words(after)
     mail = " and ".join(f"`{word}` for {name}" for word, name in stands_for.items())
     doc = f"the version of KVM; also {mail}, and `{PATCH}` for what --patch FILE says"
-    return Param(KERNEL, NAMES, after, doc, stands_for, {ORDER: {}, **(formerly or {})})
+    order = stands_for | {name: name for name in ("6.18", "patch07", PATCH)}
+    return Param(KERNEL, NAMES, after, doc, stands_for, {ORDER: order, **(formerly or {})})
 
 
 def kernel_of(settings: Settings) -> type[Kvm]:
-    """The kernel that the settings name."""
-    name = settings[KERNEL]
+    """The kernel that the settings name.
+
+    Raises UsageError where they contradict each other.
+    """
+    name, zap = settings[KERNEL], settings.get("zap")
+    if zap in _ZAPS and name != _ZAPS_ARE_OF:
+        raise UsageError(
+            f"zap={zap} changes {KERNEL}={_ZAPS_ARE_OF}, and cannot be had with {KERNEL}={name}"
+        )
     if name == PATCH:
         return patched(settings)
-    if name == "7.2" and settings.get("zap") in _ZAPS:
-        return _ZAPS[settings.get("zap")]
-    return KERNELS[name]
+    if settings.patch is not None:
+        raise UsageError(f"--patch is a kernel, and {KERNEL}={name} another one; give one of them")
+    return _ZAPS.get(zap, KERNELS[name])

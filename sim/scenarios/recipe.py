@@ -69,7 +69,7 @@ def translated(param: Param, given: Mapping[str, str]) -> Mapping[str, str]:
 
     `order` named the kernel before there was `kernel`. Where that was `after`, or nothing was said,
     `form` and `split` chose in some rows which one of those that came after; unless `zap` did, and
-    that one it still chooses.
+    that one it still chooses. Beside another `order` none of the three had a meaning.
     """
     old = {name: given[name] for name in param.formerly if name in given}
     if not old:
@@ -78,17 +78,18 @@ def translated(param: Param, given: Mapping[str, str]) -> Mapping[str, str]:
         raise UsageError(f"{param.name} was called {' and '.join(old)}; give one of them")
     for name, value in old.items():
         known = param.formerly[name]
-        if known and value not in known:
+        if value not in known:
             raise UsageError(
                 f"{name} cannot be {value!r}; it could be {', '.join(known)}, and is "
                 f"{param.name} now"
             )
     order = old.pop(ORDER, "after")
-    chosen = param.words.get(order, order)
+    chosen = param.formerly[ORDER][order] if ORDER in param.formerly else param.default
     if order == "after" and given.get("zap", "fallible") == "fallible":
         for name, value in old.items():
             chosen = param.formerly[name][value]
-    kept = {name: value for name, value in given.items() if name not in param.formerly}
+    gone = {*param.formerly} if order == "after" else {*param.formerly, "zap"}
+    kept = {name: value for name, value in given.items() if name not in gone}
     return {param.name: chosen, **kept}
 
 

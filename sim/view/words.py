@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import textwrap
+from pathlib import Path
 
 from sim.engine.run.world import Step
 
@@ -16,6 +18,11 @@ def fitted(text: str, width: int) -> str:
         return text
     half = (width - 3) // 2
     return f"{text[: width - 3 - half]}...{text[len(text) - half :]}"
+
+
+def as_argument(path: Path | str) -> str:
+    """A path as a command takes it: quoted where a shell would part it, and never an option."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -259,3 +260,158 @@ def test_a_model_of_ones_own_has_a_digest_of_its_files(
         return subprocess.run(run, capture_output=True, text=True, check=True).stdout
 
     assert (digest(lambda text: text.replace(old, new)) != digest(str)) is moves
+
+
+WAYS = """
+import operator
+import sys
+from enum import Enum
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import load, store
+from sim.engine.model.routines import routine
+from sim.engine.model.scenario import Property, Scenario, Task
+from helping import *
+from helping import near
+from other import far
+
+CELL = Cell("x", 0, range(99))
+WATCHED = {Cell("y", 0, range(9)), Cell("z", 0, range(9)), Cell("a", 0, range(9))}
+
+if sys.maxsize > 5:
+    def chosen(x):
+        return x + 1
+
+match [1, 2]:
+    case [captured, *_]:
+        pass
+
+try:
+    import tkinter_is_not_there
+except ImportError as missing:
+    pass
+
+class Kind(Enum):
+    A = 1
+
+    @classmethod
+    def _missing_(cls, value):
+        return cls.A
+
+class Pair:
+    def _get(self):
+        return 3
+
+    def held(self):
+        return 4
+
+    value = property(_get)
+    other = held
+
+def two():
+    return 2
+
+def outer(n):
+    import helping_late
+    from helping_late import late
+    def inner(k):
+        return inner(k - 1) if k else len(sys.argv) + late()
+    return inner
+
+class Slotted:
+    __slots__ = ("gone", "kept")
+
+    def __init__(self):
+        self.kept = 7
+
+def matched(pair):
+    match pair:
+        case Pair(value=5):
+            return 1
+    return 2
+
+READS = {"x": lambda look: look(CELL) < 50, "y": lambda look: look(CELL) < 51}
+PROPERTIES = tuple(Property.whole(name, "large", READS[name]) for name in ("x",))
+
+@routine
+async def work(step=two()):
+    pair = Pair()
+    x = starred(near(1) + far(1)) + chosen(pair.value) + pair.other() + Kind(7).value + captured
+    x += operator.attrgetter("deep.late_field")(pair) if x > 10**6 else 0
+    await store(CELL, (lambda two=two: two())() + x % 7 + matched(pair))
+
+def every(cells, helper, slotted):
+    return lambda look: all(look(cell) < slotted.kept + 2 * bool(helper) for cell in cells)
+
+TASK = Task("a", work())
+PROPERTIES += (Property.whole("every", "large", every(WATCHED, outer(1), Slotted())),)
+print(Scenario("own", (TASK,), PROPERTIES).digest)
+"""
+NEAR = "def near(x):\n    return x + 1\ndef far(x):\n    return x + 2\n"
+FAR = "def far(x):\n    return x + 3\ndef near(x):\n    return x + 4\n"
+FILES = {
+    "model.py": WAYS,
+    "helping.py": NEAR + "def starred(x):\n    return x * 1\n",
+    "other.py": FAR,
+    "helping_late.py": "def late():\n    return 1\n",
+}
+
+
+def written(tree: Path, old: str = "", new: str = "") -> list[str]:
+    """The files, with one text replaced wherever it stands; and the command that runs them."""
+    assert any(old in text for text in FILES.values())
+    for name, text in FILES.items():
+        (tree / name).write_text(text.replace(old, new) if old else text)
+    return [sys.executable, "-B", "model.py"]
+
+
+def printed(tree: Path, command: list[str]) -> str:
+    root = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    run = subprocess.run(command, cwd=tree, env=root, capture_output=True, text=True, check=True)
+    return run.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("x * 1", "x * 2"),  # imported by a star
+        ("return x + 1\n\nmatch", "return x + 8\n\nmatch"),  # defined under an `if`
+        ("match [1, 2]", "match [3, 2]"),  # bound by a pattern
+        ("return cls.A", "return cls(1)"),  # called by Enum
+        ("return 3", "return 5"),  # called by a property
+        ("return 4", "return 6"),  # called by another name
+        ("return 1\n    return 2", "return 3\n    return 2"),  # in a pattern
+        ("def late():\n    return 1", "def late():\n    return 2"),  # imported when called
+        ("self.kept = 7", "self.kept = 8"),  # held in a slot
+        ("(CELL) < 50", "(CELL) < 49"),  # a lambda among several on its line
+        ('in ("x",)', 'in ("y",)'),  # another one
+        ("def two():\n    return 2", "def two():\n    return 3"),  # what a default is made with
+        ("import near\nfrom other import far", "import far\nfrom other import near"),
+        ('Cell("z", 0', 'Cell("z", 1'),  # a member of a set
+    ],
+)
+def test_every_way_to_reach_code_moves_the_digest(tmp_path: Path, old: str, new: str) -> None:
+    before = printed(tmp_path, written(tmp_path))
+    assert printed(tmp_path, written(tmp_path, old, new)) != before
+
+
+def test_a_digest_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """Sets are in the order of addresses; a module has another name when it is run with -m."""
+    command = written(tmp_path)
+    ways = [command] * 4 + [[*command[:2], "-m", "model"]]
+    assert len({printed(tmp_path, way) for way in ways}) == 1
+    debugged = printed(tmp_path, [*command[:2], "-m", "pdb", "-c", "c", "-c", "q", "model.py"])
+    assert printed(tmp_path, command).strip() in debugged
+
+
+def test_a_model_without_a_text_is_refused_in_one_line(tmp_path: Path) -> None:
+    written(tmp_path)
+    run = subprocess.run(
+        [sys.executable, "-B", "-"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        input=WAYS,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stderr.splitlines()[-1].endswith("was not read from a file; put it into one")

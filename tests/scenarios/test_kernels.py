@@ -4,6 +4,8 @@ and what was said before there was `kernel`.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sim.base.errors import UsageError
@@ -13,6 +15,7 @@ from sim.engine.run.schedule import parse
 from sim.kvm.versions import KERNELS
 from sim.scenarios.kernels import first_sentence
 from sim.scenarios.library import LIBRARY, recipe_named
+from sim.scenarios.patch import load_patch
 
 ROW, SPLIT, GOES, ZAPPED = (
     "np-to-leaf-shared",
@@ -118,6 +121,15 @@ def test_the_parameters_of_an_old_store_are_said_in_todays_words() -> None:
     assert recipe_named("fault").translate({"kernel": "before"}) == {"kernel": "6.19"}
 
 
+def test_kernels_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    said = "zap=retried changes kernel=7.2, and cannot be had with kernel=in-turn"
+    assert refused(ZAPPED, kernel="in-turn", zap="retried") == said
+    file = tmp_path / "patch.py"
+    file.write_text("from sim.kvm.versions import Series\nclass P(Series): VERSION = 'p'\n")
+    with pytest.raises(UsageError, match=r"--patch is a kernel, and kernel=6\.19 another one"):
+        recipe_named("fault").scenario({"kernel": "6.19"}, (), load_patch(file))
+
+
 def test_two_names_for_the_kernel_are_refused() -> None:
     assert (
         refused(ROW, kernel="7.2", order="after")
@@ -132,7 +144,9 @@ def test_two_names_for_the_kernel_are_refused() -> None:
 def test_what_never_named_a_kernel_is_refused() -> None:
     assert "has no parameter 'form'" in refused(ROW, order="after", form="in-turn")
     assert "has no parameter 'order'" not in refused("fault", order="later")
-    assert "kernel cannot be 'later'; it can be 6.18, 6.19" in refused("fault", order="later")
+    assert "order cannot be 'later'; it could be before, after, 6.18" in refused(
+        "fault", order="later"
+    )
     assert "form cannot be 'both'; it could be if-else, in-turn, and is kernel now" in refused(
         GOES, form="both"
     )

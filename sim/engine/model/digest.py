@@ -13,8 +13,10 @@ files, with code that the scenario does not reach, or with the version of Python
 covers what the operations do to cells. How runs are searched and replayed is left to the engine's
 own tests.
 
-What is reached is found in the text of the files that were imported. Attributes that are set from
-outside a class, and names that are put together at run time, are not seen.
+What is reached is found in the text of the files that were imported. Not seen are: what is done to
+an object or a class when a module is imported, other than by a statement that binds its name; names
+that are put together at run time; what a decorator of another package makes of a function; what an
+object of C holds (a deque, a compiled pattern); methods of classes that are defined in functions.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ from enum import Enum
 from functools import cache, partial
 from hashlib import sha256
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import unwrap
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -58,8 +61,8 @@ class _Reached:
     """The code that can be reached from what was noted."""
 
     def __init__(self) -> None:
-        self._digests: set[bytes] = set()
-        self._places: set[NamedPlace] = set()
+        self._texts: dict[NamedPlace, bytes] = {}
+        """Of each name that was followed, a digest of what it stands for."""
         self._words: set[str] = set()
         self._waiting: dict[str, list[CodePiece]] = {}
         """Methods of classes that were reached, by name, until that is mentioned."""
@@ -73,61 +76,86 @@ class _Reached:
         inner = unwrap(named)
         module: str = getattr(inner, "__module__", None) or ""
         name, *methods = inner.__qualname__.split(".")
+        said = str(inner.__qualname__)
         self._packages.add(module.partition(".")[0])
-        if name == "<lambda>" and module in sys.modules:
-            name = source_file(sys.modules[module]).name_at(inner.__code__.co_firstlineno) or name
+        if name == "<lambda>" and module in sys.modules and self._is_followed(module):
+            file = source_file(sys.modules[module])
+            name = file.name_at(inner.__code__.co_firstlineno) or name
+            said = file.lambda_text(inner.__code__)
         self._follow(NamedPlace(module, name))
         for method in methods:
             self._mention(method)
-        return str(inner.__qualname__)
+        return said
 
     def digests(self) -> list[bytes]:
-        """Of each piece of code, sorted: neither files nor their order matter."""
+        """Of each piece of code, sorted: neither files nor their order matter.
+
+        A piece counts with the text of what its names stand for: two files may give one name to
+        two things.
+        """
+        found = set[bytes]()
         while self._to_go:
             code = self._to_go.pop()
-            self._digests.add(code.digest)
-            for place in code.places:
-                self._follow(place)
+            meant = sorted((place.name, self._follow(place)) for place in code.places)
+            found.add(sha256(code.digest + repr(meant).encode()).digest())
             for word in code.words:
                 self._mention(word)
-        return sorted(self._digests)
+        return sorted(found)
 
     def _mention(self, word: str) -> None:
         self._words.add(word)
         self._to_go += self._waiting.pop(word, ())
 
-    def _follow(self, place: NamedPlace) -> None:
-        if place in self._places or not self._is_followed(place.module):
-            return
-        self._places.add(place)
+    def _follow(self, place: NamedPlace) -> bytes:
+        """Reach what a name stands for, and give a digest of its own text."""
+        if place not in self._texts:
+            self._texts[place] = b""  # for names that stand for each other
+            self._texts[place] = self._reach(place) if self._is_followed(place.module) else b""
+        return self._texts[place]
+
+    def _reach(self, place: NamedPlace) -> bytes:
         module = sys.modules.get(place.module) or import_module(place.module)
-        if place.module in _WORDS and isinstance(vars(module).get(place.name), type):
-            self._digests.add(sha256(f"class {place.name}".encode()).digest())
-            return
         file = source_file(module)
         found = file.definition(place.name)
         if found is None:
-            elsewhere = file.imported(place.name)
-            if elsewhere is not None:
-                self._follow(elsewhere)
-            return
-        self._to_go += found.code
+            return b"".join(sorted(map(self._follow, file.imported(place.name))))
         for name, method in found.methods:
             if name in self._words:
                 self._to_go.append(method)
             else:
                 self._waiting.setdefault(name, []).append(method)
+        if place.module in _WORDS and isinstance(vars(module).get(place.name), type):
+            return sha256(f"class {place.name}".encode()).digest()
+        self._to_go += found.code
+        return sha256(b"".join(code.digest for code in found.code)).digest()
 
     def _is_followed(self, module: str) -> bool:
         top = module.partition(".")[0]
         if top == _OURS:
             return not f"{module}.".startswith(f"{_ENGINE}.") or module in _WORDS
-        if top in sys.stdlib_module_names and top != "__main__":
-            return False
-        file = getattr(sys.modules.get(module), "__file__", None)
-        if file is None:
-            return False
-        return top in self._packages or not file.startswith(_installed())
+        file = _file_of(module)
+        return file is not None and (top in self._packages or not file.startswith(_installed()))
+
+
+@cache
+def _file_of(module: str) -> str | None:
+    """Where a module lies, imported or not; None for one that is built in, or not there.
+
+    None for those of the standard library, which lie where Python does.
+    """
+    if module in sys.modules:
+        file: str | None = getattr(sys.modules[module], "__file__", None)
+    else:
+        try:
+            spec = find_spec(module)
+        except (ImportError, ValueError):
+            return None
+        file = spec.origin if spec is not None and spec.has_location else None
+    library = sysconfig.get_path("stdlib")
+    packages = sysconfig.get_path("purelib")
+    if file is not None and file.startswith(library) and not file.startswith(packages):
+        return None
+    return file
 
 
 class _ValueTexts:
@@ -151,7 +179,7 @@ class _ValueTexts:
         if isinstance(value, (tuple, list)):
             return "(" + ",".join(map(self.text, value)) + ")"
         if isinstance(value, (set, frozenset)):
-            return "{" + ",".join(sorted(map(self.text, value))) + "}"
+            return "{" + ",".join(sorted(map(self.text, self._in_order(value)))) + "}"
         if isinstance(value, Mapping):
             return (
                 "{"
@@ -163,37 +191,59 @@ class _ValueTexts:
         if isinstance(value, partial):
             return f"partial({self.text(value.func)},{self.text(value.args)},{self.text(value.keywords)})"
         if isinstance(value, BuiltinFunctionType):
-            return value.__qualname__
+            owner = value.__self__
+            of = "" if owner is None or isinstance(owner, ModuleType) else self.text(owner)
+            return f"{of}.{value.__qualname__}"
+        if isinstance(value, ModuleType):
+            return "module"
         if isinstance(value, (type, FunctionType)):
             return self._function_or_class(value)
         return self._object(value)
 
+    def _in_order(self, members: Iterable[object]) -> list[object]:
+        """The members of a set, by how each reads alone: their order in it is by their address."""
+        return sorted(members, key=lambda member: _ValueTexts(self._reached).text(member))
+
     def _function_or_class(self, value: type | FunctionType) -> str:
-        closed = (
-            getattr(
-                unwrap(value) if isinstance(value, FunctionType) else value, "__closure__", None
-            )
-            or ()
-        )
-        inside = self.text(tuple(cell.cell_contents for cell in closed)) if closed else ""
-        return self._reached.note(value) + inside
+        inner = unwrap(value) if isinstance(value, FunctionType) else value
+        held = [
+            *(getattr(inner, "__defaults__", None) or ()),
+            *(getattr(inner, "__kwdefaults__", None) or {}).items(),
+            *(map(_content, getattr(inner, "__closure__", None) or ())),
+        ]
+        if not held:
+            return self._reached.note(value)
+        if id(inner) in self._numbers:  # one that calls itself, or was met before
+            return f"#{self._numbers[id(inner)]}"
+        number = self._number(inner)
+        return f"{self._reached.note(value)}{number}{self.text(held)}"
+
+    def _number(self, value: object) -> str:
+        self._kept.append(value)
+        return f"#{self._numbers.setdefault(id(value), len(self._numbers))}"
 
     def _object(self, value: Any) -> str:
         cls: type[object] = type(value)
         has_identity = cls.__eq__ is object.__eq__
         if has_identity and id(value) in self._numbers:
             return f"#{self._numbers[id(value)]}"
-        number = ""
-        if has_identity:
-            self._kept.append(value)
-            number = f"#{self._numbers.setdefault(id(value), len(self._numbers))}"
+        number = self._number(value) if has_identity else ""
         fields = (
             {field.name: field for field in attrs.fields(cls)}
             if attrs.has(cls)
             else _attributes(value)
         )
-        inside = ",".join(f"{name}={self.text(getattr(value, name))}" for name in fields)
+        inside = ",".join(f"{name}={self.text(getattr(value, name, None))}" for name in fields)
         return f"{self._reached.note(cls)}{number}({inside})"
+
+
+def _content(cell: CellType) -> object:
+    """What a function's local name stands for in a function inside; None before it is bound."""
+    try:
+        content: object = cell.cell_contents
+    except ValueError:
+        return None
+    return content
 
 
 def _attributes(value: object) -> list[str]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import NamedTuple
 
 import attrs
@@ -22,7 +22,6 @@ _UNSAID = {"annotation", "returns", "type_comment", "type_params", "kind", "ctx"
 """Fields of syntax trees that decide nothing."""
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _BODIES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -81,13 +80,17 @@ class NamedPlace(NamedTuple):
     name: str
 
 
+class NoSourceError(Exception):
+    """A model has no text: it was typed at a prompt, piped in, or given to `python -c`."""
+
+
 @attrs.frozen
 class CodePiece:
     """A piece of code: a function, a method, a constant, or a class without its methods."""
 
     digest: bytes
     places: tuple[NamedPlace, ...]
-    """The names at module level that it mentions."""
+    """The names at module level that it mentions, and perhaps some more."""
     words: frozenset[str]
     """The attributes and texts that it mentions: the methods that it may call."""
 
@@ -108,10 +111,15 @@ class SourceFile:
         self.name = module.__name__
         self._statements: dict[str, list[ast.stmt]] = {}
         """The statements that bind a name at module level, or change an attribute of it."""
-        self._imports: dict[str, tuple[str, str | None]] = {}
-        """Local name -> module, and the name in it; None for the module itself."""
+        self._imports: dict[str, list[tuple[str, str | None]]] = {}
+        """Local name -> modules, and the name in each; None for the module itself.
+
+        Functions may import one name from several places: all of them count.
+        """
+        self._stars: list[str] = []
+        """Modules from which everything is imported."""
         self._definitions: dict[str, Definition] = {}
-        tree = ast.parse(_text(module))
+        self._tree = tree = ast.parse(_text(module))
         package = self.name if hasattr(module, "__path__") else self.name.rpartition(".")[0]
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
@@ -126,14 +134,19 @@ class SourceFile:
     def _note_import(self, node: ast.Import) -> None:
         for alias in node.names:
             first = alias.name.partition(".")[0]
-            self._imports[alias.asname or first] = (alias.name if alias.asname else first, None)
+            module = alias.name if alias.asname else first
+            self._imports.setdefault(alias.asname or first, []).append((module, None))
 
     def _note_import_from(self, node: ast.ImportFrom, package: str) -> None:
         parts = package.split(".") if node.level else []
         above = parts[: len(parts) - (node.level - 1)] if node.level else []
         module = ".".join([*above, *([node.module] if node.module else [])])
         for alias in node.names:
-            self._imports[alias.asname or alias.name] = (module, alias.name)
+            if alias.name == "*":
+                self._stars.append(module)
+            else:
+                known = self._imports.setdefault(alias.asname or alias.name, [])
+                known.append((module, alias.name))
 
     def definition(self, name: str) -> Definition | None:
         """What a name stands for; None for one that this file does not define."""
@@ -141,10 +154,14 @@ class SourceFile:
             self._definitions[name] = self._define(name)
         return self._definitions.get(name)
 
-    def imported(self, name: str) -> NamedPlace | None:
+    def imported(self, name: str) -> Iterator[NamedPlace]:
         """Where a name comes from that this file imports."""
-        module, inside = self._imports.get(name, ("", None))
-        return NamedPlace(module, inside) if module and inside is not None else None
+        for module, inside in self._imports.get(name, ()):
+            if inside is not None:
+                yield NamedPlace(module, inside)
+        for module in self._stars:
+            if name in vars(sys.modules.get(module, object)):
+                yield NamedPlace(module, name)
 
     def name_at(self, line: int) -> str | None:
         """A name that the statement on this line binds, for a lambda, which has none of its own."""
@@ -152,6 +169,23 @@ class SourceFile:
             if any(node.lineno <= line <= (node.end_lineno or 0) for node in statements):
                 return name
         return None
+
+    def lambda_text(self, code: CodeType) -> str:
+        """A lambda as text, empty where none stands there.
+
+        Of several on one line it is the innermost that has all columns of the code's steps in it.
+        """
+        line = code.co_firstlineno
+        columns = [column for at, _, column, _ in code.co_positions() if at == line and column]
+        here = [
+            node
+            for node in ast.walk(self._tree)
+            if isinstance(node, ast.Lambda)
+            and node.lineno == line
+            and all(node.col_offset < column for column in columns)
+            and (node.end_lineno != line or max(columns, default=0) < (node.end_col_offset or 0))
+        ]
+        return spelled(max(here, key=lambda node: node.col_offset)) if here else ""
 
     def _define(self, name: str) -> Definition:
         code, methods = list[CodePiece](), list[tuple[str, CodePiece]]()
@@ -172,23 +206,29 @@ class SourceFile:
 
     def _code(self, node: ast.stmt, owner: str = "") -> CodePiece:
         places, words = dict[NamedPlace, None](), set[str]()
-        for part in _mentions(node, frozenset()):
+        for part in _mentions(node):
             if isinstance(part, ast.Name):
                 places |= dict.fromkeys(self._place(part.id))
+                if isinstance(node, ast.ClassDef):
+                    words.add(part.id)  # `other_name = method`, or `property(_get)`
             elif isinstance(part, ast.Attribute):
                 words.add(part.attr)
                 places |= dict.fromkeys(self._place_in_module(part))
             elif isinstance(part, ast.Constant) and isinstance(part.value, str):
-                words.add(part.value)
+                words |= {part.value, *part.value.split(".")}
+            elif isinstance(part, ast.MatchClass):
+                words |= set(part.kwd_attrs)
+            elif isinstance(part, ast.ImportFrom):
+                places |= dict.fromkeys(
+                    place for alias in part.names for place in self.imported(alias.name)
+                )
         digest = sha256((owner + spelled(node)).encode()).digest()
         return CodePiece(digest, tuple(places), frozenset(words))
 
     def _place(self, name: str) -> Iterator[NamedPlace]:
         if name in self._statements:
             yield NamedPlace(self.name, name)
-        found = self.imported(name)
-        if found is not None:
-            yield found
+        yield from self.imported(name)
 
     def _place_in_module(self, node: ast.Attribute) -> Iterator[NamedPlace]:
         """Where `module.name` comes from."""
@@ -196,11 +236,11 @@ class SourceFile:
         while isinstance(inner, ast.Attribute):
             chain.append(inner.attr)
             inner = inner.value
-        if isinstance(inner, ast.Name) and inner.id in self._imports:
-            module, inside = self._imports[inner.id]
-            path = [module, *([inside] if inside else []), *reversed(chain)]
-            if ".".join(path[:-1]) in sys.modules:
-                yield NamedPlace(".".join(path[:-1]), path[-1])
+        if isinstance(inner, ast.Name):
+            for module, inside in self._imports.get(inner.id, ()):
+                path = [module, *([inside] if inside else []), *reversed(chain)]
+                if ".".join(path[:-1]) in sys.modules:
+                    yield NamedPlace(".".join(path[:-1]), path[-1])
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:
@@ -209,64 +249,65 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
         yield statement.name
         return
     for node in _in_scope(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
-            inner: ast.expr = node
-            while isinstance(inner, (ast.Attribute, ast.Subscript)):
-                inner = inner.value
-            if isinstance(inner, ast.Name):
-                yield inner.id
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.ClassDef(name=name) | ast.ExceptHandler(name=str(name)):
+                yield name
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                yield name
+            case ast.MatchMapping(rest=str(name)):
+                yield name
+            case ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.Attribute(ctx=ast.Store()) | ast.Subscript(ctx=ast.Store()):
+                inner: ast.expr = node
+                while isinstance(inner, (ast.Attribute, ast.Subscript)):
+                    inner = inner.value
+                if isinstance(inner, ast.Name):
+                    yield inner.id
 
 
 def _is_hook(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether a method may be called without its name: by Python, or by attrs for a field."""
-    is_special = node.name.startswith("__") and node.name.endswith("__")
+    is_special = node.name.startswith("_") and node.name.endswith("_")  # __init__, _missing_
     return is_special or any(isinstance(one, ast.Attribute) for one in node.decorator_list)
 
 
 def _in_scope(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below one that bind names where it stands:
-    not those in functions or comprehensions.
-    """
+    """The nodes below one that may bind names where it stands: not those in functions."""
     for part in ast.iter_child_nodes(node):
         yield part
-        if not isinstance(part, (*_FUNCTIONS, *_COMPREHENSIONS, ast.ClassDef)):
+        if not isinstance(part, (*_FUNCTIONS, ast.ClassDef)):
             yield from _in_scope(part)
 
 
-def _locals_of(node: ast.AST) -> Iterator[str]:
-    """The names that are a function's own, or a comprehension's."""
-    for part in _in_scope(node):
-        if isinstance(part, ast.arg):
-            yield part.arg
-        elif isinstance(part, ast.arguments):
-            yield from (one.arg for one in ast.walk(part) if isinstance(one, ast.arg))
-        elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
-            yield part.id
+def _mentions(node: ast.AST) -> Iterator[ast.AST]:
+    """A syntax tree's nodes without those that decide nothing, with imports in functions.
 
-
-def _mentions(node: ast.AST, hidden: frozenset[str]) -> Iterator[ast.AST]:
-    """A syntax tree's nodes without those that decide nothing, and without names in `hidden`,
-    which are local.
+    A local name is taken for the one at module level, where there is one: that may reach too
+    much, and never too little.
     """
-    if isinstance(node, (*_FUNCTIONS, *_COMPREHENSIONS)):
-        hidden |= frozenset(_locals_of(node))
-    if not (isinstance(node, ast.Name) and node.id in hidden):
-        yield node
+    yield node
     for name, value in ast.iter_fields(node):
         if name not in _UNSAID:
             for part in value if isinstance(value, list) else [value]:
-                if isinstance(part, ast.AST) and not _is_unsaid(part):
-                    yield from _mentions(part, hidden)
+                if isinstance(part, ast.AST):
+                    yield from _mentions(part)
 
 
 def _text(module: ModuleType) -> str:
-    loader = module.__spec__.loader if module.__spec__ else None
+    spec = getattr(module, "__spec__", None)  # None for a script, and missing under a debugger
+    loader = getattr(spec, "loader", None)
     get_source: Callable[[str], str | None] | None = getattr(loader, "get_source", None)
-    if get_source is not None:
-        return get_source(module.__name__) or ""
-    return "".join(linecache.getlines(getattr(module, "__file__", None) or ""))
+    found = get_source(spec.name) if spec and get_source is not None else None
+    found = found or "".join(linecache.getlines(getattr(module, "__file__", None) or ""))
+    if not found and module.__name__ == "__main__":
+        raise NoSourceError(
+            "a scenario's digest is of the text of its model, and this one was not read from a "
+            "file; put it into one"
+        )
+    return found
 
 
 @cache

@@ -26,6 +26,7 @@ from sim.scenarios.recipe import KERNEL
 from sim.search.fuzzing.batch import MOST, Sighting
 from sim.view.numbers import number
 from sim.view.results.report import finding_line, settings_line
+from sim.view.words import as_argument
 
 _MINUTE, _DAY = 60, 86_400
 
@@ -107,7 +108,7 @@ def _found_line(found: WitnessEvent) -> str:
     said = f"{what}: {finding_line(witness.finding)}; seed {witness.seed:#x}, {witness.steps} steps"
     if found.trouble:
         return f"{said}; {found.trouble}"
-    return f"{said}, replayed: tdpsim replay {_here(found.path)}"
+    return f"{said}, replayed: tdpsim replay {as_argument(_here(found.path))}"
 
 
 def trouble_line(trouble: TroubleEvent) -> str:
@@ -172,7 +173,7 @@ def _witness_lines(witness: Witness | None, store: Path) -> Iterator[str]:
     )
     yield f"witness: seed {witness.seed:#x}, {witness.steps} steps{shrunk}; {replayed}"
     if witness.file and Path(witness.file).exists():
-        yield f"tdpsim replay {_here(witness.file)}"
+        yield f"tdpsim replay {as_argument(_here(witness.file))}"
     else:
         yield f"its file is not there; tdpsim status {_here(store)} --record DIR writes it"
 

@@ -16,6 +16,7 @@ from sim.search.exploration import Exploration, Found, RunCounts
 from sim.search.shrinking.follow import Size
 from sim.search.shrinking.shrink import Certainty, Shrunk
 from sim.view.numbers import number, probability
+from sim.view.words import as_argument
 
 UNKNOWN = {
     "livelock": "livelock: it was not looked for, or too much of the graph may be one",
@@ -249,7 +250,7 @@ def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> st
             lines += [f"     {line}" for line in blocked_lines(found.witness)]
             path = recorded.get(finding_line(found.finding))
             if path:
-                lines.append(f"     tdpsim replay {path}")
+                lines.append(f"     tdpsim replay {as_argument(path)}")
     lines += [
         f"{finding_line(found.finding)}, by chance and not for good: {lasso_line(found)} that "
         "could be left"

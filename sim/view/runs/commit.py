@@ -88,7 +88,8 @@ def _command(path: str) -> str:
     indented.
     """
     lines, before, chunk = list[str](), "  tdpsim replay ", ""
-    for piece in re.findall(r"[^/.+]+[/.+]*|[/.+]+", path):
+    path = f"./{path}" if path.startswith("-") else path
+    for piece in re.findall(r"[^/.+]{1,60}[/.+]*|[/.+]+", path):
         if len(f"{before}{shlex.quote(chunk + piece)}") >= WIDTH:
             lines.append(f"{before}{shlex.quote(chunk)}\\")
             before = chunk = ""
