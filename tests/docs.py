@@ -85,7 +85,7 @@ it, `tdpsim table --flip NAME` what an assumption decides; `tdpsim explain NAME`
 
 HAZARD = """The order after patch 07/17 handles children (2.1) before the external PTE (2.2), and restores the old
 SPTE if that fails (3). In the if/else form there is no 2.2 where there are children: nothing fails after
-2.1, and what is left behind is an S-EPT page that stays linked, since `tdx_sept_reclaim_private_spt()`
+2.1, and what is left behind is an S-EPT page that stays linked, since `tdx_sept_free_private_spt()`
 refuses a TD that has its key. Where both run in turn (`kernel=in-turn`; what 2.2 would be for a nonleaf no
 source has) step 3 restores an SPTE that points to a page table which 2.1 has emptied and given to RCU.
 The next fault walks into it: every SPTE is FROZEN, so the vCPU retries, and once the grace period is

@@ -80,8 +80,15 @@ async def _no_step() -> bool:
     return False
 
 
+BUGGED = "bugged"
+"""The cause of a finding of which a log shows nothing, since the VM was bugged before."""
+
+
 def _fire(_task: str, values: tuple[bool], finding: Finding) -> tuple[Outcome, ...]:
-    return (Outcome(values[0], (True,), (Access.WRITE,), finding),)
+    """KVM_BUG_ON() and TDX_BUG_ON() warn once a VM: their condition counts all the same."""
+    (bugged,) = values
+    shown = attrs.evolve(finding, causes=(*finding.causes, BUGGED)) if bugged else finding
+    return (Outcome(bugged, (True,), (Access.WRITE,), shown),)
 
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -121,6 +128,9 @@ class KvmMain:
     caches: tuple[tuple[str, MmuPage], ...]
     pfns: tuple[tuple[str, int], ...]
     stats: tuple[Cell[int], ...]
+    next_root: MmuPage | None = None
+    """What mmu_alloc_direct_roots() gives a vCPU whose root is obsolete;
+    None where no vCPU's root becomes so."""
     rcu: Rcu | None = None
     gmem: Gmem | None = None
     slots_lock: Cell[Mutex] | None = None
@@ -129,6 +139,7 @@ class KvmMain:
     root_invalid: Cell[bool] = attrs.field(
         factory=lambda: Cell("root.invalid", initial=False, domain=BOOL)
     )
+    root_put: Cell[bool] = attrs.field(factory=lambda: Cell("root.put", initial=False, domain=BOOL))
     vm_bugged: Cell[bool] = attrs.field(
         factory=lambda: Cell("vm_bugged", initial=False, domain=BOOL)
     )
@@ -143,6 +154,11 @@ class KvmMain:
     def gfn_to_pfn(self, gfn: str) -> int:
         """What guest_memfd backs a gfn with."""
         return next(pfn for name, pfn in self.pfns if name == gfn)
+
+    @property
+    def roots(self) -> tuple[MmuPage, ...]:
+        """The root, and the one that comes after it."""
+        return (self.root, self.next_root) if self.next_root else (self.root,)
 
     def spte_to_child_sp(self, spte: Spte) -> MmuPage:
         """tdp_mmu.h: the page table that a nonleaf SPTE points to."""

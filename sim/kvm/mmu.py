@@ -1,8 +1,7 @@
 """arch/x86/kvm/mmu/mmu.c: the page fault, and roots that go.
 
-Left out: memslots that come and go, the per-vCPU caches, the page's own reference, and obsolete
-roots. Where nothing of guest_memfd goes away in a scenario, asking for a page is no step
-(`sim.kvm.gmem`).
+Left out: memslots that come and go, the per-vCPU caches and the page's own reference. Where nothing
+of guest_memfd goes away in a scenario, asking for a page is no step (`sim.kvm.gmem`).
 """
 
 from __future__ import annotations
@@ -52,11 +51,29 @@ class Mmu(TdpMmuWalks):
     @routine
     async def is_page_fault_stale(self, fault: Fault, mmu_seq: int) -> bool:
         """Under mmu_lock, so that what is not stale stays so until it is mapped."""
+        if "obsolete-root" not in self.without and await self.is_obsolete_sp(fault):
+            return True
         if await self.should_fail("invalidation"):
             return True
         if self.gmem is None or "mmu-seq" in self.without:
             return False
         return (await load(self.gmem.invalidate)).retry_gfn(fault.gfn, mmu_seq)
+
+    @routine
+    async def is_obsolete_sp(self, fault: Fault) -> bool:
+        """Whether the vCPU's root was invalidated; no step where no root of a vCPU can be."""
+        if self.next_root is None or fault.root:
+            return False
+        return await load(self.root_invalid)
+
+    @routine
+    async def kvm_mmu_reload(self, fault: Fault) -> Fault:
+        """On the way back into the guest: an obsolete root is left, and another one loaded.
+
+        KVM_REQ_MMU_FREE_OBSOLETE_ROOTS asks for that in C. It is made under the lock under which
+        the root is invalidated; here the root itself is looked at.
+        """
+        return attrs.evolve(fault, root=1) if await self.is_obsolete_sp(fault) else fault
 
     @routine
     async def kvm_tdp_mmu_page_fault(self, fault: Fault) -> RetPf:

@@ -4,8 +4,9 @@ and how long they live (arch/x86/kvm/mmu/mmu_internal.h).
 A page that can be freed in a scenario has a `life`. It ends in two steps, as in the kernel:
 call_rcu() notes who is in an RCU read-side section, and the callback frees the page once each of
 those has left. Every access to an SPTE of such a page looks, in the same step, whether it has been
-freed: that is a use-after-free, in the function that did it. Where no page of a scenario can be
-freed, rcu_read_lock() is no step.
+freed: that is a use-after-free, in the function that did it. So does a read of `external_spt`, the
+one field of the structure that is read after its page was unlinked. Where no page of a scenario can
+be freed, rcu_read_lock() is no step.
 
 Pages come from caches that hold one page for each task that may need one (`tdp_mmu_alloc_sp()`), so
 no task links two.
@@ -13,7 +14,7 @@ no task links two.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Awaitable, Container
 from enum import Enum
 from typing import Any
 
@@ -110,10 +111,27 @@ class MmuPage:
     def cmpxchg(self, gfn: str, old: Spte, new: Spte, where: str) -> Operation[Spte]:
         return self._alive(cmpxchg(self.cell(gfn), old, new), where)
 
+    def read_external_spt(self, where: str) -> Awaitable[int]:
+        """A read of the structure itself; no step where the page cannot be freed."""
+        if self.life is None:
+            return _known(self.external_spt)
+        name = f"{self.life.name.removesuffix('.life')}.external_spt.load"
+        return Operation(name, (self.life,), _read_field, (where, self.external_spt))
+
     def _alive(self, operation: Operation[Any], where: str) -> Operation[Any]:
         if self.life is None:
             return operation
         return operation.with_effect(_touch, (operation.effect, where, operation.args), self.life)
+
+
+async def _known(number: int) -> int:
+    return number
+
+
+def _read_field(_task: str, values: tuple[Life], where: str, number: int) -> tuple[Outcome, ...]:
+    (life,) = values
+    freed = Finding("use-after-free", where) if life.stage is Stage.FREED else None
+    return (Outcome(number, values, (Access.READ,), freed),)
 
 
 def _touch(

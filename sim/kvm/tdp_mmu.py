@@ -49,6 +49,8 @@ class Fault:
     accepts_4k: bool = False
     max_level: int = PG_LEVEL_2M
     """What the folio behind the gfn has room for."""
+    root: int = 0
+    """Which of `Kvm.roots` the vCPU has loaded."""
 
 
 def _fill(_task: str, _values: tuple[Spte, ...], *sptes: Spte) -> tuple[Outcome, ...]:
@@ -293,7 +295,7 @@ class TdpMmu(TdxSept):
 
         A step down re-reads the SPTE it steps down from (tdp_iter.c).
         """
-        gfn, root = fault.gfn, self.root
+        gfn, root = fault.gfn, self.roots[fault.root]
         iter = TdpIter(gfn, PG_LEVEL_2M, await self.kvm_tdp_mmu_read_spte(root, gfn), root)
         if iter.old_spte.is_frozen:
             return RetPf.RETRY

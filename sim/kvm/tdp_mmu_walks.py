@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import attrs
 
-from sim.engine.model.operations import load
+from sim.engine.model.operations import load, store
 from sim.engine.model.routines import Again, Done, repeat, routine
 from sim.kvm.kvm_main import dunder, part_of
 from sim.kvm.mmu_page import TdpIter
@@ -121,6 +121,7 @@ class TdpMmuWalks(TdpMmu):
         await self._relock(shared)
         if await load(self.root_invalid):
             await self.tdp_mmu_zap_root(shared)
+            await store(self.root_put, True)  # kvm_tdp_mmu_put_root(): it had to be reachable
         await self._unlock(shared)
 
     @routine

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import attrs
 
-from sim.engine.model.operations import store
+from sim.engine.model.operations import report, store
 from sim.engine.model.routines import Call, routine
 from sim.kvm.errno import EBUSY, EIO, Errno
 from sim.kvm.kvm_main import KvmMain, Request, caller
@@ -76,11 +76,19 @@ class TdxSept(KvmMain):
 
     @routine
     async def tdx_reclaim_page(self, pfn: int) -> Errno | None:
-        """tdx.c: nothing contends for a TD that is torn down, so whatever fails is a bug."""
+        """tdx.c: nothing contends for a TD that is torn down, so whatever fails is a bug.
+
+        __tdx_reclaim_page() warns in every version: its TDX_BUG_ON_3() is given no VM to bug.
+        """
         err = await self.module.tdh_phymem_page_reclaim(pfn)
-        if await self.TDX_BUG_ON(err):
+        if err:
+            await report("WARN", "__tdx_reclaim_page", err.causes)
             return EIO(err)
         return None
+
+    def read_external_spt(self, sp: MmuPage) -> Awaitable[int]:
+        """sp->external_spt, of a page table that may have been freed."""
+        return sp.read_external_spt(caller())
 
     @routine
     async def tdx_sept_free_private_spt(self, sp: MmuPage) -> Errno | None:
@@ -89,11 +97,16 @@ class TdxSept(KvmMain):
         """
         if await self.KVM_BUG_ON(self.is_hkid_assigned()):
             return EIO()
-        return await self.tdx_reclaim_page(sp.external_spt)
+        return await self.tdx_reclaim_page(await self.read_external_spt(sp))
 
     @routine
     async def tdx_track(self) -> None:
-        """tdx.c: raise the epoch, then kick, so that every vCPU enters with the new one."""
+        """tdx.c: raise the epoch, then kick, so that every vCPU enters with the new one.
+
+        Nothing where the TD is not RUNNABLE: no vCPU has run.
+        """
+        if not self.module.td.finalized:
+            return
         await self.lockdep_assert_held_write()
         await self.TDX_BUG_ON(await self.tdh_do_no_vcpus(self.module.tdh_mem_track))
         await self.kvm_make_all_cpus_request(Request.OUTSIDE_GUEST_MODE)

@@ -53,18 +53,21 @@ class AtRest:
 
     def is_thawed(self, gfn: str, look: Look, _: object) -> bool | None:
         """No SPTE that can be walked to is FROZEN."""
-        spte, _level = self._mapping(look, gfn)
-        return False if spte.is_frozen else None
+        sptes = [self._mapping(look, gfn, root)[0] for root in self.kvm.roots]
+        return False if any(spte.is_frozen for spte in sptes) else None
 
     def stats_are_leafs(
         self, gfn: str, look: Look, counts: tuple[int, int] | None
     ) -> tuple[int, int]:
         """pages_4k and pages_2m count the leafs, level by level; so far there are `counts`."""
         small, large = counts or (0, 0)
-        spte, level = self._mapping(look, gfn)
-        if spte.kind is not Kind.LEAF or (level == PG_LEVEL_2M and not self._is_first(gfn)):
-            return small, large
-        return (small + 1, large) if level == PG_LEVEL_4K else (small, large + 1)
+        for root in self.kvm.roots:
+            spte, level = self._mapping(look, gfn, root)
+            if spte.kind is Kind.LEAF and level == PG_LEVEL_4K:
+                small += 1
+            elif spte.kind is Kind.LEAF and self._is_first(gfn):
+                large += 1
+        return small, large
 
     def _stats_are(self, look: Look, counts: tuple[int, int]) -> bool:
         return counts == tuple(look(cell) for cell in self.kvm.stats)
@@ -74,9 +77,9 @@ class AtRest:
         cell = self.kvm.root.cell(gfn)
         return gfn == next(other for other, shared in self.kvm.root.sptes if shared is cell)
 
-    def _mapping(self, look: Look, gfn: str) -> tuple[Spte, int]:
+    def _mapping(self, look: Look, gfn: str, root: MmuPage) -> tuple[Spte, int]:
         """The SPTE that a walk for a gfn ends at, and its level."""
-        spte = look(self.kvm.root.cell(gfn))
+        spte = look(root.cell(gfn))
         if spte.kind is not Kind.NONLEAF:
             return spte, PG_LEVEL_2M
         return look(self.kvm.spte_to_child_sp(spte).cell(gfn)), PG_LEVEL_4K
@@ -86,7 +89,7 @@ class AtRest:
 
         The S-EPT pages of the others have been given back.
         """
-        sptes = [look(cell) for _, cell in self.kvm.root.sptes]
+        sptes = [look(cell) for root in self.kvm.roots for _, cell in root.sptes]
         linked = any(spte.kind is Kind.NONLEAF and spte.pfn == page.number for spte in sptes)
         return None if self._is_accounted_for(look, page, linked) else False
 
@@ -98,12 +101,19 @@ class AtRest:
 
     def leafs_are_backed(self, gmem: Gmem, gfn: str, look: Look, _: object) -> bool | None:
         """What is mapped is a page that guest_memfd still has."""
-        spte, _level = self._mapping(look, gfn)
+        spte, _level = self._mapping(look, gfn, self.kvm.root)
         return (
             None
             if spte.kind is not Kind.LEAF or look(gmem.page(gfn)) is Backing.ALLOCATED
             else False
         )
+
+    def put_root_is_empty(self, gfn: str, look: Look, _: object) -> bool | None:
+        """A root that was zapped and put maps nothing: its memslot's pages are somebody else's."""
+        if not look(self.kvm.root_put):
+            return None
+        spte, _level = self._mapping(look, gfn, self.kvm.root)
+        return False if spte.is_shadow_present else None
 
     def _property(self, name: str, kind: str, parts: Iterable[Part]) -> Property:
         return Property(name, kind, (self._excused, *parts))
@@ -127,6 +137,9 @@ class AtRest:
         if kvm.gmem:
             backed = (partial(self.leafs_are_backed, kvm.gmem, gfn) for gfn in gfns)
             found.append(self._property("leafs-are-backed", "use-after-free", backed))
+        if kvm.next_root:
+            empty = (partial(self.put_root_is_empty, gfn) for gfn in gfns)
+            found.append(self._property("put-root-is-empty", "use-after-free", empty))
         if kvm.rcu:
             linked = (partial(self.tables_are_linked, page) for page in kvm.rcu.pages)
             found.append(self._property("tables-are-linked", "leak", linked))

@@ -2,8 +2,8 @@
 on a direct root and on a mirror root.
 
 The what-ifs ask what would happen; these ask what does. A caller that leaves mirror roots alone is
-here as well: that it does is what running it on one shows. Private memory is mapped at 2M where the
-kernel has that (so is the default, `hugepages`), or at 4K.
+here as well: that it does is what running it on one shows. Private memory is mapped at 4K, or, with
+the kernel `hugepages`, at 2M: that is the default of callers that are about such pages.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import attrs
 
 from sim.engine.model.routines import Again, Call, Done, repeat, routine
 from sim.engine.model.scenario import Scenario, Task
+from sim.kvm.spte import PG_LEVEL_4K
 from sim.kvm.tdp_mmu import Fault, RetPf
 from sim.kvm.versions import HugePages
 from sim.kvm.x86 import Kvm
 from sim.scenarios.at_rest import AtRest
 from sim.scenarios.kernels import kernel_of, kernel_param
 from sim.scenarios.machine import Program, machine, rcu_tasks
-from sim.scenarios.recipe import Param, Recipe, Settings
+from sim.scenarios.recipe import KERNEL, Param, Recipe, Settings
 from sim.scenarios.references import ACCEPT, CALLS, GMEM, MMU, TDP, TDX
-from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, injected
+from sim.scenarios.switches import GRAIN, GUARDS, INJECT, MMU_LOCK, MODULE, ZAP, injected
 from sim.tdx.releases import release_named
 from sim.tdx.sept import SeptState
 from sim.tdx.vp_enter import Instruction
@@ -52,6 +53,14 @@ class Caller:
     first: tuple[SeptState, SeptState]
     """The 2M range of A and C, and the pages in it."""
     torn_down: bool = False
+    reloads: bool = False
+    """Whether a root that is not a mirror may become obsolete while a vCPU has it loaded."""
+    is_what_if: bool = False
+    """KVM does not do it; a mail asks what would come of it."""
+    params: tuple[Param, ...] = ()
+    """Parameters of its own."""
+    kernel: str = "7.2"
+    """By default: `hugepages` where it is about pages of 2M of a TD."""
     programs: tuple[tuple[str, Program], ...] = ()
 
 
@@ -63,6 +72,7 @@ async def fault_until_mapped(kvm: Kvm, vcpu: str, gfn: str) -> RetPf:
 
 @routine
 async def fault_once(kvm: Kvm, fault: Fault) -> Again | Done[RetPf]:
+    fault = await kvm.kvm_mmu_reload(fault)
     ret = await kvm.kvm_tdp_mmu_page_fault(fault)
     return Again(kvm, fault) if ret is RetPf.RETRY else Done(ret)
 
@@ -70,6 +80,11 @@ async def fault_once(kvm: Kvm, fault: Fault) -> Again | Done[RetPf]:
 def _faults(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
     yield "f1", fault_until_mapped(kvm, "f1", "A")
     yield "f2", fault_until_mapped(kvm, "f2", "C")
+
+
+def _faults_on_one(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    yield "f1", fault_until_mapped(kvm, "f1", "A")
+    yield "f2", fault_until_mapped(kvm, "f2", "A")
 
 
 def _beside_a_fault(kvm: Kvm, call: Call[Any]) -> Iterator[tuple[str, Call[Any]]]:
@@ -98,6 +113,21 @@ def _nx(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
     return _beside_a_fault(kvm, kvm.kvm_tdp_mmu_zap_possible_nx_huge_page("A"))
 
 
+@routine
+async def zap_leafs_atomically(kvm: Kvm) -> None:
+    """What an atomic zap of a root begins with: every leaf, with mmu_lock held for read."""
+    await kvm.mmu_lock.read_lock()
+    await kvm.rcu_read_lock()
+    await kvm._tdp_mmu_zap_root(True, PG_LEVEL_4K)  # noqa: SLF001 - __tdp_mmu_zap_root()
+    await kvm.rcu_read_unlock()
+    await kvm.mmu_lock.read_unlock()
+
+
+def _two_zappers(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    yield "z1", zap_leafs_atomically(kvm)
+    yield "z2", zap_leafs_atomically(kvm)
+
+
 def _teardown(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
     yield "host", kvm.kvm_mmu_uninit_tdp_mmu()
 
@@ -124,6 +154,14 @@ CALLERS = (
         (S.NL_MAPPED, S.FREE),
     ),
     Caller(
+        "fault-on-one-gfn",
+        "two vCPUs fault on one gfn that is not mapped",
+        f"{TDP}: kvm_tdp_mmu_map(), tdp_mmu_map_handle_target_level()",
+        _faults_on_one,
+        ("f1", "f2"),
+        (S.FREE, S.FREE),
+    ),
+    Caller(
         "punch-hole",
         "guest_memfd gives up a page of 4K",
         f"{GMEM}: kvm_gmem_punch_hole(), kvm_gmem_invalidate_begin(); {TDP}: "
@@ -131,6 +169,7 @@ CALLERS = (
         _punch,
         ("host", "f2"),
         (S.PENDING, S.FREE),
+        kernel="hugepages",
     ),
     Caller(
         "punch-hole-4k",
@@ -142,11 +181,12 @@ CALLERS = (
     ),
     Caller(
         "fast-zap",
-        "kvm_mmu_zap_all_fast(): a memslot goes",
+        "kvm_mmu_zap_all_fast(): a memslot of a VM that is no TD goes",
         f"{MMU}: kvm_mmu_zap_all_fast(); {TDP}: kvm_tdp_mmu_zap_invalidated_roots()",
         _fast_zap,
         ("host", "f2"),
         (S.NL_MAPPED, S.PENDING),
+        reloads=True,
     ),
     Caller(
         "eager-split",
@@ -179,7 +219,18 @@ CALLERS = (
         _guest,
         (),
         (S.PENDING, S.FREE),
+        kernel="hugepages",
         programs=(("v1", ((Instruction.ACCEPT, "A"),)),),
+    ),
+    Caller(
+        "atomic-zap",
+        "two zappers walk one root with mmu_lock held for read, as nobody does on a mirror",
+        f"{TDP}: __tdp_mmu_zap_root()",
+        _two_zappers,
+        ("z1", "z2"),
+        (S.NL_MAPPED, S.PENDING),
+        is_what_if=True,
+        params=(ZAP,),
     ),
     Caller(
         "teardown",
@@ -192,10 +243,11 @@ CALLERS = (
     ),
 )
 
-KERNEL_PARAM = kernel_param("hugepages")
+AFTER = "hugepages"
+"""What the mail's `after` is in callers and storms."""
 
 PARAMS = (
-    KERNEL_PARAM,
+    kernel_param(AFTER, default="7.2"),
     MODULE,
     Param("root", ("mirror", "direct"), "mirror", "the root whose SPTEs are changed"),
     Param("pages", ("2M", "4K"), "2M", "what backs the range, where the kernel can map it so"),
@@ -216,6 +268,7 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
     kernel = kernel_of(settings)
     if is_mirror and not issubclass(kernel, HugePages) and above.is_leaf:
         above, below = S.NL_MAPPED, above
+    is_large = settings["pages"] == "2M" and (not is_mirror or issubclass(kernel, HugePages))
     given = {"huge": settings["pages"] == "2M", "4k": settings["pages"] == "4K"}
     given |= {
         "census": settings["census"] == "yes",
@@ -229,8 +282,9 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
         programs=programs,
         others=caller.names,
         spares=(*caller.names, *programs),
-        frees=("A",) if above is S.NL_MAPPED else (),
+        frees=("A",) if above is S.NL_MAPPED and not caller.is_what_if else (),
         is_mirror=is_mirror,
+        reloads=caller.reloads and not is_mirror,
         holes=1 if is_mirror and caller.name.startswith("punch-hole") else 0,
         torn_down=caller.torn_down and is_mirror,
         unfair=settings["mmu_lock"] == "unfair",
@@ -244,12 +298,24 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
         model=f"{kernel.VERSION}+{settings['module']}",
         params=tuple(settings.values.items()),
         without=settings.without,
-        not_covered=NOT_COVERED,
+        not_covered=(*NOT_COVERED, *_not_there(caller, is_large=is_large)),
     )
 
 
+def _not_there(caller: Caller, *, is_large: bool) -> Iterator[str]:
+    """Which vCPUs, faults and sizes the scenario has not, and where they are."""
+    if not caller.programs:
+        yield "guests: no vCPU enters the module, and no kick has one to wait for (storm has)"
+    if caller.tasks is _faults:
+        yield "two faults on one gfn (fault-on-one-gfn)"
+    if is_large:
+        yield "faults that map 4K below a page table (pages=4K)"
+    elif caller.first[0].is_leaf:
+        yield "a leaf of 2M: this kernel maps none here, or pages=4K"
+
+
 def _recipe(caller: Caller) -> Recipe:
-    doc = f"What KVM does: {caller.doc}."
+    doc = f"What KVM {'would do' if caller.is_what_if else 'does'}: {caller.doc}."
     return Recipe(
         caller.name, doc, tuple(_params(caller)), GUARDS, partial(_build, caller), caller.place
     )
@@ -257,16 +323,20 @@ def _recipe(caller: Caller) -> Recipe:
 
 def _params(caller: Caller) -> Iterator[Param]:
     """The parameters; where only guests act there is no direct root, since it has no guests."""
-    for param in PARAMS:
-        yield (
-            param
-            if param.name != "root" or caller.names
-            else attrs.evolve(param, values=("mirror",))
-        )
+    for param in (*PARAMS, *caller.params):
+        if param.name == KERNEL:
+            yield attrs.evolve(param, default=caller.kernel)
+        elif param.name == "root" and not caller.names:
+            yield attrs.evolve(param, values=("mirror",))
+        else:
+            yield param
 
 
 def _build(caller: Caller, recipe: Recipe, settings: Settings) -> Scenario:
     return build(recipe, settings, caller)
 
 
-RECIPES = tuple(_recipe(caller) for caller in CALLERS)
+RECIPES = tuple(map(_recipe, CALLERS))
+
+KVMS_OWN = tuple(_recipe(caller) for caller in CALLERS if not caller.is_what_if)
+"""Those of what KVM does."""

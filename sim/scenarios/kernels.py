@@ -32,8 +32,14 @@ def words(after: str) -> dict[str, str]:
     return {BEFORE: "6.19", AFTER: after}
 
 
-def kernel_param(after: str, formerly: Mapping[str, Mapping[str, str]] | None = None) -> Param:
-    """The parameter, of a scenario in which `after` is this kernel, and so the default.
+def kernel_param(
+    after: str,
+    formerly: Mapping[str, Mapping[str, str]] | None = None,
+    default: str | None = None,
+) -> Param:
+    """The parameter, of a scenario in which the mail's `after` is this kernel.
+
+    That is the default, too, unless another one is given.
 
     `formerly` has the other parameters than `order` that chose it before there was `kernel`
     (`recipe.translated()`).
@@ -42,7 +48,9 @@ def kernel_param(after: str, formerly: Mapping[str, Mapping[str, str]] | None = 
     mail = " and ".join(f"`{word}` for {name}" for word, name in stands_for.items())
     doc = f"the version of KVM; also {mail}, and `{PATCH}` for what --patch FILE says"
     order = stands_for | {name: name for name in ("6.18", "patch07", PATCH)}
-    return Param(KERNEL, NAMES, after, doc, stands_for, {ORDER: order, **(formerly or {})})
+    return Param(
+        KERNEL, NAMES, default or after, doc, stands_for, {ORDER: order, **(formerly or {})}
+    )
 
 
 def kernel_of(settings: Settings) -> type[Kvm]:

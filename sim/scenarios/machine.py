@@ -117,6 +117,7 @@ def machine(
     spares: tuple[str, ...] = (),
     frees: tuple[str, ...] = (),
     is_mirror: bool = True,
+    reloads: bool = False,
     holes: int = 0,
     finalized: bool = True,
     torn_down: bool = False,
@@ -130,8 +131,9 @@ def machine(
 
     `spares` names tasks that have a page table in their cache, for the range of A; `frees` the
     ranges, by first gfn, whose page table may be freed; so many `holes` may be punched into
-    guest_memfd, or ranges converted. A root that is no mirror has the same SPTEs, and the S-EPT is
-    nobody's. `shape` is which gfns lie in one 2M range.
+    guest_memfd, or ranges converted. Where a vCPU `reloads`, there is an empty root for it. A root
+    that is no mirror has the same SPTEs, and the S-EPT is nobody's. `shape` is which gfns lie in
+    one 2M range.
     """
     memory, tasks = Memory.from_gfns(sept, above, shape), (*others, *programs)
     handled = [
@@ -177,6 +179,7 @@ def machine(
         pages=tuple(pages),
         caches=tuple(zip(spares, pages[len(entries) :], strict=True)),
         pfns=tuple(pfns.items()),
+        next_root=_empty_root(memory, known, numbers) if reloads else None,
         stats=tuple(
             Cell(f"stats.pages_{size}", count, range(-2 * len(known), 2 * len(known) + 1))
             for size, count in zip(("4k", "2m"), leafs, strict=True)
@@ -187,6 +190,16 @@ def machine(
         without=without,
         given=given,
     )
+
+
+def _empty_root(memory: Memory, pfns: tuple[int, ...], tables: tuple[int, ...]) -> MmuPage:
+    """A direct root in which nothing is mapped."""
+    top = list[tuple[str, Cell[Spte]]]()
+    for _, below in memory.ranges:
+        name = f"next.spte[{below[0][0]}.2M]"
+        slot = spte_cell(name, SHADOW_NONPRESENT_VALUE, pfns, tables)
+        top += [(gfn, slot) for gfn, _ in below]
+    return MmuPage(0, PG_LEVEL_2M, tuple(top), is_mirror=False)
 
 
 @routine

@@ -27,8 +27,8 @@ from sim.engine.model.scenario import Scenario, Task
 from sim.kvm.kvm_main import Vcpu
 from sim.kvm.x86 import Kvm
 from sim.scenarios.at_rest import AtRest
-from sim.scenarios.callers import KERNEL_PARAM, NOT_COVERED
-from sim.scenarios.kernels import kernel_of
+from sim.scenarios.callers import AFTER, NOT_COVERED
+from sim.scenarios.kernels import kernel_of, kernel_param
 from sim.scenarios.machine import machine, rcu_tasks
 from sim.scenarios.recipe import Param, Recipe, Settings
 from sim.scenarios.references import SETTERS
@@ -189,7 +189,7 @@ def _numbers(*numbers: int) -> tuple[str, ...]:
 
 
 PARAMS = (
-    KERNEL_PARAM,
+    kernel_param(AFTER, default="7.2"),
     MODULE,
     Param("vcpus", _numbers(*range(1, 9)), "4", "how many vCPUs run"),
     Param(

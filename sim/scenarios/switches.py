@@ -9,7 +9,7 @@ from __future__ import annotations
 import attrs
 
 from sim.scenarios.recipe import KERNEL, Guard, Param
-from sim.scenarios.references import ENTER, HOST, MAIN, MMU, SPTE, STEPPING, TDP, TDX
+from sim.scenarios.references import CALLS, ENTER, HOST, MAIN, MMU, SPTE, STEPPING, TDP, TDX
 from sim.tdx.releases import RELEASES
 
 
@@ -22,7 +22,17 @@ class Switch:
     and what they decide in these rows."""
     rows: tuple[int, ...]
     orders: tuple[str, ...] = ("before", "after")
+    beside: tuple[tuple[str, str], ...] = ()
+    """What is set as well where it is flipped: the kernel in which the other value makes sense."""
 
+
+ZAP = Param(
+    "zap",
+    ("fallible", "retried", "serialised"),
+    "fallible",
+    "what makes an atomic zap succeed: nothing; retrying for ever; a lock around every "
+    "external operation",
+)
 
 SWITCHES = (
     Switch(
@@ -90,7 +100,12 @@ SWITCHES = (
         ),
         (10,),
     ),
-    Switch(Param("zaps", ("4K", "2M"), "4K", "the size of the leaf that is zapped"), (11, 12)),
+    Switch(
+        Param("zaps", ("4K", "2M"), "4K", "the size of the leaf that is zapped"),
+        (11, 12),
+        ("after",),
+        ((KERNEL, "hugepages"),),
+    ),
     Switch(
         Param(
             "teardown",
@@ -102,13 +117,7 @@ SWITCHES = (
         (14,),
     ),
     Switch(
-        Param(
-            "zap",
-            ("fallible", "retried", "serialised"),
-            "fallible",
-            "what makes an atomic zap succeed: nothing; retrying for ever; a lock around every "
-            "external operation",
-        ),
+        ZAP,
         (11, 13),
         ("after",),
     ),
@@ -128,6 +137,16 @@ SWITCHES = (
             ("other", "own"),
             "other",
             "the gfn in v1's zero-step list: another, mapped one, or the one that is being mapped",
+        ),
+        (1, 2),
+    ),
+    Switch(
+        Param(
+            "ve",
+            ("disabled", "enabled"),
+            "disabled",
+            "whether an access to a PENDING page is a #VE in the guest, whose handler accepts it "
+            "(SEPT_VE_DISABLE is not set)",
         ),
         (1, 2),
     ),
@@ -181,6 +200,26 @@ GUARDS = (
         f"{TDP}: __tdp_mmu_set_spte_atomic(), where the external operation failed",
     ),
     Guard(
+        "tree-lock",
+        "leafs take the S-EPT tree, shared or exclusively",
+        "common/helpers/helpers.c: lock_sept_check_and_walk_internal()",
+    ),
+    Guard(
+        "entry-lock",
+        "leafs and TDCALLs lock the S-EPT entry that they change (TDEL)",
+        "common/helpers/tdx_locks.h: sept_lock_acquire_host(), sept_lock_acquire_guest()",
+    ),
+    Guard(
+        "blocked-first",
+        "REMOVE, DEMOTE and SEPT.REMOVE refuse an entry that is not blocked",
+        f"{CALLS}/tdh_mem_page_remove.c: TDX_GPA_RANGE_NOT_BLOCKED",
+    ),
+    Guard(
+        "tracked-first",
+        "and one that may still be in some vCPU's TLB",
+        f"{CALLS}/tdh_mem_page_remove.c: TDX_TLB_TRACKING_NOT_DONE",
+    ),
+    Guard(
         "zero-step",
         "TDH.VP.ENTER looks at the list of pages that faulted at one RIP",
         f"{STEPPING}; {ENTER}",
@@ -189,6 +228,11 @@ GUARDS = (
         "mmu-seq",
         "a fault asks again, under mmu_lock, whether its page is going (is_page_fault_stale())",
         f"{MMU}: is_page_fault_stale(); {HOST}: mmu_invalidate_retry_gfn()",
+    ),
+    Guard(
+        "obsolete-root",
+        "a fault asks, under mmu_lock, whether its vCPU's root was invalidated (a955cad84cda)",
+        f"{MMU}: is_page_fault_stale(), is_obsolete_sp()",
     ),
     Guard(
         "kick",
@@ -258,7 +302,7 @@ def _flips_of(switch: Switch) -> tuple[Flip, ...]:
             f"{param.name}={value}",
             param.doc,
             param.default,
-            ((param.name, value),),
+            ((param.name, value), *switch.beside),
             (),
             switch.rows,
             switch.orders,

@@ -19,6 +19,7 @@ v0 calls from that of its new one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
 
 import attrs
@@ -289,6 +290,7 @@ def build(recipe: Recipe, settings: Settings, row: Row) -> Scenario:
         given=(
             *injected(settings["inject"]),
             *(("interrupts",) if settings.get("interrupts") == "host" else ()),
+            *(("ve",) if settings.get("ve") == "enabled" else ()),
         ),
     )
     if settings.get("np") == "two":
@@ -316,8 +318,29 @@ def build(recipe: Recipe, settings: Settings, row: Row) -> Scenario:
         model=f"{kernel.VERSION}+{settings['module']}",
         params=tuple(settings.values.items()),
         without=settings.without,
-        not_covered=NOT_COVERED,
+        not_covered=(*NOT_COVERED, *_not_there(row, settings)),
     )
+
+
+_SAID = {
+    ZERO_STEP: "v1, whose zero-step list is armed (zero-step)",
+    TDCALL: "v2, whose guest accepts the page (tdcall)",
+    SEAMCALL: "v3, who faults beside it (seamcall)",
+}
+
+
+def _not_there(row: Row, settings: Settings) -> Iterator[str]:
+    """Who could contend and is not there, and how to have them."""
+    wanted = settings["contenders"]
+    if settings["root"] == "direct":
+        yield "everything of a TD: the root is a direct one"
+        return
+    missing = [one for one in row.contenders if wanted != "all" and one not in wanted.split("+")]
+    if missing:
+        said = ", ".join(_SAID[one] for one in missing)
+        yield f"contenders that are not there (contenders=all has them): {said}"
+    if ZAPPER in row.crowds and wanted != ZAPPER:
+        yield "a second zapper (contenders=zapper has one)"
 
 
 def _with_zero(page: MmuPage) -> MmuPage:

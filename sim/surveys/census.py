@@ -18,7 +18,7 @@ from sim.engine.model.scenario import Scenario
 from sim.engine.run.automata import LocalState
 from sim.engine.run.replay import follow_schedule
 from sim.engine.run.world import Step
-from sim.scenarios.callers import RECIPES
+from sim.scenarios.callers import KVMS_OWN
 from sim.scenarios.recipe import KERNEL
 from sim.scenarios.transitions import Row
 from sim.search.exploration import Found
@@ -60,7 +60,7 @@ def census(kernel: str, pages: tuple[str, ...] = PAGES) -> tuple[Change, ...]:
     The kernel may be given in the mail's words, as the callers have them.
     """
     changes: dict[Change, None] = {}
-    for recipe in RECIPES:
+    for recipe in KVMS_OWN:
         for root in sorted(recipe.param("root").values):
             for size in pages:
                 given = {KERNEL: kernel, "root": root, "pages": size, "census": "yes"}

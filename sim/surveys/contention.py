@@ -31,8 +31,15 @@ from sim.tdx.td import Td
 
 S = SeptState
 ONE, TWO = "one", "two"
-_GFNS = {"A": 1, "B": 2}
-_TABLE, _NEW, _ALSO_NEW = 3, 5, 6
+_RANGES = (("A", "B"), ("D",))
+"""Two 2M ranges, by the gfns in them: what is in the way of one page may be in the other."""
+_GFNS = {"A": 1, "B": 2, "D": 3}
+"""The page that each maps, where it maps one."""
+_TABLES, _LARGE = (4, 5), (6, 8)
+"""The S-EPT page below each 2M entry, or the first page that the entry maps."""
+_NEW, _ALSO_NEW = 9, 11
+"""Pages of nobody, each with one after it that makes it one of 2M."""
+_PAGES = 12
 
 
 class Relation(Enum):
@@ -42,6 +49,7 @@ class Relation(Enum):
     OTHER = "another entry"
     FAMILY = "parent and child"
     PAGE = "the same page"
+    ASSIGNED = "a page of the TD"
     TD = "the same TD"
 
 
@@ -56,6 +64,8 @@ class Meeting:
     relation: Relation
     busy_one: tuple[str, ...]
     busy_two: tuple[str, ...]
+    halts: bool = False
+    """Whether one of them can find a page that is mapped and has no owner: the module halts."""
 
 
 class _Text:
@@ -75,42 +85,60 @@ async def note(cell: Cell[str], call: Call[Any]) -> None:
 
 def relations(one: Leaf, two: Leaf) -> Iterator[tuple[Relation, Operands, Operands]]:
     """The ways in which the operands of two leafs can be related."""
+    apart = "B" if one.level == two.level == 0 else "D"
     if one.level is not None and two.level is not None:
         near = Relation.SAME if one.level == two.level else Relation.FAMILY
         yield near, Operands("A", _NEW), Operands("A", _ALSO_NEW)
-    if one.level == two.level == 0:
-        yield Relation.OTHER, Operands("A", _NEW), Operands("B", _ALSO_NEW)
-    if one.level is None or two.level is None:
+        yield Relation.OTHER, Operands("A", _NEW), Operands(apart, _ALSO_NEW)
+    else:
         yield Relation.TD, Operands("A", _NEW), Operands("A", _ALSO_NEW)
-    if one.page and two.page and not one.level == two.level == 1:
-        yield (
-            Relation.PAGE,
-            Operands("A", _NEW),
-            Operands("B" if one.level == two.level else "A", _NEW),
-        )
-    elif one.page and two.level == 0:
-        yield Relation.PAGE, Operands("B", _GFNS["A"]), Operands("A", _NEW)
-    elif two.page and one.level == 0:
-        yield Relation.PAGE, Operands("A", _NEW), Operands("B", _GFNS["A"])
+        if two.page and two.level is None:
+            yield Relation.ASSIGNED, Operands("A", _NEW), Operands("A", _TABLES[1])
+        elif one.page and one.level is None:
+            yield Relation.ASSIGNED, Operands("A", _TABLES[1]), Operands("A", _NEW)
+    if one.page and two.page:
+        yield Relation.PAGE, Operands("A", _NEW), Operands(apart, _NEW)
+    elif one.page and two.level is not None:
+        yield Relation.PAGE, Operands(apart, _mapped("A", two)), Operands("A", _NEW)
+    elif two.page and one.level is not None:
+        yield Relation.PAGE, Operands("A", _NEW), Operands(apart, _mapped("A", one))
 
 
-def _starts(
-    leafs: tuple[tuple[Leaf, Operands], ...],
-) -> Iterator[tuple[dict[str, SeptState], SeptState]]:
+def _mapped(gfn: str, leaf: Leaf) -> int:
+    """The page that the entry of a leaf maps, where it maps one."""
+    return _LARGE[0] if leaf.level else _GFNS[gfn]
+
+
+Start = tuple[dict[str, SeptState], tuple[SeptState, SeptState]]
+
+
+def _starts(leafs: tuple[tuple[Leaf, Operands], ...]) -> Iterator[Start]:
     """The S-EPT as one of the leafs or the other wants it: the 4K entries by gfn,
-    and the 2M entry.
+    and the 2M entries.
     """
-    wanted: dict[str, dict[SeptState, None]] = {"A": {}, "B": {}}
-    above = dict.fromkeys([S.NL_MAPPED])
+    wanted: dict[str, dict[SeptState, None]] = {gfn: {} for gfn in _GFNS}
+    above = [dict.fromkeys([S.NL_MAPPED]) for _ in _RANGES]
     for leaf, on in leafs:
+        number = next(i for i, gfns in enumerate(_RANGES) if on.gfn in gfns)
         for state in leaf.wants:
-            (above if leaf.level else wanted[on.gfn])[state] = None
-    for a, b, table in product(wanted["A"] or [S.FREE], wanted["B"] or [S.FREE], above):
-        yield {"A": a, "B": b}, table
+            (above[number] if leaf.level else wanted[on.gfn])[state] = None
+    below = [tuple(wanted[gfn] or [S.FREE]) for gfn in _GFNS]
+    for *states, one, two in product(*below, *above):
+        yield dict(zip(_GFNS, states, strict=True)), (one, two)
 
 
 def _entry(state: SeptState, pfn: int) -> SeptEntry:
     return SeptEntry(state, 0 if state is S.FREE else pfn)
+
+
+def _td(start: Start, *, finalized: bool) -> Td:
+    sept, above = start
+    ranges = []
+    for number, gfns in enumerate(_RANGES):
+        pfn = _LARGE[number] if above[number].is_leaf else _TABLES[number]
+        below = {gfn: _entry(sept[gfn], _GFNS[gfn]) for gfn in gfns}
+        ranges.append((_entry(above[number], pfn), below))
+    return Td.of(tuple(ranges), _PAGES, (ONE, TWO), (ONE, TWO), finalized)
 
 
 def meeting(
@@ -118,23 +146,23 @@ def meeting(
 ) -> Meeting:
     """Run two leafs against each other, from every start, in every interleaving."""
     busy: tuple[dict[str, None], dict[str, None]] = ({}, {})
+    halts = False
     runs = any(leaf.name.startswith(("TDG.", "TDH.VP.")) for leaf in (one, two))
-    for (sept, table), finalized in product(
+    for start, finalized in product(
         _starts(((one, on[0]), (two, on[1]))), (True,) if runs else (True, False)
     ):
-        entries = {gfn: _entry(state, _GFNS[gfn]) for gfn, state in sept.items()}
-        td = Td.build(entries, _ALSO_NEW, (ONE, TWO), (ONE, TWO), _entry(table, _TABLE), finalized)
-        this = module(td)
+        this = module(_td(start, finalized=finalized))
         said = tuple(Cell(name, "", _Text()) for name in (ONE, TWO))
         calls = (one.call(this, ONE, on[0]), two.call(this, TWO, on[1]))
         tasks = (Task(cell.name, note(cell, call)) for cell, call in zip(said, calls, strict=True))
-        for final in explore(
-            Scenario("contention", tuple(tasks)), liveness=False, finals=True
-        ).final_states:
+        explored = explore(Scenario("contention", tuple(tasks)), liveness=False, finals=True)
+        halts |= any(found.finding.kind == "halt" for found in explored.found)
+        for final in explored.final_states:
             for cell, found in zip(said, busy, strict=True):
                 if "BUSY" in final[cell.name]:
                     found[final[cell.name]] = None
-    return Meeting(one.name, two.name, relation, tuple(sorted(busy[0])), tuple(sorted(busy[1])))
+    answers = (tuple(sorted(busy[0])), tuple(sorted(busy[1])))
+    return Meeting(one.name, two.name, relation, *answers, halts)
 
 
 @cache

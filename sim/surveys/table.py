@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
+from sim.catalog.printed import aloud, firsts, is_logged
 from sim.catalog.schedules import file_name, witness
 from sim.engine.model.operations import Finding
 from sim.engine.model.scenario import Scenario
@@ -106,7 +107,18 @@ class TableCell:
 
     @property
     def causes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(cause for finding in self.hits for cause in finding.causes))
+        hits = map(aloud, self.hits)
+        return tuple(dict.fromkeys(cause for hit in hits for cause in hit.causes))
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a hit can be the first that a log has of its VM."""
+        return bool(firsts(self.hits))
+
+    @property
+    def others(self) -> tuple[Finding, ...]:
+        """What else of the kernel fires, and a log can show."""
+        return tuple(one for one in firsts(self.findings) if not is_hit(one) and is_logged(one))
 
     @property
     def confirmed(self) -> tuple[str, ...]:
@@ -195,7 +207,7 @@ def _told(found: list[Found]) -> Iterator[CellFinding]:
 
 def _causes(exploration: Exploration) -> tuple[str, ...]:
     """The causes of hits; a hit without any is "always"."""
-    hits = [found.finding for found in exploration.found if is_hit(found.finding)]
+    hits = [aloud(found.finding) for found in exploration.found if is_hit(found.finding)]
     return tuple(dict.fromkeys(cause for hit in hits for cause in hit.causes or ("always",)))
 
 

@@ -79,7 +79,20 @@ LEAFS: tuple[Leaf, ...] = (
         (S.FREE,),
         page=True,
     ),
+    Leaf(
+        "TDH.MEM.PAGE.AUG 2M",
+        lambda m, _, on: m.tdh_mem_page_aug(on.gfn, on.pfn, 1),
+        1,
+        (S.FREE,),
+        page=True,
+    ),
     Leaf("TDH.MEM.PAGE.REMOVE", lambda m, _, on: m.tdh_mem_page_remove(on.gfn), 0, (S.BLOCKED,)),
+    Leaf(
+        "TDH.MEM.PAGE.REMOVE 2M",
+        lambda m, _, on: m.tdh_mem_page_remove(on.gfn, 1),
+        1,
+        (S.BLOCKED,),
+    ),
     Leaf(
         "TDH.MEM.PAGE.DEMOTE",
         lambda m, _, on: m.tdh_mem_page_demote(on.gfn, 1, on.pfn),

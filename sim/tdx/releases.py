@@ -7,6 +7,7 @@ What the families differ in, as far as this model has it:
 |---|---|---|---|---|---|
 | UNBLOCK, not tracked: operand | SEPT_TREE | RCX | RCX | RCX | RCX |
 | the zero-step filter takes the tree | exclusive | exclusive | shared | shared | shared |
+| it keeps a #VE guest out for a PENDING page | yes | yes | no | as before it | as before it |
 | the commit of an entry | erases TDHP | erases it | keeps it | keeps it | keeps it |
 | DEMOTE ends on | a host interrupt | the same | that, or the tree's host priority | neither | neither |
 | ACCEPT's `is_leaf` is | of the walk | of the walk | of the walk | under the lock | under the lock |
@@ -53,13 +54,16 @@ class Module_1_5_05(Module_1_5_01):
 
 @attrs.frozen(eq=False)
 class Module_1_5_20(Module_1_5_05):
-    """Zero-step takes the tree shared, commits keep TDHP,
+    """Zero-step takes the tree shared and lets a #VE guest in for a PENDING page, commits keep TDHP,
     and DEMOTE gives way to hosts that the tree turned away.
+
+    Of the zero-step filter's look at #VE in later releases nothing was read: as here.
     """
 
     VERSION = "1.5.20"
     STEPPING_TREE_MODE = Mode.SHARED
     KEEPS_TDHP = True
+    LETS_IN_FOR_VE = True
     DEMOTE_FEELS_TREE_HP = True
 
 
@@ -86,6 +90,8 @@ class Module_1_5_34(Module_1_5_28):
     @routine
     async def sept_lock_acquire_guest(self, entry: Cell[SeptEntry], leaf: str) -> Accepted | None:
         """Looks at TDHP before it touches TDEL, and not again."""
+        if "entry-lock" in self.without:
+            return None
         if (await load(entry)).tdhp:
             return Accepted.BUSY_HOST_PRIORITY
         return Accepted.BUSY if await bts_tdel(entry, leaf) else None

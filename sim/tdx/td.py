@@ -16,10 +16,10 @@ from enum import Enum
 import attrs
 
 from sim.engine.model.cells import Cell, members
-from sim.engine.model.operations import Operation, load, store
+from sim.engine.model.operations import Operation, halt, load, store
 from sim.engine.model.routines import routine
 from sim.tdx.epoch import Counts, Epoch, counts, epoch, tracked
-from sim.tdx.locks import Mode, Sharex, Try, release, set_hp, sharex, take_hp, try_lock
+from sim.tdx.locks import OK, Mode, Sharex, Try, release, set_hp, sharex, take_hp, try_lock
 from sim.tdx.sept import SeptEntry, SeptState, btr_tdhp, bts_tdel, bts_tdhp, commit, sept_entry
 from sim.tdx.status import Code, Operand, Status
 
@@ -50,6 +50,11 @@ def causes(operand: Operand, busy: Try) -> tuple[str, ...]:
 
 def operand_busy(operand: Operand, busy: Try) -> Status:
     return Status(Code.TDX_OPERAND_BUSY, operand, causes(operand, busy))
+
+
+async def _nobody_there() -> Try:
+    """What a lock says that is left out."""
+    return OK
 
 
 class PageType(Enum):
@@ -191,6 +196,10 @@ class Td:
         """The entries of the S-EPT page below the 2M entry of a gfn."""
         return tuple(cell for _, cell in self._range(gfn).below)
 
+    def rest_of(self, gfn: str, pfn: int, level: int) -> range:
+        """The 4K pages of a leaf after its first one, `pfn`: none at 4K."""
+        return range(pfn + 1, pfn + len(self.children(gfn))) if level else range(0)
+
     def page(self, pfn: int) -> Page:
         return self.pages[pfn - 1]
 
@@ -277,9 +286,16 @@ class LeafBase:
 
     def lock_tree(self, mode: Mode, leaf: str) -> Awaitable[Try]:
         """One attempt at the S-EPT tree."""
+        if "tree-lock" in self.without:
+            return _nobody_there()
         if self.DEMOTE_FEELS_TREE_HP:
             return self.acquire_sharex_lock_hp(self.td.sept_tree, mode, leaf)
         return try_lock(self.td.sept_tree, mode, leaf)
+
+    def unlock_tree(self, mode: Mode) -> Awaitable[object]:
+        if "tree-lock" in self.without:
+            return _nobody_there()
+        return release(self.td.sept_tree, mode)
 
     @routine
     async def acquire_sharex_lock_hp(self, lock: Cell[Sharex], mode: Mode, leaf: str) -> Try:
@@ -296,12 +312,14 @@ class LeafBase:
     @routine
     async def unlock_sept(self, tree: Mode) -> None:
         """The tree, OP_STATE and TDR; the entry's lock went with the commit, or before."""
-        await release(self.td.sept_tree, tree)
+        await self.unlock_tree(tree)
         await self.unlock_td()
 
     @routine
     async def sept_lock_acquire_host(self, entry: Cell[SeptEntry], leaf: str) -> Try:
         """tdx_locks.h:sept_lock_acquire_host."""
+        if "entry-lock" in self.without:
+            return OK
         busy = await bts_tdel(entry, leaf)
         if busy:
             await bts_tdhp(entry)
@@ -324,8 +342,10 @@ class LeafBase:
         """
         if not self.td.finalized:
             return None
-        if not state.is_blocked:
+        if not state.is_blocked and "blocked-first" not in self.without:
             return Status(Code.TDX_GPA_RANGE_NOT_BLOCKED, Operand.RCX)
+        if "tracked-first" in self.without:
+            return None
         if not await tracked(self.td.epoch_refcount, self.td.page(pfn).bepoch):
             return Status(Code.TDX_TLB_TRACKING_NOT_DONE, Operand.RCX, causes=(EPOCH,))
         return None
@@ -334,6 +354,24 @@ class LeafBase:
     async def lock_page(self, pfn: int, leaf: str) -> Try:
         """The page's own PAMT entry, exclusive."""
         return await try_lock(self.td.page(pfn).lock, Mode.EXCLUSIVE, leaf)
+
+    @routine
+    async def pamt_implicit_get(self, pfn: int) -> None:
+        """pamt_manager.c: the PAMT entry of a page that an S-EPT entry maps, so it has an owner.
+
+        One that has none halts the module. AUG shows its S-EPT entry, and drops that entry's lock,
+        before it sets the page's type: who comes to the page in between finds none. Leafs that hold
+        the tree exclusively cannot, since AUG holds it shared until it is done; they do without
+        this step here.
+        """
+        if await load(self.td.page(pfn).pt) is PageType.NDA:
+            await halt("pamt_implicit_get")
+
+    @routine
+    async def pamt_implicit_get_and_lock(self, pfn: int, leaf: str) -> Try:
+        """pamt_manager.c: the same, and its lock, exclusive."""
+        await self.pamt_implicit_get(pfn)
+        return await self.lock_page(pfn, leaf)
 
     @routine
     async def unlock_page(self, pfn: int, pt: PageType) -> None:

@@ -90,7 +90,7 @@ class TdhMem(LeafBase):
         if busy:
             await btr_tdel(self.td.entry(gfn, level))
             return operand_busy(Operand.R8, busy)
-        rest = range(pfn + 1, pfn + len(self.td.children(gfn))) if level else range(0)
+        rest = self.td.rest_of(gfn, pfn, level)
         for part in (pfn, *rest):
             if await load(self.td.page(part).pt) is not PageType.NDA:
                 await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
@@ -159,30 +159,35 @@ class TdhMem(LeafBase):
         return status
 
     @routine
-    async def tdh_mem_page_remove(self, gfn: str) -> Status:
+    async def tdh_mem_page_remove(self, gfn: str, level: int = 0) -> Status:
         """tdh_mem_page_remove.c. A busy PAMT entry is reported as RCX, like a busy S-EPT entry."""
-        failed, entry = await self.lock_sept_entry(gfn, REMOVE, Mode.SHARED)
+        failed, entry = await self.lock_sept_entry(gfn, REMOVE, Mode.SHARED, level)
         if failed:
             return failed
-        status = await self._page_remove(gfn, entry.state, entry.pfn)
+        status = await self._page_remove(gfn, entry.state, entry.pfn, level)
         await self.unlock_sept(Mode.SHARED)
         return status
 
     @routine
-    async def _page_remove(self, gfn: str, state: SeptState, pfn: int) -> Status:
+    async def _page_remove(self, gfn: str, state: SeptState, pfn: int, level: int) -> Status:
+        """The page's type is looked at before anything else is asked:
+        of a page that AUG has mapped and not yet typed, the module makes a fatal error.
+        """
         if not state.is_leaf:
-            await btr_tdel(self.td.entry(gfn))
+            await btr_tdel(self.td.entry(gfn, level))
             return state_incorrect()
-        busy = await self.lock_page(pfn, REMOVE)
+        busy = await self.pamt_implicit_get_and_lock(pfn, REMOVE)
         if busy:
-            await btr_tdel(self.td.entry(gfn))
+            await btr_tdel(self.td.entry(gfn, level))
             return operand_busy(Operand.RCX, busy)
         failed = await self.check_tracked(state, pfn)
         if failed:
             await release(self.td.page(pfn).lock, Mode.EXCLUSIVE)
-            await btr_tdel(self.td.entry(gfn))
+            await btr_tdel(self.td.entry(gfn, level))
             return failed
-        await self.commit(gfn, SeptState.FREE)
+        await self.commit(gfn, SeptState.FREE, level=level)
+        for part in self.td.rest_of(gfn, pfn, level):
+            await store(self.td.page(part).pt, PageType.NDA)
         await self.unlock_page(pfn, PageType.NDA)
         return SUCCESS
 

@@ -162,6 +162,7 @@ class TdhSept(LeafBase):
         """
         if not state.is_leaf:
             return state_incorrect()
+        await self.pamt_implicit_get(large)
         failed = await self.check_tracked(state, large)
         if failed:
             return failed

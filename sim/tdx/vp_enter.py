@@ -8,8 +8,9 @@ touches no S-EPT lock.
 The guest is a fixed program, or decides at each instruction what it is and what it is on. TOUCH is
 an access to a private page (a hardware walk: no lock stops it), ACCEPT and the others TDCALLs, with
 the guest's own loop around a BUSY answer; HLT (a TDVMCALL) ends it. Guests run with
-SEPT_VE_DISABLE: a touch of a PENDING page is an EPT violation, not a #VE. Between two instructions
-a pending interrupt makes the guest exit.
+SEPT_VE_DISABLE: a touch of a PENDING page is an EPT violation. Where `ve` is given it is a #VE, and
+the guest's handler accepts the page. Between two instructions a pending interrupt makes the guest
+exit.
 
 A guest that host priority keeps turning away is taken out after a time (a second, unless the host
 sets another): td_dispatcher/tdx_td_dispatcher.c:td_call. There are no seconds here, so from the
@@ -60,6 +61,8 @@ class Guest:
     """How many instructions it decides on."""
 
     def at(self, tdvps: Tdvps) -> tuple[Instruction, str]:
+        if tdvps.in_ve:
+            return Instruction.ACCEPT, tdvps.in_ve
         if tdvps.fetched:
             return Instruction(tdvps.fetched[0]), tdvps.fetched[1]
         return self.program[tdvps.rip] if tdvps.rip < len(self.program) else (Instruction.HLT, "")
@@ -118,7 +121,7 @@ class VpEnter(ZeroStep, TdgMem):
         if busy:
             await release(self.td.op_state, Mode.SHARED)
             return Exit(status=operand_busy(Operand.TD_EPOCH, busy)), tdvps
-        tdvps = attrs.evolve(tdvps, rip_on_entry=tdvps.rip)
+        tdvps = attrs.evolve(tdvps, rip_on_entry=tdvps.position)
         filtered = await self.td_entry_stepping_filter(tdvps.last_epf_gpa_list)
         if filtered.busy or filtered.expected:
             await leave(self.td.epoch_refcount, vp.epoch)
@@ -128,7 +131,7 @@ class VpEnter(ZeroStep, TdgMem):
             return Exit(ExitReason.EPT_VIOLATION, filtered.expected or ""), tdvps
         await release(self.td.op_state, Mode.SHARED)
         if filtered.tree_held:
-            await release(self.td.sept_tree, self.STEPPING_TREE_MODE)
+            await self.unlock_tree(self.STEPPING_TREE_MODE)
         exit, tdvps = await repeat(self._run_guest, guest, tdvps)
         await leave(self.td.epoch_refcount, vp.epoch)
         return exit, tdvps
@@ -177,12 +180,27 @@ class VpEnter(ZeroStep, TdgMem):
         self, guest: Guest, tdvps: Tdvps, gfn: str
     ) -> Again | Done[tuple[Exit, Tdvps]]:
         """A hardware walk: one read a level."""
-        state = (await load(self.td.entry(gfn, 1))).state
-        if state is SeptState.NL_MAPPED:
-            state = (await load(self.td.entry(gfn))).state
-        if state is SeptState.MAPPED:
+        if await self._walk(gfn) is SeptState.MAPPED:
             return Again(guest, tdvps.retired())
-        pending = state is SeptState.PENDING
+        return await self.td_ept_violation_exit(guest, tdvps, gfn)
+
+    @routine
+    async def _walk(self, gfn: str) -> SeptState:
+        """The state of the entry that a walk without locks ends at."""
+        state = (await load(self.td.entry(gfn, 1))).state
+        return (await load(self.td.entry(gfn))).state if state is SeptState.NL_MAPPED else state
+
+    @routine
+    async def td_ept_violation_exit(
+        self, guest: Guest, tdvps: Tdvps, gfn: str
+    ) -> Again | Done[tuple[Exit, Tdvps]]:
+        """td_ept_violation.c: the module walks again, in software, to tell a PENDING page.
+
+        What it finds may be another state than the one that hardware stopped at.
+        """
+        pending = await self._walk(gfn) is SeptState.PENDING
+        if pending and "ve" in self.given:  # tdx_inject_ve()
+            return Again(guest, attrs.evolve(tdvps.vmexit_stepping_filter(), in_ve=gfn))
         return Done(
             (Exit(ExitReason.EPT_VIOLATION, gfn, pending), tdvps.td_exit_epf_stepping_log(gfn))
         )
@@ -202,7 +220,7 @@ class VpEnter(ZeroStep, TdgMem):
                 exit = Exit(
                     ExitReason.EPT_VIOLATION, gfn, accepts_4k=instruction is Instruction.ACCEPT
                 )
-                return Done((exit, attrs.evolve(tdvps, hp_lock_busy=False)))
+                return Done((exit, tdvps))
             case Accepted.BUSY | Accepted.SIZE_MISMATCH:
                 return Again(guest, attrs.evolve(tdvps, hp_lock_busy=False))
             case Accepted.SUCCESS | Accepted.ALREADY_ACCEPTED:

@@ -33,7 +33,7 @@ import attrs
 
 from sim.engine.model.operations import load
 from sim.engine.model.routines import routine
-from sim.tdx.locks import Mode, release
+from sim.tdx.locks import Mode
 from sim.tdx.sept import SeptState
 from sim.tdx.status import Operand, Status
 from sim.tdx.td import LeafBase, operand_busy
@@ -52,15 +52,24 @@ class Tdvps:
     last_epf_gpa_list: tuple[str, ...] = ()
     hp_lock_busy: bool = False
     """The last TDCALL was turned away by host priority."""
+    in_ve: str = ""
+    """The gfn that the guest's #VE handler is accepting, which has a RIP of its own."""
     fetched: tuple[str, str] | None = None
     """What a guest that decides as it goes is at: an instruction, and its gfn."""
 
     def retired(self) -> Tdvps:
-        """After an instruction that is done."""
+        """After an instruction that is done, or the handler of a #VE that it got."""
+        if self.in_ve:
+            return attrs.evolve(self, in_ve="")
         return attrs.evolve(self, rip=self.rip + 1, fetched=None)
 
+    @property
+    def position(self) -> int:
+        """RIP as the module tells it apart: that of an instruction, or of its #VE handler (< 0)."""
+        return -1 - self.rip if self.in_ve else self.rip
+
     def vmexit_stepping_filter(self) -> Tdvps:
-        if self.rip == self.rip_on_entry:
+        if self.position == self.rip_on_entry:
             return self
         return attrs.evolve(self, possibly_epf_stepping=0, last_epf_gpa_list=())
 
@@ -90,6 +99,8 @@ class ZeroStep(LeafBase):
     """The filter that TDH.VP.ENTER runs."""
 
     STEPPING_TREE_MODE = Mode.EXCLUSIVE
+    LETS_IN_FOR_VE = False
+    """Whether a guest that gets a #VE for a PENDING page is entered while one is on its list."""
 
     @routine
     async def td_entry_stepping_filter(self, gfns: tuple[str, ...]) -> Filtered:
@@ -100,7 +111,7 @@ class ZeroStep(LeafBase):
             return Filtered(busy=operand_busy(Operand.SEPT_TREE, busy))
         for gfn in gfns:
             if await self._is_epf_expected(gfn):
-                await release(self.td.sept_tree, self.STEPPING_TREE_MODE)
+                await self.unlock_tree(self.STEPPING_TREE_MODE)
                 return Filtered(expected=gfn)
         return Filtered(tree_held=True)
 
@@ -113,4 +124,6 @@ class ZeroStep(LeafBase):
         if parent.state is not SeptState.NL_MAPPED:
             return parent.state is not SeptState.MAPPED
         entry = await load(self.td.entry(gfn))
+        if entry.state is SeptState.PENDING and "ve" in self.given and self.LETS_IN_FOR_VE:
+            return False
         return entry.state is not SeptState.MAPPED

@@ -185,7 +185,7 @@ def test_every_no_is_counted(query: TableQuery) -> None:
             10,
             "after",
             False,
-            ["WARN in __handle_changed_spte", "KVM_BUG_ON in tdx_sept_reclaim_private_spt"],
+            ["WARN in __handle_changed_spte", "KVM_BUG_ON in tdx_sept_free_private_spt"],
         ),
         pytest.param(
             11,
@@ -230,7 +230,7 @@ DECIDES = {
     ("zap=serialised", 13, True): "hit Y -> N",
     ("zaps=2M", 12, False): "hit N -> Y (hit by unsupported)",
     ("teardown=leafs", 14, False): "hit N -> Y (hit by always)",
-    ("teardown=live", 14, False): "now KVM_BUG_ON in tdx_sept_reclaim_private_spt",
+    ("teardown=live", 14, False): "now KVM_BUG_ON in tdx_sept_free_private_spt",
     ("td=initialized", 2, False): "hit by zero-step, tdcall, each alone -> hit by always",
     ("armed=own", 1, True): "now livelock in v1",
     ("tdcalls=accept-4k", 4, False): "hit by zero-step, tdcall, each alone -> hit by zero-step",

@@ -168,7 +168,7 @@ WALKS = [
     (ROW_2, 21, "KVM_BUG_ON handle_changed_spte", (2, 24, 1)),
     (ROW_2, 32, "KVM_BUG_ON handle_changed_spte", (2, 24, 1)),
     (ROW_13, 59, "lockdep tdx_track", (1, 26, 0)),
-    (ROW_13, 59, "KVM_BUG_ON tdx_sept_reclaim_private_spt", (1, 61, 0)),
+    (ROW_13, 59, "KVM_BUG_ON tdx_sept_free_private_spt", (1, 61, 0)),
     (KICK, 3, "KVM_BUG_ON handle_changed_spte", (2, 64, 1)),
     (KICK, 3, "TDX_BUG_ON tdx_mem_page_aug", (2, 96, 3)),
     (KICK, 18, "KVM_BUG_ON handle_changed_spte", (2, 39, 1)),

@@ -146,8 +146,9 @@ LEAFS_2M: dict[str, tuple[Callable[[TdxModule], Call[Any]], dict[S, tuple[str, S
     "SEPT.REMOVE": (called("TDH.MEM.SEPT.REMOVE"), SEPT_REMOVE),
     "SEPT.RD 2M": (lambda module: module.tdh_mem_sept_rd("A", 1), SEPT_RD),
     "DEMOTE": (called("TDH.MEM.PAGE.DEMOTE"), DEMOTE),
+    "REMOVE 2M": (called("TDH.MEM.PAGE.REMOVE 2M"), REMOVE),
     "ACCEPT 2M": (called("TDG.MEM.PAGE.ACCEPT 2M"), ACCEPT),
-    "AUG 2M": (lambda module: module.tdh_mem_page_aug("A", 3, 1), AUG),
+    "AUG 2M": (called("TDH.MEM.PAGE.AUG 2M", 3), AUG),
 }
 
 TD_LOCKS = ("tdr", "op_state", "sept.tree", "pamt[1]", "pamt[2]")

@@ -368,4 +368,9 @@ HALTED: Cell[bool] = Cell("halted", initial=False, domain=BOOL)
 
 def bug(where: str) -> Operation[None]:
     """BUG(): a finding after which no task takes another step."""
-    return Operation(f"{where}.BUG", (HALTED,), _bug, (Finding("BUG", where),))
+    return halt(where, "BUG")
+
+
+def halt(where: str, kind: str = "halt") -> Operation[None]:
+    """A finding of this kind, after which no task takes another step."""
+    return Operation(f"{where}.{kind}", (HALTED,), _bug, (Finding(kind, where),))

@@ -21,29 +21,54 @@ import attrs
 _UNSAID = {"annotation", "returns", "type_comment", "type_params", "kind", "ctx"}
 """Fields of syntax trees that decide nothing."""
 
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
+"""The other fields of each kind of node, once it was met."""
+
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _BODIES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def spelled(node: object) -> str:
     """A syntax tree as text, without what decides nothing: the same under every Python."""
+    pieces = list[str]()
+    _spell(node, pieces.append)
+    return "".join(pieces)
+
+
+def _spell(node: object, say: Callable[[str], None]) -> None:
     if isinstance(node, list):
-        return "[" + ",".join(map(spelled, node)) + "]"
+        say("[")
+        for number, part in enumerate(node):
+            if number:
+                say(",")
+            _spell(part, say)
+        say("]")
+        return
     if not isinstance(node, ast.AST):
-        return repr(node)
-    fields = {name: value for name, value in ast.iter_fields(node) if name not in _UNSAID}
-    if isinstance(node, _BODIES):
-        fields["body"] = [part for part in node.body if not _is_unsaid(part)]
-    if isinstance(node, ast.JoinedStr):
-        fields["values"] = _pieces(node)
-    if isinstance(node, ast.FormattedValue) and isinstance(node.format_spec, ast.JoinedStr):
-        fields["format_spec"] = node.format_spec if _pieces(node.format_spec) else None
-    said = (
-        f"{name}={spelled(value)}"
-        for name, value in fields.items()
-        if value is not None and value != []
-    )
-    return f"{type(node).__name__}({','.join(said)})"
+        say(repr(node))
+        return
+    say(type(node).__name__)
+    before = "("
+    for name in _said_fields(type(node)):
+        value = getattr(node, name, None)
+        if name == "body" and isinstance(node, _BODIES):
+            value = [part for part in node.body if not _is_unsaid(part)]
+        elif name == "values" and isinstance(node, ast.JoinedStr):
+            value = _pieces(node)
+        elif name == "format_spec" and isinstance(value, ast.JoinedStr) and not _pieces(value):
+            continue
+        if value is not None and value != []:
+            say(f"{before}{name}=")
+            before = ","
+            _spell(value, say)
+    say("()" if before == "(" else ")")
+
+
+def _said_fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    known = _FIELDS.get(kind)
+    if known is None:
+        known = _FIELDS[kind] = tuple(name for name in kind._fields if name not in _UNSAID)
+    return known
 
 
 def _is_unsaid(node: ast.AST) -> bool:
@@ -121,7 +146,7 @@ class SourceFile:
         self._definitions: dict[str, Definition] = {}
         self._tree = tree = ast.parse(_text(module))
         package = self.name if hasattr(module, "__path__") else self.name.rpartition(".")[0]
-        for node in ast.walk(tree):
+        for node in _statements(tree):
             if isinstance(node, ast.Import):
                 self._note_import(node)
             elif isinstance(node, ast.ImportFrom):
@@ -243,6 +268,17 @@ class SourceFile:
                     yield NamedPlace(".".join(path[:-1]), path[-1])
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement below a node, in functions and classes as well."""
+    to_go = [node]
+    while to_go:
+        here = to_go.pop()
+        yield here
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            below = getattr(here, name, ())
+            to_go += below if isinstance(below, list) else ()
+
+
 def _bound(statement: ast.stmt) -> Iterator[str]:
     """The names that a statement at module level binds, or changes an attribute of."""
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -288,12 +324,16 @@ def _mentions(node: ast.AST) -> Iterator[ast.AST]:
     A local name is taken for the one at module level, where there is one: that may reach too
     much, and never too little.
     """
-    yield node
-    for name, value in ast.iter_fields(node):
-        if name not in _UNSAID:
-            for part in value if isinstance(value, list) else [value]:
-                if isinstance(part, ast.AST):
-                    yield from _mentions(part)
+    to_go = [node]
+    while to_go:
+        here = to_go.pop()
+        yield here
+        for name in _said_fields(type(here)):
+            value = getattr(here, name, None)
+            if isinstance(value, ast.AST):
+                to_go.append(value)
+            elif isinstance(value, list):
+                to_go += [part for part in value if isinstance(part, ast.AST)]
 
 
 def _text(module: ModuleType) -> str:

@@ -94,5 +94,26 @@ class HugePages(Series):
         return None
 
     @routine
+    async def tdx_sept_remove_leaf_spte(self, gfn: str, old_spte: Spte, level: int) -> Errno | None:
+        """At 2M as at 4K, each SEAMCALL at that level; the cache is flushed page by page."""
+        await self.lockdep_assert_held_write()
+        if await self.KVM_BUG_ON(not self.is_hkid_assigned()):
+            return EIO()
+        tdx_level = pg_level_to_tdx_sept_level(level)
+        err = await self.tdh_do_no_vcpus(self.module.tdh_mem_range_block, gfn, tdx_level)
+        if await self.TDX_BUG_ON(err):
+            return EIO(err)
+        await self.tdx_track()
+        err = await self.tdh_do_no_vcpus(self.module.tdh_mem_page_remove, gfn, tdx_level)
+        if await self.TDX_BUG_ON(err):
+            return EIO(err)
+        rest = self.module.td.rest_of(gfn, old_spte.pfn, tdx_level)
+        for pfn in (old_spte.pfn, *rest):
+            err = await self.module.tdh_phymem_page_wbinvd(pfn)
+            if await self.TDX_BUG_ON(err):
+                return EIO(err)
+        return None
+
+    @routine
     async def tdx_sept_map_leaf_spte(self, gfn: str, new_spte: Spte, level: int) -> Errno | None:
         return await self._map_leaf(gfn, level, new_spte.pfn)

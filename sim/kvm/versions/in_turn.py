@@ -1,4 +1,4 @@
-"""The series in another reading."""
+"""The series in another reading, which was never merged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sim.kvm.versions.v7_2 import Series
 @attrs.frozen(eq=False)
 class InTurn(Series):
     """The series as the mail of 7 April 2026 reads it: the children (2.1),
-    *then* the external PTE (2.2).
+    *then* the external PTE (2.2). What was merged, and every version before it, is the other form.
 
     What 2.2 would be for a nonleaf SPTE no source has; here it is what the dispatcher makes of any
     old present SPTE.

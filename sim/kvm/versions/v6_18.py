@@ -2,23 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
-from sim.engine.model.routines import routine
-from sim.kvm.errno import EINVAL, EIO, Errno
+from sim.engine.model.operations import store
+from sim.engine.model.routines import Call, routine
+from sim.kvm.errno import EBUSY, EINVAL, EIO, Errno
+from sim.kvm.kvm_main import Request
 from sim.kvm.spte import PG_LEVEL_4K, Spte
 from sim.kvm.tdx_sept import pg_level_to_tdx_sept_level
 from sim.kvm.x86 import Kvm
+from sim.tdx.status import Status, tdx_operand_busy
 
 
 @attrs.frozen(eq=False)
 class V6_18(Kvm):
     """v6.14 to v6.18, as read in v6.16.1: removal returns an error, and its caller bugs the VM.
 
+    What came with v6.19, and is not here: TDX_BUG_ON() (here it is KVM_BUG_ON(), and a line of
+    pr_tdx_error()), and tdh_do_no_vcpus() as a macro of its own.
+
     Its premapped pages, before TDH.MR.FINALIZE, are left out.
     """
 
     VERSION = "6.18"
+
+    @routine
+    async def tdx_no_vcpus_enter_start(self) -> None:
+        await self.lockdep_assert_held_write()
+        await store(self.wait_for_sept_zap, True)
+        await self.kvm_make_all_cpus_request(Request.OUTSIDE_GUEST_MODE)
+
+    @routine
+    async def tdx_no_vcpus_enter_stop(self) -> None:
+        await self.lockdep_assert_held_write()
+        await store(self.wait_for_sept_zap, False)
+
+    @routine
+    async def tdh_do_no_vcpus(self, seamcall: Callable[..., Call[Status]], *args: object) -> Status:
+        """Written out at each call in this version: lockdep asks only where the module was BUSY."""
+        err = await seamcall(*args)
+        if tdx_operand_busy(err):
+            await self.tdx_no_vcpus_enter_start()
+            err = await seamcall(*args)
+            await self.tdx_no_vcpus_enter_stop()
+        return err
+
+    @routine
+    async def tdx_mem_page_aug(self, gfn: str, level: int, pfn: int) -> Errno | None:
+        err = await self.module.tdh_mem_page_aug(gfn, pfn, pg_level_to_tdx_sept_level(level))
+        if tdx_operand_busy(err):
+            return EBUSY(err)
+        return EIO(err) if await self.KVM_BUG_ON(err) else None
+
+    @routine
+    async def tdx_sept_link_private_spt(
+        self, gfn: str, level: int, private_spt: int
+    ) -> Errno | None:
+        err = await self.module.tdh_mem_sept_add(
+            gfn, pg_level_to_tdx_sept_level(level), private_spt
+        )
+        if tdx_operand_busy(err):
+            return EBUSY(err)
+        return EIO(err) if await self.KVM_BUG_ON(err) else None
+
+    @routine
+    async def tdx_track(self) -> None:
+        if not self.module.td.finalized:
+            return
+        await self.lockdep_assert_held_write()
+        await self.KVM_BUG_ON(await self.tdh_do_no_vcpus(self.module.tdh_mem_track))
+        await self.kvm_make_all_cpus_request(Request.OUTSIDE_GUEST_MODE)
 
     @routine
     async def remove_external_spte(self, gfn: str, old_spte: Spte, level: int) -> None:

@@ -1,4 +1,9 @@
-"""v7.2: the series whose patch the mail of 7 April 2026 asks about."""
+"""v7.2: the series whose patch the mail of 7 April 2026 asks about, as it was merged.
+
+"TDX MMU refactors" went into v7.2 on 19 June 2026 as fifteen commits, of which 28c77a037804
+("centrally propagate to-present and atomic-zap updates") is the mail's patch. Read in two trees
+that have it: soleen/linux 01603f35349 (tdp_mmu.c) and intel-staging/tdx 42a30d30bcb8 (tdx.c).
+"""
 
 from __future__ import annotations
 
@@ -17,10 +22,9 @@ from sim.tdx.status import tdx_operand_busy
 
 @attrs.frozen(eq=False)
 class Series(Kvm):
-    """The end of "TDX MMU refactors" (KVM list, v3 of 2026-05-28), merged in v7.2,
-    as far as the model has it.
+    """The end of "TDX MMU refactors", as merged in v7.2.
 
-    Its patch 07/15 (07/17 in v1) is the one that the mail of 7 April 2026 asks about.
+    Its patch 09/15 (07/17 in v1) is the one that the mail of 7 April 2026 asks about.
     `__handle_changed_spte()` does the external operation, and can fail; `handle_changed_spte()` is
     for callers that cannot. Leaf removal goes the same way. A page table that goes is torn down
     instead of the external operation.
@@ -89,6 +93,7 @@ class Series(Kvm):
             return None
         if not old_spte.is_shadow_present and not new_spte.is_shadow_present:
             await self.WARN_ON_ONCE(is_unexpected_np(old_spte, new_spte))
+            await self.trace_kvm_tdp_mmu_spte_changed(old_spte, new_spte, level, shared)
             return None
         if "stats-last" in self.without:
             await self.kvm_update_page_stats(old_spte, new_spte, level)
@@ -114,7 +119,7 @@ class Series(Kvm):
             if shared or old_spte.is_shadow_present:
                 await self.handle_changed_spte(sp, gfn, old_spte, FROZEN_SPTE, sp.level, shared)
         if sp.is_mirror:
-            await self.tdx_sept_reclaim_private_spt(sp)
+            await self.tdx_sept_free_private_spt(sp)
         await self.call_rcu(sp)
 
     @routine
@@ -132,9 +137,21 @@ class Series(Kvm):
         return await self.tdx_sept_map_leaf_spte(gfn, new_spte, level)
 
     @routine
+    async def tdx_spte_to_sept_pt(self, gfn: str, new_spte: Spte, level: int) -> int | None:
+        """The S-EPT page of the page table that an SPTE points to; None where that is not its."""
+        sp = self.spte_to_child_sp(new_spte)
+        if (
+            await self.KVM_BUG_ON(not sp.external_spt)
+            or await self.KVM_BUG_ON(sp.level + 1 != level)
+            or await self.KVM_BUG_ON(not any(gfn == name for name, _ in sp.sptes))  # sp->gfn
+        ):
+            return None
+        return sp.external_spt
+
+    @routine
     async def tdx_sept_map_nonleaf_spte(self, gfn: str, new_spte: Spte, level: int) -> Errno | None:
-        external_spt = self.spte_to_child_sp(new_spte).external_spt  # tdx_spte_to_sept_pt()
-        if await self.KVM_BUG_ON(not external_spt):
+        external_spt = await self.tdx_spte_to_sept_pt(gfn, new_spte, level)
+        if external_spt is None:
             return EIO()
         err = await self.module.tdh_mem_sept_add(
             gfn, pg_level_to_tdx_sept_level(level), external_spt
@@ -173,8 +190,8 @@ class Series(Kvm):
         return None
 
     @routine
-    async def tdx_sept_reclaim_private_spt(self, sp: MmuPage) -> None:
-        """void: an S-EPT page that cannot be had back is leaked on purpose."""
-        if await self.KVM_BUG_ON(self.is_hkid_assigned()):
-            return
-        await self.tdx_reclaim_page(sp.external_spt)
+    async def tdx_sept_free_private_spt(self, sp: MmuPage) -> Errno | None:
+        """Void in this version: an S-EPT page that cannot be had back is leaked on purpose."""
+        if not await self.KVM_BUG_ON(self.is_hkid_assigned()):
+            await self.tdx_reclaim_page(await self.read_external_spt(sp))
+        return None

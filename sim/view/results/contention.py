@@ -87,6 +87,7 @@ def contention_lines(by_module: dict[str, list[Meeting]]) -> Iterator[str]:
         yield f"  {sign}  {meaning}"
     yield ""
     yield from _reading(meetings, table)
+    yield from _halting(meetings)
     alike: list[tuple[list[str], Matrix]] = [([first], known)]
     for module, more in others:
         other = matrix(more, table)
@@ -130,6 +131,16 @@ def _reading(meetings: list[Meeting], table: Signs) -> Iterator[str]:
                 else ", ".join(relation.value for relation in on)
             )
             yield f"{sign} is met on {operands}."
+
+
+def _halting(meetings: Iterable[Meeting]) -> Iterator[str]:
+    """The pairs in which the module halts: a page is mapped before it has an owner."""
+    for meeting in meetings:
+        if meeting.halts:
+            yield (
+                f"{_short(meeting.one)} beside {_short(meeting.two)}, on {meeting.relation.value}: "
+                "the module can halt."
+            )
 
 
 def _differences(known: Matrix, other: Matrix) -> Iterator[str]:

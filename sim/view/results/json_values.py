@@ -10,6 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from sim.catalog.printed import is_silent
 from sim.catalog.schedules import shipped, witness
 from sim.engine.model.operations import Finding
 from sim.engine.run.schedule import Schedule, write
@@ -37,6 +38,7 @@ def of_finding(finding: Finding) -> Json:
 def of_found(found: Found) -> Json:
     return {
         **of_finding(found.finding),
+        "first_to_print": not is_silent(found.finding),
         **of_reach(found.reach),
         "witness": {
             "steps": len(found.witness.steps),

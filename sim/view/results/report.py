@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
+from string import ascii_lowercase
 
+from sim.catalog.printed import aloud, firsts, follow_ons, is_bugging, is_silent
 from sim.catalog.schedules import witness
 from sim.engine.model.operations import Finding
 from sim.engine.model.scenario import Scenario
@@ -225,6 +228,30 @@ def lasso_line(found: Found) -> str:
     return f"{lasso.stem} steps lead to a loop of {steps - lasso.stem}"
 
 
+def verdict_words(exploration: Exploration) -> str:
+    """How many findings, with those apart that a log cannot show; or the verdict's word."""
+    findings = [found.finding for found in exploration.found]
+    shown, follow = len(firsts(findings)), len(follow_ons(findings))
+    if not findings:
+        return exploration.verdict.value
+    more = f", and {follow} that only follow{'s' if follow == 1 else ''}" if follow else ""
+    return f"{shown} finding{'' if shown == 1 else 's'}{more}"
+
+
+def _found_lines(
+    mark: str, found: Found, exploration: Exploration, recorded: dict[str, str]
+) -> Iterator[str]:
+    yield f"  {mark} {finding_line(aloud(found.finding))}; {lasso_line(found)}"
+    more = [*reach_lines(found, exploration.counts), *blocked_lines(found.witness)]
+    if is_silent(found.finding):
+        bugged_by = next(one for one in found.witness.findings if is_bugging(one))
+        more.append(f"after {finding_line(bugged_by)}")
+    path = recorded.get(finding_line(found.finding))
+    if path:
+        more.append(f"tdpsim replay {as_argument(path)}")
+    yield from (f"     {line}" for line in more)
+
+
 def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> str:
     """The verdict, each finding, and a schedule with the command that replays it.
 
@@ -236,21 +263,18 @@ def exploration_report(exploration: Exploration, recorded: dict[str, str]) -> st
         settings_line(scenario.params, scenario.without),
         "",
     ]
-    plural = "" if len(exploration.found) == 1 else "s"
-    verdict = (
-        f"{len(exploration.found)} finding{plural}"
-        if exploration.found
-        else exploration.verdict.value
-    )
-    lines += [f"{verdict}: {every_line(exploration)}", *amount_lines(exploration)]
-    if exploration.found:
-        for i, found in enumerate(exploration.found, 1):
-            lines.append(f"  {i}. {finding_line(found.finding)}; {lasso_line(found)}")
-            lines += [f"     {line}" for line in reach_lines(found, exploration.counts)]
-            lines += [f"     {line}" for line in blocked_lines(found.witness)]
-            path = recorded.get(finding_line(found.finding))
-            if path:
-                lines.append(f"     tdpsim replay {as_argument(path)}")
+    lines += [f"{verdict_words(exploration)}: {every_line(exploration)}"]
+    lines += amount_lines(exploration)
+    follow = set(follow_ons(found.finding for found in exploration.found))
+    number, letter = count(1), iter(ascii_lowercase)
+    for found in exploration.found:
+        if not is_silent(found.finding):
+            lines += _found_lines(f"{next(number)}.", found, exploration, recorded)
+    if follow:
+        lines.append("  Of a VM that is bugged already a log shows nothing more, so never these:")
+    for found in exploration.found:
+        if found.finding in follow:
+            lines += _found_lines(f"{next(letter, '-')}.", found, exploration, recorded)
     lines += [
         f"{finding_line(found.finding)}, by chance and not for good: {lasso_line(found)} that "
         "could be left"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rich import box
 from rich.table import Table
 
+from sim.catalog.printed import aloud, firsts, follow_ons, is_silent
 from sim.engine.model.operations import Finding
 from sim.scenarios.switches import FLIPS, Flip
 from sim.scenarios.transitions import NOT_COVERED, ROWS
@@ -14,7 +15,20 @@ from sim.surveys.census import Change, census
 from sim.surveys.table import TableCell, TableQuery, is_hit
 from sim.view.numbers import number, power
 
-COLUMNS = ("#", "old", "new", "sh", "valid", "mirror", "hit", "notes", "states", "runs", "classes")
+COLUMNS = (
+    "#",
+    "old",
+    "new",
+    "sh",
+    "valid",
+    "mirror",
+    "hit",
+    "log",
+    "notes",
+    "states",
+    "runs",
+    "classes",
+)
 
 _LONG = 10**8
 
@@ -71,11 +85,22 @@ def line(cell: TableCell, notes: Notes) -> tuple[str, ...]:
         YES[cell.valid],
         YES[is_on_mirror(cell)],
         YES[bool(cell.hits)],
+        log(cell),
         notes.letters_for(cell),
         f"{cell.states:,}",
         _short(cell.interleavings),
         _short(cell.classes),
     )
+
+
+def log(cell: TableCell) -> str:
+    """What a log can show of a cell: the hit, nothing of it, or something else where there is none.
+
+    Beside a hit that is silent something else has always fired before.
+    """
+    if cell.hits:
+        return "Y" if cell.is_shown else "silent"
+    return "other" if cell.others else ""
 
 
 def _short(count: int | None) -> str:
@@ -130,10 +155,13 @@ def why(cell: TableCell) -> str:
 def also(findings: Iterable[Finding]) -> list[str]:
     """What else was found, kind by kind."""
     kinds: dict[str, dict[str, None]] = {}
-    for finding in findings:
+    every = tuple(findings)
+    for finding in (*firsts(every), *follow_ons(every)):
         if not is_hit(finding):
-            because = f" ({', '.join(finding.causes)})" if finding.causes else ""
-            kinds.setdefault(finding.kind, {})[f"{finding.where}{because}"] = None
+            said = aloud(finding)
+            because = f" ({', '.join(said.causes)})" if said.causes else ""
+            kind = f"silent {finding.kind}" if is_silent(finding) else finding.kind
+            kinds.setdefault(kind, {})[f"{finding.where}{because}"] = None
     return [f"{kind} in {', '.join(places)}" for kind, places in kinds.items()]
 
 
@@ -223,6 +251,10 @@ READING = (
     (
         "valid: the setter takes the transition on a direct root, alone, without a WARN, BUG or "
         "KVM_BUG_ON."
+    ),
+    (
+        "log: whether a hit can be the first that a log shows. KVM_BUG_ON() and TDX_BUG_ON() print "
+        "nothing of a VM that is bugged already: silent. other: no hit, but something else fires."
     ),
     (
         "sh: mmu_lock is held for read. runs: interleavings, without retries as the classes are, "
