@@ -20,7 +20,7 @@ from sim.tdx.releases import RELEASES, Release
 
 FINDINGS = {
     "KVM_BUG_ON": """A condition that KVM gives a VM up for: it warns once, sets vm_bugged, and tells every vCPU. The
-        run goes on, as the kernel does, and the condition counts also where the VM was bugged before.""",
+        run goes on, as the kernel does. Where the VM was bugged before, nothing is printed: that is told apart.""",
     "TDX_BUG_ON": """A SEAMCALL failed that must not fail: KVM_BUG_ON() with the status (arch/x86/kvm/vmx/tdx.c, since
         v6.19).""",
     "WARN": "A WARN_ON_ONCE() whose condition was true.",
@@ -28,6 +28,8 @@ FINDINGS = {
     "says "
     "nothing.",
     "BUG": "BUG(): the host is gone, and the run ends.",
+    "halt": """The TDX module made a fatal error, and runs no SEAMCALL any more: the run ends. It does where
+        a page that an S-EPT entry maps has no owner, since AUG shows its entry first (pamt_implicit_get()).""",
     "divergence": """A property of the state does not hold while mmu_lock is free and the VM is not bugged. Nobody
         warns.""",
     "use-after-free": """A page table was read or written after its grace period, in the function that is named; or what
@@ -69,6 +71,8 @@ PROPERTIES = {
     "not "
     "given "
     "up.",
+    "put-root-is-empty": """Wherever mmu_lock is free: a root that was zapped and put maps nothing. What it maps
+        is a page of a memslot that is gone.""",
     "tables-are-linked": """Wherever mmu_lock is free: a page table that can be walked to has not been freed or given to
         RCU, one that has not can be walked to, and the S-EPT pages of the others are the host's again.""",
 }
@@ -83,6 +87,8 @@ CAUSES = {
         turned away had set it, and TDH.MEM.PAGE.DEMOTE gave way with TDX_INTERRUPTED_BUSY; or another host cleared
         it before one that wants the tree exclusively could.""",
     "unsupported": "The kernel version refuses it, in whatever order things happen.",
+    "bugged": """The VM was bugged before, so that KVM_BUG_ON() or TDX_BUG_ON() prints nothing: the condition is
+        true, and no log shows it.""",
     "epoch": "TLB tracking: a vCPU was entering, or was still running in an epoch that had to be "
     "over.",
 }

@@ -115,6 +115,11 @@ class AtRest:
         spte, _level = self._mapping(look, gfn, self.kvm.root)
         return False if spte.is_shadow_present else None
 
+    def memory_is_not_lost(self, look: Look) -> bool:
+        """No guest was killed: it touches what it has accepted, and nothing else."""
+        killed = any(look(vcpu.vm_dead_request) for vcpu in self.kvm.vcpus)
+        return not killed or look(self.kvm.vm_bugged)
+
     def _property(self, name: str, kind: str, parts: Iterable[Part]) -> Property:
         return Property(name, kind, (self._excused, *parts))
 

@@ -15,13 +15,13 @@ from typing import Any
 import attrs
 
 from sim.engine.model.routines import Again, Call, Done, repeat, routine
-from sim.engine.model.scenario import Scenario, Task
+from sim.engine.model.scenario import Property, Scenario, Task
 from sim.kvm.spte import PG_LEVEL_4K
 from sim.kvm.tdp_mmu import Fault, RetPf
 from sim.kvm.versions import HugePages
 from sim.kvm.x86 import Kvm
 from sim.scenarios.at_rest import AtRest
-from sim.scenarios.kernels import kernel_of, kernel_param
+from sim.scenarios.kernels import kernel_of, kernel_param, past_the_gate
 from sim.scenarios.machine import Program, machine, rcu_tasks
 from sim.scenarios.recipe import KERNEL, Param, Recipe, Settings
 from sim.scenarios.references import ACCEPT, CALLS, GMEM, MMU, TDP, TDX
@@ -97,6 +97,11 @@ def _punch(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
     yield "f2", fault_until_mapped(kvm, "f2", "A")
 
 
+def _punch_beside_a_guest(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
+    yield "host", kvm.kvm_gmem_punch_hole(("A",), "host")
+    yield from _guest(kvm)
+
+
 def _fast_zap(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
     return _beside_a_fault(kvm, kvm.kvm_mmu_zap_all_fast())
 
@@ -135,6 +140,19 @@ def _teardown(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
 def _guest(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
     yield from ((vcpu.name, kvm.vcpu_run(vcpu, Tdvps())) for vcpu in kvm.vcpus)
 
+
+_ACCEPTS_AND_USES = (Instruction.ACCEPT_2M, Instruction.ACCEPT, Instruction.TOUCH)
+"""At 2M, or at 4K where that is too large."""
+
+SECTIONS = Param(
+    "sections",
+    ("rfc", "folio", "one"),
+    "rfc",
+    "how a hole in a part of a folio is announced, split and zapped: as huge pages v3 16/24 has "
+    "it, in three sections of mmu_lock, of which the hole alone is announced; so, but the whole "
+    "folio is announced; or in one section",
+)
+_SECTIONS = {"rfc": ("three-sections", "hole-alone"), "folio": ("three-sections",), "one": ()}
 
 CALLERS = (
     Caller(
@@ -178,6 +196,18 @@ CALLERS = (
         _punch,
         ("host", "f2"),
         (S.NL_MAPPED, S.PENDING),
+    ),
+    Caller(
+        "punch-hole-beside-a-guest",
+        "guest_memfd gives up 4K of a range that a guest accepts at 2M, and uses beside the hole",
+        f"{GMEM}: kvm_gmem_punch_hole(), kvm_gmem_invalidate_begin(), kvm_gmem_split()",
+        _punch_beside_a_guest,
+        ("host",),
+        (S.FREE, S.FREE),
+        is_what_if=True,
+        kernel="hugepages",
+        params=(SECTIONS,),
+        programs=(("v1", tuple((instruction, "C") for instruction in _ACCEPTS_AND_USES)),),
     ),
     Caller(
         "fast-zap",
@@ -270,6 +300,7 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
         above, below = S.NL_MAPPED, above
     is_large = settings["pages"] == "2M" and (not is_mirror or issubclass(kernel, HugePages))
     given = {"huge": settings["pages"] == "2M", "4k": settings["pages"] == "4K"}
+    given |= dict.fromkeys(_SECTIONS[settings.get("sections") or "one"], True)
     given |= {
         "census": settings["census"] == "yes",
         **dict.fromkeys(injected(settings["inject"]), True),
@@ -294,12 +325,25 @@ def build(recipe: Recipe, settings: Settings, caller: Caller) -> Scenario:
     return Scenario(
         recipe.name,
         (*(Task(name, call) for name, call in caller.tasks(kvm)), *rcu_tasks(kvm)),
-        AtRest(kvm).properties(),
+        _properties(caller, kvm),
         model=f"{kernel.VERSION}+{settings['module']}",
         params=tuple(settings.values.items()),
         without=settings.without,
-        not_covered=(*NOT_COVERED, *_not_there(caller, is_large=is_large)),
+        not_covered=(
+            *NOT_COVERED,
+            *(past_the_gate(kernel, release_named(settings["module"])) if is_mirror else ()),
+            *_not_there(caller, is_large=is_large),
+        ),
     )
+
+
+def _properties(caller: Caller, kvm: Kvm) -> tuple[Property, ...]:
+    """Those of every scenario, and that a guest which touches what it accepted is not killed."""
+    at_rest = AtRest(kvm)
+    if SECTIONS not in caller.params:
+        return at_rest.properties()
+    kept = Property.whole("memory-is-not-lost", "lost memory", at_rest.memory_is_not_lost)
+    return (*at_rest.properties(), kept)
 
 
 def _not_there(caller: Caller, *, is_large: bool) -> Iterator[str]:

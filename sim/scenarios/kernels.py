@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from sim.base.errors import UsageError
-from sim.kvm.versions import KERNELS
+from sim.kvm.versions import KERNELS, HugePages
 from sim.kvm.versions.what_ifs import Retries, Serialised
 from sim.kvm.x86 import Kvm
 from sim.scenarios.patch import PATCH, patched
 from sim.scenarios.recipe import KERNEL, ORDER, Param, Settings
+from sim.tdx.module import TdxModule
 
 BEFORE, AFTER = "before", "after"
 """The mail's words: before the series that it reviews, and after it.
@@ -68,3 +69,15 @@ def kernel_of(settings: Settings) -> type[Kvm]:
     if settings.patch is not None:
         raise UsageError(f"--patch is a kernel, and {KERNEL}={name} another one; give one of them")
     return _ZAPS.get(zap, KERNELS[name])
+
+
+def past_the_gate(kernel: type[Kvm], module: type[TdxModule]) -> Iterator[str]:
+    """What a verdict does not cover where KVM would not have pages of 2M with this module.
+
+    KVM wants a DEMOTE that nothing interrupts, which 1.5.28 and 2.0.16 were the first to have.
+    """
+    if issubclass(kernel, HugePages) and module.DEMOTE_IS_INTERRUPTED:
+        yield (
+            "KVM's gate: with this module it has no pages of 2M for a TD (with 1.5.28 and 2.0.16, "
+            "and from then on, it has)"
+        )

@@ -28,6 +28,7 @@ FINDINGS = {
     "alike",
     "use-after-free": f"{TDP}: handle_removed_pt(), tdp_mmu_free_sp_rcu_callback()",
     "leak": f"{TDP}: handle_removed_pt(), tdp_mmu_free_sp_rcu_callback()",
+    "halt": "common/memory_handlers/pamt_manager.c: pamt_implicit_get()",
     "transition": "arch/x86/kvm/mmu/mmutrace.h: kvm_tdp_mmu_spte_changed",
     "deadlock": "kernel/locking/qrwlock.c; the module's own locks are tried, and never waited for",
     "livelock": f"{TDX}: tdx_handle_ept_violation(); {ACCEPT}",
@@ -35,6 +36,9 @@ FINDINGS = {
 }
 
 PROPERTIES = {
+    "put-root-is-empty": (
+        f"{MMU}: is_page_fault_stale(); {TDP}: kvm_tdp_mmu_zap_invalidated_roots()"
+    ),
     "mirror-is-sept": f"{TDP}: handle_changed_spte(), at is_mirror_sptep(); {TDX}: tdx_sept_*()",
     "no-frozen": f"{SPTE}: FROZEN_SPTE, is_frozen_spte()",
     "stats-are-leafs": f"{TDP}: handle_changed_spte(), at kvm_update_page_stats()",
@@ -43,6 +47,7 @@ PROPERTIES = {
 }
 
 CAUSES = {
+    "bugged": "include/linux/kvm_host.h: KVM_BUG_ON()",
     "zero-step": f"{STEPPING}; {ENTER}",
     "tdcall": ACCEPT,
     "seamcall": f"{CALLS}/tdh_mem_*.c",

@@ -28,7 +28,7 @@ from sim.kvm.kvm_main import Vcpu
 from sim.kvm.x86 import Kvm
 from sim.scenarios.at_rest import AtRest
 from sim.scenarios.callers import AFTER, NOT_COVERED
-from sim.scenarios.kernels import kernel_of, kernel_param
+from sim.scenarios.kernels import kernel_of, kernel_param, past_the_gate
 from sim.scenarios.machine import machine, rcu_tasks
 from sim.scenarios.recipe import Param, Recipe, Settings
 from sim.scenarios.references import SETTERS
@@ -180,7 +180,10 @@ def build(recipe: Recipe, settings: Settings) -> Scenario:
         model=f"{kernel.VERSION}+{settings['module']}",
         params=tuple(settings.values.items()),
         without=settings.without,
-        not_covered=NOT_COVERED,
+        not_covered=(
+            *NOT_COVERED,
+            *(past_the_gate(kernel, release_named(settings["module"])) if large else ()),
+        ),
     )
 
 

@@ -38,7 +38,7 @@ from sim.kvm.spte import (
 )
 from sim.kvm.x86 import Kvm
 from sim.scenarios.at_rest import AtRest
-from sim.scenarios.kernels import kernel_of, kernel_param, words
+from sim.scenarios.kernels import kernel_of, kernel_param, past_the_gate, words
 from sim.scenarios.machine import Program, machine, rcu_tasks
 from sim.scenarios.recipe import Param, Recipe, Settings
 from sim.scenarios.references import SETTERS
@@ -318,7 +318,11 @@ def build(recipe: Recipe, settings: Settings, row: Row) -> Scenario:
         model=f"{kernel.VERSION}+{settings['module']}",
         params=tuple(settings.values.items()),
         without=settings.without,
-        not_covered=(*NOT_COVERED, *_not_there(row, settings)),
+        not_covered=(
+            *NOT_COVERED,
+            *past_the_gate(kernel, release_named(settings["module"])),
+            *_not_there(row, settings),
+        ),
     )
 
 

@@ -75,6 +75,15 @@ ARGUED = {
 }
 """Cells that running answers otherwise, by column, row and lock mode, and why."""
 
+LIVE_TD = (
+    "rows 9, 10 and 13 (no cell, but the mail's reason (d)): the TD is live, so its key is "
+    "assigned, and the KVM_BUG_ON() in tdx_sept_free_private_spt() fires in every run, in both "
+    "lock modes. It comes before TDH.PHYMEM.PAGE.RECLAIM, whose failure the mail has as a "
+    "TDX_BUG_ON(): that is never reached. (Nor would it bug the VM: __tdx_reclaim_page() gives it "
+    "none.)"
+)
+"""A difference that is in no column: tests/scenarios/test_table.py derives it."""
+
 
 def says(column: dict[int, str], row: Row, derived: bool) -> bool:
     """Whether the mail's column agrees with what was derived for a row."""

@@ -54,6 +54,29 @@ class HugePages(Series):
             await self.tdp_mmu_split_huge_pages_root(gfns[0], task, False)
 
     @routine
+    async def kvm_gmem_invalidate_begin(self, gfns: tuple[str, ...], task: str) -> None:
+        """guest_memfd.c with splitting (KVM list, huge pages v3 of 2026-01-06, 16/24).
+
+        There it announces, splits and zaps in three sections of mmu_lock (`three-sections`), and
+        what it announces is the hole, not the folio that is split (`hole-alone`). Without either
+        it is what would be safe: one section, and the whole folio.
+        """
+        if "three-sections" not in self.given:
+            await Series.kvm_gmem_invalidate_begin(self, gfns, task)
+            return
+        whole = self.gmem.whole(gfns) if self.gmem and "hole-alone" not in self.given else gfns
+        await self.mmu_lock.write_lock()
+        await self.kvm_mmu_invalidate_begin()
+        await self.kvm_mmu_invalidate_range_add(whole)
+        await self.mmu_lock.write_unlock()
+        await self.mmu_lock.write_lock()
+        await self.kvm_split_cross_boundary_leafs(gfns, task)
+        await self.mmu_lock.write_unlock()
+        await self.mmu_lock.write_lock()
+        await self.kvm_tdp_mmu_unmap_gfn_range(gfns, True)
+        await self.mmu_lock.write_unlock()
+
+    @routine
     async def tdx_handle_ept_violation(self, vcpu: Vcpu, exit: Exit) -> Resume | Errno:
         """A guest that accepts 4K of a large page gets it split first."""
         if exit.accepts_4k:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sim.catalog.printed import aloud, firsts, follow_ons, is_silent
 from sim.engine.model.operations import Finding
+from sim.scenarios.kernels import AFTER
 from sim.scenarios.switches import FLIPS, Flip
 from sim.scenarios.transitions import NOT_COVERED, ROWS
 from sim.surveys.census import Change, census
@@ -83,7 +84,7 @@ def line(cell: TableCell, notes: Notes) -> tuple[str, ...]:
         *cell.row.words,
         YES[cell.row.shared],
         YES[cell.valid],
-        YES[is_on_mirror(cell)],
+        mirror(cell),
         YES[bool(cell.hits)],
         log(cell),
         notes.letters_for(cell),
@@ -112,6 +113,17 @@ def _short(count: int | None) -> str:
 def made_by(cell: TableCell) -> tuple[Change, ...]:
     """Who makes a cell's transition, on either root."""
     return tuple(change for change in census(cell.order) if change.is_of(cell.row))
+
+
+def mirror(cell: TableCell) -> str:
+    """Whether it is made on a mirror root: in the cell's kernel, or with huge pages alone."""
+    if not is_on_mirror(cell):
+        return YES[False]
+    if cell.order != AFTER or any(
+        change.root == "mirror" and change.is_of(cell.row) for change in census("7.2")
+    ):
+        return YES[True]
+    return "2M"
 
 
 def is_on_mirror(cell: TableCell) -> bool:
@@ -247,7 +259,10 @@ READING = (
         "interleaving, "
         "were the transition to happen on a mirror root."
     ),
-    "mirror: some caller makes it on a mirror root (explored; with S-EPT huge pages in `after`).",
+    (
+        "mirror: some caller makes it on a mirror root (explored): Y in that kernel, 2M once S-EPT "
+        "huge pages are in, too."
+    ),
     (
         "valid: the setter takes the transition on a direct root, alone, without a WARN, BUG or "
         "KVM_BUG_ON."
