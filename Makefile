@@ -47,6 +47,9 @@ schedules: $(VENV)/.ready
 	$(BIN)/tdpsim explore np-to-leaf-shared --without restore --record schedules/np-to-leaf-shared > /dev/null || test $$? = 1
 	$(BIN)/tdpsim explore leaf-to-np-exclusive --without kick --record schedules/leaf-to-np-exclusive > /dev/null || test $$? = 1
 	$(BIN)/tdpsim explore np-to-leaf-shared --without hp-timeout --record schedules/np-to-leaf-shared > /dev/null || test $$? = 1
+	$(BIN)/tdpsim explore atomic-zap --record schedules/atomic-zap > /dev/null || test $$? = 1
+	$(BIN)/tdpsim explore fast-zap --set root=direct --without obsolete-root --record schedules/fast-zap > /dev/null || test $$? = 1
+	$(BIN)/tdpsim explore punch-hole-beside-a-guest --record schedules/punch-hole-beside-a-guest > /dev/null || test $$? = 1
 	git --no-pager diff --stat -- schedules
 
 # The pages of docs/ that are generated. `python -m tests.docs words` writes docs/words.md alone, at once.

@@ -77,8 +77,8 @@ it, `tdpsim table --flip NAME` what an assumption decides; `tdpsim explain NAME`
 * **mirror**: some caller makes it on a mirror root: Y in that kernel, 2M once S-EPT huge pages are in, too. Every
   modelled caller was explored on both kinds of root.
 * **hit**: called once, on a mirror root, beside everybody who can contend, the condition is true in some interleaving.
-* **log**: whether a hit can be the first that a log shows. KVM_BUG_ON() and TDX_BUG_ON() print nothing of a VM that is
-  bugged already: silent. other: no hit, but something else fires that a log can show.
+  (Y): on a VM alone that is bugged already, of which KVM_BUG_ON() and TDX_BUG_ON() print nothing, so that no log shows
+  it. N*: not hit, but something else fires that a log can show.
 * **states**, **runs** (interleavings) and **classes** are what was gone through; the latter two where nothing is hit,
   and without retries.
 """

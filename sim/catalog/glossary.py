@@ -34,6 +34,8 @@ FINDINGS = {
         warns.""",
     "use-after-free": """A page table was read or written after its grace period, in the function that is named; or what
         is mapped is a page that has been given up.""",
+    "lost-memory": """A guest was killed for a touch of memory that it had accepted: the page had gone, and came
+        back PENDING.""",
     "leak": "A page table that nobody can walk to and that was not given to RCU, or its S-EPT "
     "page.",
     "transition": "No fault: with census=yes, a change of an SPTE as its trace point has it.",
@@ -71,6 +73,8 @@ PROPERTIES = {
     "not "
     "given "
     "up.",
+    "memory-is-not-lost": """No guest is killed. It touches what it has accepted and nothing else, so it is where that
+        was taken away.""",
     "put-root-is-empty": """Wherever mmu_lock is free: a root that was zapped and put maps nothing. What it maps
         is a page of a memslot that is gone.""",
     "tables-are-linked": """Wherever mmu_lock is free: a page table that can be walked to has not been freed or given to

@@ -342,7 +342,7 @@ def _properties(caller: Caller, kvm: Kvm) -> tuple[Property, ...]:
     at_rest = AtRest(kvm)
     if SECTIONS not in caller.params:
         return at_rest.properties()
-    kept = Property.whole("memory-is-not-lost", "lost memory", at_rest.memory_is_not_lost)
+    kept = Property.whole("memory-is-not-lost", "lost-memory", at_rest.memory_is_not_lost)
     return (*at_rest.properties(), kept)
 
 

@@ -28,6 +28,7 @@ FINDINGS = {
     "alike",
     "use-after-free": f"{TDP}: handle_removed_pt(), tdp_mmu_free_sp_rcu_callback()",
     "leak": f"{TDP}: handle_removed_pt(), tdp_mmu_free_sp_rcu_callback()",
+    "lost-memory": f"{TDX}: tdx_is_sept_violation_unexpected_pending()",
     "halt": "common/memory_handlers/pamt_manager.c: pamt_implicit_get()",
     "transition": "arch/x86/kvm/mmu/mmutrace.h: kvm_tdp_mmu_spte_changed",
     "deadlock": "kernel/locking/qrwlock.c; the module's own locks are tried, and never waited for",
@@ -36,6 +37,7 @@ FINDINGS = {
 }
 
 PROPERTIES = {
+    "memory-is-not-lost": f"{TDX}: tdx_handle_ept_violation(); {GMEM}: kvm_gmem_punch_hole()",
     "put-root-is-empty": (
         f"{MMU}: is_page_fault_stale(); {TDP}: kvm_tdp_mmu_zap_invalidated_roots()"
     ),

@@ -146,6 +146,8 @@ def of_cell(cell: TableCell, made: tuple[Change, ...]) -> Json:
         "flipped": [cell.flipped] if cell.flipped else [],
         "findings": list(dict.fromkeys(finding.kind for finding in cell.findings)),
         "kvm_bug_on": bool(cell.hits),
+        "first_to_print": cell.is_shown,
+        "others_print": bool(cell.others),
         "causes": list(cell.causes),
         "states": cell.states,
         "interleavings": _decimal(cell.interleavings),
@@ -176,6 +178,7 @@ def of_meeting(meeting: Meeting) -> Json:
         "leafs": [meeting.one, meeting.two],
         "on": meeting.relation.value,
         "busy": [list(meeting.busy_one), list(meeting.busy_two)],
+        "halts": meeting.halts,
     }
 
 

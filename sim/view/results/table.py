@@ -16,20 +16,7 @@ from sim.surveys.census import Change, census
 from sim.surveys.table import TableCell, TableQuery, is_hit
 from sim.view.numbers import number, power
 
-COLUMNS = (
-    "#",
-    "old",
-    "new",
-    "sh",
-    "valid",
-    "mirror",
-    "hit",
-    "log",
-    "notes",
-    "states",
-    "runs",
-    "classes",
-)
+COLUMNS = ("#", "old", "new", "sh", "valid", "mirror", "hit", "notes", "states", "runs", "classes")
 
 _LONG = 10**8
 
@@ -85,8 +72,7 @@ def line(cell: TableCell, notes: Notes) -> tuple[str, ...]:
         YES[cell.row.shared],
         YES[cell.valid],
         mirror(cell),
-        YES[bool(cell.hits)],
-        log(cell),
+        hit(cell),
         notes.letters_for(cell),
         f"{cell.states:,}",
         _short(cell.interleavings),
@@ -94,14 +80,15 @@ def line(cell: TableCell, notes: Notes) -> tuple[str, ...]:
     )
 
 
-def log(cell: TableCell) -> str:
-    """What a log can show of a cell: the hit, nothing of it, or something else where there is none.
+def hit(cell: TableCell) -> str:
+    """Whether it is hit, and what a log can show of it.
 
-    Beside a hit that is silent something else has always fired before.
+    In parentheses: on a VM alone that something else has bugged before. A star: no, but something
+    else fires.
     """
     if cell.hits:
-        return "Y" if cell.is_shown else "silent"
-    return "other" if cell.others else ""
+        return "Y" if cell.is_shown else "(Y)"
+    return "N*" if cell.others else "N"
 
 
 def _short(count: int | None) -> str:
@@ -268,8 +255,8 @@ READING = (
         "KVM_BUG_ON."
     ),
     (
-        "log: whether a hit can be the first that a log shows. KVM_BUG_ON() and TDX_BUG_ON() print "
-        "nothing of a VM that is bugged already: silent. other: no hit, but something else fires."
+        "(Y): on a VM alone that is bugged already, of which KVM_BUG_ON() and TDX_BUG_ON() print "
+        "nothing: no log shows it. N*: not hit, but something else fires that a log can show."
     ),
     (
         "sh: mmu_lock is held for read. runs: interleavings, without retries as the classes are, "
