@@ -6,7 +6,7 @@ from sim import commit, moments, parse_schedule, recipe_named, replay, shipped_s
 
 NAME = (
     "nonleaf-to-np-shared.7.2+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle_changed_spte."
-    "seamcall.toml"
+    "seamcall.bugged.toml"
 )
 text = shipped_schedules()[NAME].read_text(encoding="utf-8")
 mail = (

@@ -116,6 +116,12 @@ CELLS = (
         r"(?:pt\[\w+\]|v\d+\.pt|\w+)\.life",
     ),
     Word(
+        "pt[A].external_spt",
+        "A page table's own structure, as far as it is read: the page that it lends the S-EPT.",
+        f"{_FOLDER}/mmu_internal.h: struct kvm_mmu_page, external_spt",
+        r"pt\[\w+\]\.external_spt",
+    ),
+    Word(
         "mmu_lock",
         "KVM's lock of a VM's page tables, a rwlock: many hold it for read, or one for write.",
         f"{_HOST}: struct kvm, mmu_lock; kernel/locking/qrwlock.c",
@@ -149,6 +155,11 @@ CELLS = (
         "root.invalid",
         "Whether the root was invalidated, so that faults on it are stale.",
         f"{_MMU}: is_page_fault_stale(); {_FOLDER}/mmu_internal.h: role.invalid",
+    ),
+    Word(
+        "root.put",
+        "Whether an invalidated root was zapped, and put after that.",
+        f"{_TDP}: kvm_tdp_mmu_zap_invalidated_roots(), kvm_tdp_mmu_put_root()",
     ),
     Word(
         "wait_for_sept_zap",
@@ -578,6 +589,7 @@ VALUES = (
         f"{_TDP}: tdp_mmu_free_sp_rcu_callback()",
     ),
     Word("ALLOCATED", "guest_memfd has the page.", f"{_GMEM}: kvm_gmem_get_folio()"),
+    Word("HOLE", "guest_memfd has given the page up.", f"{_GMEM}: kvm_gmem_punch_hole()"),
     Word(
         "goes",
         "These gfns are being taken away; `nothing` where none is.",

@@ -62,6 +62,7 @@ EXPLORE_FIELDS = {
 }
 FINDING_FIELDS = {
     "kind",
+    "first_to_print",
     "where",
     "causes",
     "interleavings",
@@ -86,6 +87,8 @@ ROW_FIELDS = {
     "flipped",
     "findings",
     "kvm_bug_on",
+    "first_to_print",
+    "others_print",
     "causes",
     "states",
     "interleavings",
@@ -167,7 +170,7 @@ def test_a_finding_that_retries_too_often_to_be_counted_is_one_all_the_same(tdps
         "explore", "leaf-to-np-exclusive", "--without", "kick", "--countable", "1M", "--json"
     )
     last = json.loads(said.out)["findings"][-1]
-    assert (last["where"], last["inevitable_at"]) == ("tdx_mem_page_aug", 72)
+    assert (last["where"], last["inevitable_at"]) == ("tdx_mem_page_aug", 73)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/counting.md"])
@@ -279,7 +282,7 @@ def test_the_table_fits_80_columns(
     said = tdpsim("table", "--kernel", "before", "--module", "1.5.28")
     lines = said.out.splitlines()
     row_2 = next(line for line in lines if line.split()[:1] == ["2"])
-    assert row_2.split()[:10] == ["2", "NP", "leaf", "N", "Y", "N", "N", "a", "b", "70,667"]
+    assert row_2.split()[:10] == ["2", "NP", "leaf", "N", "Y", "N", "N*", "a", "b", "70,667"]
     assert max(len(line) for line in lines) <= 80
     assert not [line for line in lines if line.endswith("…")]
 

@@ -10,14 +10,17 @@ import pytest
 from sim.engine.run.schedule import parse
 
 FILES = sorted((Path(__file__).parent / "fa09219").glob("*.toml"))
-"""Three that were shipped at commit fa09219, when the kernel's parameter was called `order`."""
+"""Three that were shipped at commit fa09219, when the kernel's parameter was called `order`.
+
+Of those in which a leaf is removed the steps have changed since, and they fit no more.
+"""
 
 KERNELS = {
     "np-to-leaf-exclusive": "7.2",
-    "nonleaf-to-leaf-exclusive": "in-turn",
+    "np-to-nonleaf-exclusive": "6.19",
     "leaf-to-nonleaf-exclusive": "7.2",
 }
-"""What `order = "after"` and the switches beside it meant in each."""
+"""What `order` and the switches beside it meant in each."""
 
 
 def test_there_are_three() -> None:

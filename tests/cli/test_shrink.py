@@ -109,7 +109,7 @@ def test_one_of_several_findings_can_be_named(tdpsim: Any, tmp_path: Path) -> No
     for named, steps in (
         ("lockdep", 26),
         ("tdh_do_no_vcpus", 11),
-        ("KVM_BUG_ON tdx_sept_free_private_spt", 61),
+        ("KVM_BUG_ON tdx_sept_free_private_spt", 62),
     ):
         assert tdpsim("shrink", walk, "-o", small, "--force", "--finding", named).status == 0
         assert len(parse(small.read_bytes()).steps) == steps

@@ -77,5 +77,6 @@ class Overwrites(HugePages):
 
 def test_zappers_that_do_not_count_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KERNELS, "hugepages", Overwrites)
-    found = storm(4000, "portfolio", zappers="2", vcpus="2", pages="2").sightings
+    asked = {"kernel": "hugepages", "zappers": "2", "vcpus": "2", "pages": "2"}
+    found = storm(4000, "portfolio", **asked).sightings
     assert [str(sighting.finding) for sighting in found] == ["use-after-free leafs-are-backed"]

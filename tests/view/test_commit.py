@@ -96,7 +96,8 @@ def test_without_the_kick_the_diagram_has_what_stood_in_the_way(
     cause: str, points: list[str]
 ) -> None:
     name = (
-        f"leaf-to-np-exclusive.7.2+1.5.01.without-kick.KVM_BUG_ON.handle_changed_spte.{cause}.toml"
+        f"leaf-to-np-exclusive.7.2+1.5.01.without-kick.KVM_BUG_ON.handle_changed_spte.{cause}."
+        "bugged.toml"
     )
     text, seen = drawn(name, shipped_schedule(name))
     check(text, seen)

@@ -35,7 +35,7 @@ GOLDEN = {
     "row-13-120": (
         (
             "nonleaf-to-np-shared.7.2+1.5.01.zero-step+seamcall.KVM_BUG_ON.handle_changed_spte."
-            "seamcall"
+            "seamcall.bugged"
         ),
         120,
         Marks(),
