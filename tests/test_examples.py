@@ -34,7 +34,7 @@ SHOWN = {
     ],
     "out_of_a_mail.py": [
         (
-            "63 steps, and then: lockdep tdx_sept_remove_leaf_spte, lockdep tdh_do_no_vcpus, "
+            "65 steps, and then: lockdep tdx_sept_remove_leaf_spte, lockdep tdh_do_no_vcpus, "
             "TDX_BUG_ON"
         ),
         "    (G) KVM_BUG_ON()",

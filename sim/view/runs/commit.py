@@ -17,6 +17,7 @@ from sim.analysis.moments import Moment, causes_of
 from sim.engine.model.operations import Finding
 from sim.engine.run.schedule import Schedule
 from sim.engine.run.world import Run
+from sim.kvm.kvm_main import BUGGED
 from sim.view.runs.formats import Drawing
 from sim.view.words import fitted
 
@@ -177,6 +178,9 @@ def _consequence(finding: Finding | None, at: str) -> str:
     said = _VERBS.get(finding.kind, f"{finding.kind}: {finding.where} does not hold").format(
         where=finding.where
     )
-    because = f", because of {' and '.join(finding.causes)}" if finding.causes else ""
+    causes = [cause for cause in finding.causes if cause != BUGGED]
+    because = f", because of {' and '.join(causes)}" if causes else ""
     text = f"{f'At {at} ' if at else ''}{said}{because}."
+    if BUGGED in finding.causes:
+        text += " The VM is bugged by then, so a log shows nothing of it."
     return text[0].upper() + text[1:]
