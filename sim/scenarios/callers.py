@@ -33,6 +33,19 @@ from sim.tdx.zero_step import Tdvps
 
 S = SeptState
 
+_ACCEPTS_AND_USES = (Instruction.ACCEPT_2M, Instruction.ACCEPT, Instruction.TOUCH)
+"""At 2M, or at 4K where that is too large."""
+
+SECTIONS = Param(
+    "sections",
+    ("rfc", "folio", "one"),
+    "rfc",
+    "how a hole in a part of a folio is announced, split and zapped: as huge pages v3 16/24 has "
+    "it, in three sections of mmu_lock, of which the hole alone is announced; so, but the whole "
+    "folio is announced; or in one section",
+)
+_SECTIONS = {"rfc": ("three-sections", "hole-alone"), "folio": ("three-sections",), "one": ()}
+
 NOT_COVERED = (
     "weak memory: steps are sequentially consistent",
     "levels above 2M, memslots that come and go",
@@ -140,19 +153,6 @@ def _teardown(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
 def _guest(kvm: Kvm) -> Iterator[tuple[str, Call[Any]]]:
     yield from ((vcpu.name, kvm.vcpu_run(vcpu, Tdvps())) for vcpu in kvm.vcpus)
 
-
-_ACCEPTS_AND_USES = (Instruction.ACCEPT_2M, Instruction.ACCEPT, Instruction.TOUCH)
-"""At 2M, or at 4K where that is too large."""
-
-SECTIONS = Param(
-    "sections",
-    ("rfc", "folio", "one"),
-    "rfc",
-    "how a hole in a part of a folio is announced, split and zapped: as huge pages v3 16/24 has "
-    "it, in three sections of mmu_lock, of which the hole alone is announced; so, but the whole "
-    "folio is announced; or in one section",
-)
-_SECTIONS = {"rfc": ("three-sections", "hole-alone"), "folio": ("three-sections",), "one": ()}
 
 CALLERS = (
     Caller(

@@ -105,8 +105,10 @@ def relations(one: Leaf, two: Leaf) -> Iterator[tuple[Relation, Operands, Operan
 
 
 def _mapped(gfn: str, leaf: Leaf) -> int:
-    """The page that the entry of a leaf maps, where it maps one."""
-    return _LARGE[0] if leaf.level else _GFNS[gfn]
+    """The page that the entry of a leaf maps, or the table that it links."""
+    if not leaf.level:
+        return _GFNS[gfn]
+    return _LARGE[0] if any(state.is_leaf for state in leaf.wants) else _TABLES[0]
 
 
 Start = tuple[dict[str, SeptState], tuple[SeptState, SeptState]]

@@ -24,6 +24,7 @@ _UNSAID = {"annotation", "returns", "type_comment", "type_params", "kind", "ctx"
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 """The other fields of each kind of node, once it was met."""
 
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _BODIES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -115,7 +116,7 @@ class CodePiece:
 
     digest: bytes
     places: tuple[NamedPlace, ...]
-    """The names at module level that it mentions, and perhaps some more."""
+    """The names at module level that it mentions."""
     words: frozenset[str]
     """The attributes and texts that it mentions: the methods that it may call."""
 
@@ -279,29 +280,45 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
             to_go += below if isinstance(below, list) else ()
 
 
-def _bound(statement: ast.stmt) -> Iterator[str]:
+def _bound(statement: ast.AST) -> Iterator[str]:
     """The names that a statement at module level binds, or changes an attribute of."""
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        yield statement.name
-        return
+    yield from _bindings(statement)
     for node in _in_scope(statement):
-        match node:
+        if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
+            inner: ast.expr = node
+            while isinstance(inner, (ast.Attribute, ast.Subscript)):
+                inner = inner.value
+            if isinstance(inner, ast.Name):
+                yield inner.id
+
+
+def _bindings(node: ast.AST) -> Iterator[str]:
+    """The names that a node binds in the scope that it stands in, but for imports."""
+    for part in _in_scope(node):
+        match part:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 yield name
             case ast.ClassDef(name=name) | ast.ExceptHandler(name=str(name)):
                 yield name
             case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                 yield name
-            case ast.MatchMapping(rest=str(name)):
+            case ast.MatchMapping(rest=str(name)) | ast.Name(id=name, ctx=ast.Store()):
                 yield name
-            case ast.Name(id=name, ctx=ast.Store()):
-                yield name
-            case ast.Attribute(ctx=ast.Store()) | ast.Subscript(ctx=ast.Store()):
-                inner: ast.expr = node
-                while isinstance(inner, (ast.Attribute, ast.Subscript)):
-                    inner = inner.value
-                if isinstance(inner, ast.Name):
-                    yield inner.id
+
+
+def _in_scope(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and those below it that bind names where it stands.
+
+    Not those inside of functions and classes; of comprehensions the walrus alone.
+    """
+    yield node
+    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+        return
+    for part in ast.iter_child_nodes(node):
+        if isinstance(part, _COMPREHENSIONS):
+            yield from (one.target for one in ast.walk(part) if isinstance(one, ast.NamedExpr))
+        else:
+            yield from _in_scope(part)
 
 
 def _is_hook(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -310,30 +327,69 @@ def _is_hook(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return is_special or any(isinstance(one, ast.Attribute) for one in node.decorator_list)
 
 
-def _in_scope(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes below one that may bind names where it stands: not those in functions."""
-    for part in ast.iter_child_nodes(node):
-        yield part
-        if not isinstance(part, (*_FUNCTIONS, ast.ClassDef)):
-            yield from _in_scope(part)
-
-
-def _mentions(node: ast.AST) -> Iterator[ast.AST]:
-    """A syntax tree's nodes without those that decide nothing, with imports in functions.
-
-    A local name is taken for the one at module level, where there is one: that may reach too
-    much, and never too little.
+def _mentions(node: ast.AST, hidden: frozenset[str] = frozenset()) -> Iterator[ast.AST]:
+    """A syntax tree's nodes without those that decide nothing, and without names in `hidden`,
+    which are local. Imports in functions are among them.
     """
-    to_go = [node]
-    while to_go:
-        here = to_go.pop()
-        yield here
-        for name in _said_fields(type(here)):
-            value = getattr(here, name, None)
-            if isinstance(value, ast.AST):
-                to_go.append(value)
-            elif isinstance(value, list):
-                to_go += [part for part in value if isinstance(part, ast.AST)]
+    if not (isinstance(node, ast.Name) and node.id in hidden):
+        yield node
+    inside, outside = _scopes(node)
+    mine = hidden | _locals(node) if inside else hidden
+    for parts, names in ((outside, hidden), (inside, mine)):
+        for part in parts:
+            yield from _mentions(part, names)
+
+
+def _scopes(node: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:
+    """The nodes right below one: those in a scope of its own, and those in the scope around it."""
+    if isinstance(node, ast.Lambda):
+        return [node.body, *_arguments(node.args)], _defaults(node.args)
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return list[ast.AST](node.body), [*node.decorator_list, *_defaults(node.args)]
+    if isinstance(node, _COMPREHENSIONS):
+        first = node.generators[0].iter
+        every = [part for part in _below(node) if not isinstance(part, ast.comprehension)]
+        rest = [part for one in node.generators for part in _below(one) if part is not first]
+        return [*every, *rest], [first]
+    return [], _below(node)
+
+
+def _below(node: ast.AST) -> list[ast.AST]:
+    """The nodes right below one that decide something."""
+    found = list[ast.AST]()
+    for name in _said_fields(type(node)):
+        value = getattr(node, name, None)
+        parts = value if isinstance(value, list) else [value]
+        found += [part for part in parts if isinstance(part, ast.AST)]
+    return found
+
+
+def _arguments(args: ast.arguments) -> list[ast.arg]:
+    several = [one for one in (args.vararg, args.kwarg) if one is not None]
+    return [*args.posonlyargs, *args.args, *args.kwonlyargs, *several]
+
+
+def _defaults(args: ast.arguments) -> list[ast.AST]:
+    return [*args.defaults, *(one for one in args.kw_defaults if one is not None)]
+
+
+def _locals(node: ast.AST) -> frozenset[str]:
+    """The names that are a function's own, or a comprehension's; its imports are not among them."""
+    if isinstance(node, _COMPREHENSIONS):
+        return frozenset(name for one in node.generators for name in _bindings(one.target))
+    if not isinstance(node, _FUNCTIONS):
+        return frozenset()
+    names = {one.arg for one in _arguments(node.args)}
+    body = [node.body] if isinstance(node, ast.Lambda) else node.body
+    for statement in body:
+        names.update(_bindings(statement))
+    shared = {
+        name
+        for part in ast.walk(node)
+        if isinstance(part, (ast.Global, ast.Nonlocal))
+        for name in part.names
+    }
+    return frozenset(names - shared)
 
 
 def _text(module: ModuleType) -> str:
