@@ -64,7 +64,9 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 	@echo "setting up $(VENV) (once)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[fast]'
+	@echo "compiling the loops of the search (once)"
+	@$(BIN)/python -m sim.engine.states.compiled
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready

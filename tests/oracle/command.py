@@ -32,6 +32,7 @@ FULL = 5000
 
 NEEDED = {
     "array search, one process, several chunks": 500,
+    "compiled loops": 1000,
     "more than 8,192 states": 300,
     "properties that read by what they have read": 1000,
     "of these at the end of a run": 500,

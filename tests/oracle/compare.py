@@ -190,7 +190,7 @@ class Comparison:
 
     def counting(self) -> None:
         """Everything that is counted, by arrays."""
-        with watching() as seen:
+        with watching(compiled_from=self.compiled_from) as seen:
             counting = Counting(retries=self.program.retries)
             exploration = explore(self.scenario, counting=counting, starvation=True, finals=True)
         self._happened(seen, 1, chunked=False)
@@ -200,11 +200,13 @@ class Comparison:
 
     def chunks(self) -> None:
         """By arrays, in chunks of a few states; wide footprints now and then."""
-        with watching(chunk=self.chunk, widest=self.draw.of((0, 3, 16))) as seen:
+        widest = self.draw.of((0, 3, 16))
+        with watching(chunk=self.chunk, widest=widest, compiled_from=self.compiled_from) as seen:
             exploration = explore(
                 self.scenario, budget=Budget(seconds=1e9), starvation=True, finals=True
             )
         self._happened(seen, 1, chunked=True)
+        self.seen["compiled loops"] += not self.compiled_from
         self._alike("chunks", exploration)
         self._reference = exploration
 
@@ -233,7 +235,9 @@ class Comparison:
         pieces, exploration, widest = 0, None, self.draw.of((0, 3, 16))
         with (
             tempfile.TemporaryDirectory() as folder,
-            watching(chunk=self.chunk, each=1, widest=widest) as seen,
+            watching(
+                chunk=self.chunk, each=1, widest=widest, compiled_from=self.compiled_from
+            ) as seen,
         ):
             while exploration is None or exploration.unexpanded:
                 checkpoint = Checkpoint(
@@ -253,6 +257,11 @@ class Comparison:
         self.seen["resumed"] += pieces > 1
         self._happened(seen, jobs, chunked=True)
         self._alike("resumed", exploration)
+
+    @property
+    def compiled_from(self) -> int:
+        """From how many states on loops are compiled ones: for every other program from 0 on."""
+        return 0 if self.number % 2 else 1 << 60
 
     @cached_property
     def chunk(self) -> int:

@@ -72,6 +72,7 @@ def watching(**also: Any) -> Iterator[Seen]:
             "chunk": (frontier, "_CHUNK"),
             "each": (frontier, "_EACH"),
             "widest": (tables, "_WIDEST"),
+            "compiled_from": (frontier, "COMPILED_FROM"),
         }
         patches += [(*settings[name], value) for name, value in also.items()]
         for where, name, value in patches:

@@ -13,13 +13,15 @@ which order, and which number a state gets, does not depend on how many processe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.util import find_spec
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
-from sim.engine.arrays import U64, Index
+from sim.engine.arrays import U32, U64, Index
 from sim.engine.model.errors import Deserted
 from sim.engine.model.operations import HALTED, Finding
 from sim.engine.states.product import WORD, LogEntry, Product, Widen
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from sim.engine.states.forked import ForkedWorkers, PhaseWork
 
 _CHUNK = 1 << 16
+COMPILED_FROM = 1 << 17
+"""States from which on compiled loops pay for being loaded."""
 _EACH = 8
 """Chunks that one process of a crew takes on at once."""
 
@@ -68,6 +72,12 @@ class _Scratch:
         visited.write(batch, start)
         self.hashed[start : start + len(batch)] = batch.hashed
         self.before[start : start + len(batch)] = batch.before
+
+
+@cache
+def _has_compiler() -> bool:
+    """Whether numba is installed: without it an exploration is slower, and no different."""
+    return find_spec("numba") is not None
 
 
 class Frontier:
@@ -174,7 +184,7 @@ class Frontier:
         steps = self._learned(chunk)
         if len(steps.batch) > self.visited.room:
             return False
-        self._note(steps.outcome(self.visited.keep(steps.batch), tops=self._want_tops))
+        self._note(steps.outcome(self._keep(steps.batch), tops=self._want_tops))
         return True
 
     def _together(self, chunks: list[range]) -> bool:
@@ -324,18 +334,31 @@ class Frontier:
             [word[chunk.start : chunk.stop] for word in self.visited.words], chunk.start
         )
 
-    def _steps_from(self, words: list[U64], low: int) -> Successors:
-        steps = Successors(words, low)
+    def _steps_from(self, words: list[U64], low: int, *, keeps_rows: bool = False) -> Successors:
+        steps = self._successors(words, low, keeps_rows=keeps_rows)
         halted = self.product.field(HALTED)
         running = numbers_of(halted, steps.words) == 0 if len(halted.values) > 1 else None
         for table in self.tables:
             steps.take(table, running)
         return steps
 
+    def _successors(self, words: list[U64], low: int, *, keeps_rows: bool) -> Successors:
+        """Those of a chunk: by compiled loops once there are so many states that these pay."""
+        if self._jobs > 1 or self.visited.count < COMPILED_FROM or not _has_compiler():
+            return Successors(words, low)
+        from sim.engine.states.compiled_successors import CompiledSuccessors  # noqa: PLC0415 - numba, for what is large
+
+        return CompiledSuccessors(words, low, keeps_rows=keeps_rows)
+
+    def _keep(self, batch: Candidates) -> U32:
+        """Number those that are new; a batch of compiled loops has a loop for that."""
+        return batch.kept_in(self.visited)
+
     def edges(self, numbers: Index) -> Edges:
         """All steps out of some states, once every state has been visited."""
         self._meet()
-        steps = self._steps_from([word.take(numbers) for word in self.visited.words], 0)
+        words = [word.take(numbers) for word in self.visited.words]
+        steps = self._steps_from(words, 0, keeps_rows=True)
         self._learn(steps.asks())
         row = steps.finish()
         steps.close()

@@ -50,7 +50,7 @@ def _joined(words: list[U64], i: int) -> int:
     return sum(int(word[i]) << WORD * number for number, word in enumerate(words))
 
 
-class _SameFootprint:
+class SameFootprint:
     """States of a chunk in which one task stands before an operation with the same footprint,
     and its steps there.
     """
@@ -136,8 +136,8 @@ class Successors:
         self.low, self.words = low, words
         self.alone = np.ones(len(words[0]), np.bool_)
         self.done = np.ones(len(words[0]), np.bool_)
-        self._groups: list[_SameFootprint] = []
-        self.unknown: list[_SameFootprint] = []
+        self._groups: list[SameFootprint] = []
+        self.unknown: list[SameFootprint] = []
         self.taken: Counter[str] = Counter()
         self.flags: list[Flag] = []
 
@@ -157,7 +157,7 @@ class Successors:
         for number in np.flatnonzero(np.diff(ends, prepend=0)):
             if number:
                 states = order[ends[number - 1] : ends[number]]
-                group = _SameFootprint(table, states, local.take(states), self.words, int(number))
+                group = SameFootprint(table, states, local.take(states), self.words, int(number))
                 self._groups.append(group)
                 if not group.take():
                     self.unknown.append(group)

@@ -13,10 +13,12 @@ is the same for all of them, and not on what has been asked.
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine.arrays import U64, Index, grown
+from sim.engine.arrays import U64, Index, Mask, grown
 from sim.engine.model.operations import Finding
 from sim.engine.states.product import WORD, Field, Product
 
@@ -89,7 +91,43 @@ class Table:
         self.showing: dict[Finding, list[int]] = {}
         self.which: list[tuple[int, int]] = []
         self.choices = 0
+        self.stamp = 1
+        self._shown = np.zeros(64, np.int64)
+        self._laid_out: tuple[Mask, Index, Index, U64, U64, U64] | None = None
         self.news: list[LearnedAnswer] = []
+
+    @property
+    def known_answers(self) -> npt.NDArray[np.int32]:
+        """The answers to questions whose footprint is not wide, by their place."""
+        return self._answer
+
+    def shown_at(self) -> Index:
+        """Per row, the stamp at which compiled loops last met it (`compiled.take_steps`)."""
+        self._shown = grown(self._shown, len(self.flagged))
+        return self._shown
+
+    def laid_out(self) -> tuple[Mask, Index, Index, U64, U64, U64]:
+        """The fields of all footprints that are not wide, as compiled loops take them.
+
+        Which footprints are wide, and where the fields of each begin; then of each field its word,
+        shift and mask, and where it begins in a question.
+        """
+        if self._laid_out is None or len(self._laid_out[0]) != len(self.shapes):
+            starts, fields, places = [0], list[Field](), list[int]()
+            for shape in self.shapes:
+                if shape and not is_wide(shape):
+                    fields += shape
+                    places += accumulate((field.bits for field in shape[:-1]), initial=0)
+                starts.append(len(fields))
+            self._laid_out = (
+                np.array([is_wide(shape) for shape in self.shapes], np.bool_),
+                np.array(starts, np.int64),
+                np.array([field.shift // WORD for field in fields], np.int64),
+                np.array([field.shift % WORD for field in fields], np.uint64),
+                np.array([field.mask for field in fields], np.uint64),
+                np.array(places, np.uint64),
+            )
+        return self._laid_out
 
     @property
     def is_behind(self) -> bool:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
+from collections.abc import Callable
 from itertools import count
 from typing import TypeVar
 
@@ -149,14 +150,16 @@ class Candidates:
         first[other[~again]] = other[~again]
         self._first, self._kept = first, np.flatnonzero(first == numbers)
         kept = self._kept
-        self.words, self.before, self.hashed = (
-            [word.take(kept) for word in words],
-            before.take(kept),
-            hashed.take(kept),
-        )
+        self.words = [word.take(kept) for word in words]
+        self.before = before.take(kept)
+        self.hashed = hashed.take(kept)
 
     def __len__(self) -> int:
         return len(self.before)
+
+    def kept_in(self, visited: Visited) -> U32:
+        """Number those that are new, each once, and give each one's number."""
+        return visited.keep(self)
 
     def places(self) -> U32:
         """For each candidate, which of the remaining ones it is."""
@@ -184,6 +187,8 @@ class Visited:
         processes forked before that share the old ones."""
         self.words: list[U64] = [reserved(np.uint64) for _ in range(words)]
         self.before = reserved(np.uint32)
+        self.fills: Callable[[U32, tuple[U64, ...], int], None] | None = None
+        """What enters all states into an index of one part, in place of `fill()`."""
         self.parts = parts
         self._index: list[U32] = [np.empty(0, np.uint32) for _ in range(parts)]
         self.make_room(1)
@@ -192,6 +197,12 @@ class Visited:
     def room(self) -> int:
         """How many more states and candidates there is address space for."""
         return min(*map(len, self.words), len(self.before)) - 1 - self.count
+
+    @property
+    def index(self) -> U32:
+        """The index, where it is of one part."""
+        (index,) = self._index
+        return index
 
     def growth(self, more: int) -> int:
         """The bytes that `more` candidates may take on top."""
@@ -352,6 +363,9 @@ class Visited:
 
     def reindex(self) -> None:
         """Enter all states anew."""
+        if self.parts == 1 and self.fills is not None:
+            self.fills(self.index, tuple(self.words), self.count)
+            return
         for part in range(self.parts):
             self.fill(part)
 
