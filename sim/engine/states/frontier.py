@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from sim.engine.states.forked import ForkedWorkers, PhaseWork
 
 _CHUNK = 1 << 16
-COMPILED_FROM = 1 << 17
-"""States from which on compiled loops pay for being loaded."""
+COMPILED_FROM = 1 << 21
+"""States from which on compiled loops pay for being loaded, which takes half a second."""
 _EACH = 8
 """Chunks that one process of a crew takes on at once."""
 
