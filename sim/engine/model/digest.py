@@ -21,6 +21,7 @@ object of C holds (a deque, a compiled pattern); methods of classes that are def
 
 from __future__ import annotations
 
+import gc
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
@@ -255,6 +256,16 @@ def _attributes(value: object) -> list[str]:
 
 def digest_of(tasks: Iterable[Task], properties: Iterable[Property]) -> str:
     """Eight hexadecimal digits of what these tasks do and these properties ask."""
+    collects = gc.isenabled()
+    gc.disable()  # there are a great many nodes, and none of them is garbage
+    try:
+        return _digest_of(tasks, properties)
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _digest_of(tasks: Iterable[Task], properties: Iterable[Property]) -> str:
     reached = _Reached()
     values = _ValueTexts(reached)
     said = (

@@ -24,6 +24,16 @@ _UNSAID = {"annotation", "returns", "type_comment", "type_params", "kind", "ctx"
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
 """The other fields of each kind of node, once it was met."""
 
+_SCOPES = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
+_CLOSED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.Constant)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _BODIES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -311,14 +321,15 @@ def _in_scope(node: ast.AST) -> Iterator[ast.AST]:
 
     Not those inside of functions and classes; of comprehensions the walrus alone.
     """
-    yield node
-    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-        return
-    for part in ast.iter_child_nodes(node):
-        if isinstance(part, _COMPREHENSIONS):
-            yield from (one.target for one in ast.walk(part) if isinstance(one, ast.NamedExpr))
-        else:
-            yield from _in_scope(part)
+    to_go = [node]
+    while to_go:
+        here = to_go.pop()
+        if isinstance(here, _COMPREHENSIONS):
+            yield from (one.target for one in ast.walk(here) if isinstance(one, ast.NamedExpr))
+            continue
+        yield here
+        if not isinstance(here, _CLOSED):
+            to_go += _below(here)
 
 
 def _is_hook(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -327,17 +338,26 @@ def _is_hook(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return is_special or any(isinstance(one, ast.Attribute) for one in node.decorator_list)
 
 
-def _mentions(node: ast.AST, hidden: frozenset[str] = frozenset()) -> Iterator[ast.AST]:
-    """A syntax tree's nodes without those that decide nothing, and without names in `hidden`,
-    which are local. Imports in functions are among them.
+def _mentions(node: ast.AST) -> Iterator[ast.AST]:
+    """A syntax tree's nodes without those that decide nothing, and without names that are local.
+
+    Imports in functions are among them.
     """
-    if not (isinstance(node, ast.Name) and node.id in hidden):
-        yield node
-    inside, outside = _scopes(node)
-    mine = hidden | _locals(node) if inside else hidden
-    for parts, names in ((outside, hidden), (inside, mine)):
-        for part in parts:
-            yield from _mentions(part, names)
+    to_go: list[tuple[ast.AST, frozenset[str]]] = [(node, frozenset())]
+    while to_go:
+        here, hidden = to_go.pop()
+        if isinstance(here, ast.Name):
+            if here.id not in hidden:
+                yield here
+            continue
+        yield here
+        if isinstance(here, _SCOPES):
+            inside, outside = _scopes(here)
+            mine = hidden | _locals(here)
+            to_go += [(part, mine) for part in inside]
+            to_go += [(part, hidden) for part in outside]
+        else:
+            to_go += [(part, hidden) for part in _below(here)]
 
 
 def _scopes(node: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:
@@ -351,7 +371,7 @@ def _scopes(node: ast.AST) -> tuple[list[ast.AST], list[ast.AST]]:
         every = [part for part in _below(node) if not isinstance(part, ast.comprehension)]
         rest = [part for one in node.generators for part in _below(one) if part is not first]
         return [*every, *rest], [first]
-    return [], _below(node)
+    raise TypeError(node)
 
 
 def _below(node: ast.AST) -> list[ast.AST]:
@@ -380,15 +400,12 @@ def _locals(node: ast.AST) -> frozenset[str]:
     if not isinstance(node, _FUNCTIONS):
         return frozenset()
     names = {one.arg for one in _arguments(node.args)}
-    body = [node.body] if isinstance(node, ast.Lambda) else node.body
-    for statement in body:
+    shared = set[str]()
+    for statement in [node.body] if isinstance(node, ast.Lambda) else node.body:
         names.update(_bindings(statement))
-    shared = {
-        name
-        for part in ast.walk(node)
-        if isinstance(part, (ast.Global, ast.Nonlocal))
-        for name in part.names
-    }
+        for part in _statements(statement):
+            if isinstance(part, (ast.Global, ast.Nonlocal)):
+                shared.update(part.names)
     return frozenset(names - shared)
 
 
