@@ -155,8 +155,9 @@ STATES = (
     ),
     _own(
         "valuation",
-        "The values of some cells together: of a footprint, or of what a property reads. What an "
-        "operation does, and whether a property holds, is computed once for each valuation.",
+        "The values that some cells have at one moment. Those cells are a footprint, or what a "
+        "property reads. An operation's outcomes, and whether a property holds, are computed once "
+        "for each valuation.",
         "sim/engine/states/tables.py: Table",
     ),
     _own(

@@ -14,7 +14,7 @@ from sim.search.errors import CheckpointError, CountError, WorkerError
 from sim.view.words import fitted
 
 _LONGEST = 2000
-"""So many characters of a message are shown: what it names may come from a stranger's file."""
+"""The most characters of a message that are shown. A name in it may come from a stranger's file."""
 
 
 def explain(error: Exception) -> tuple[ExitStatus, str]:

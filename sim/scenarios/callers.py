@@ -383,4 +383,4 @@ def _build(caller: Caller, recipe: Recipe, settings: Settings) -> Scenario:
 RECIPES = tuple(map(_recipe, CALLERS))
 
 KVMS_OWN = tuple(_recipe(caller) for caller in CALLERS if not caller.is_what_if)
-"""Those of what KVM does."""
+"""The callers that KVM has: all but the what-ifs."""

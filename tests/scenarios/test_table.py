@@ -19,7 +19,7 @@ from sim.search.explore import explore
 from sim.surveys import table
 from sim.surveys.cache import Kept
 from sim.surveys.table import TableQuery, derive, flip_named, is_hit, questions
-from sim.view.results.table import Notes, also, changes, line, made_by, sentences
+from sim.view.results.table import Notes, also, changes, hit, line, made_by, sentences
 from tests.scenarios import mail
 
 ROOT = Path(__file__).parents[2]
@@ -373,3 +373,21 @@ def test_a_question_is_named_by_what_it_asks() -> None:
     (flip,) = flip_named("np")
     assert TableQuery(ROWS[4], "7.2", "1.5.01", flip).key == "np-to-np-shared 7.2 1.5.01 np=one"
     assert attrs.evolve(TableQuery(ROWS[4], "7.2", "1.5.01")).key == "np-to-np-shared 7.2 1.5.01"
+
+
+@pytest.mark.parametrize(
+    ("row", "shared", "flipped", "said"),
+    [
+        (1, True, "", "N"),
+        (2, False, "", "Y"),
+        (5, True, "", "N*"),
+        (14, False, "kernel=in-turn", "(Y)"),
+    ],
+)
+def test_what_a_log_can_show_stands_beside_the_answer(
+    row: int, shared: bool, flipped: str, said: str
+) -> None:
+    """Rows 9, 10 and 13 are as row 14 in turn: the assertion follows on another one."""
+    flip = next((flip for flip in FLIPS if flip.name == flipped), None)
+    found = derive(attrs.evolve(asked(row, shared=shared), flip=flip))
+    assert hit(found) == said

@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sim.engine.model.scenario import Scenario
+from sim.engine.model.cells import Cell
+from sim.engine.model.operations import load, store
+from sim.engine.model.routines import Again, Done, repeat, routine
+from sim.engine.model.scenario import Scenario, Task
 from sim.engine.states import frontier
 from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import Product
@@ -41,11 +44,36 @@ def explored(scenario: Scenario, patch: pytest.MonkeyPatch, compiled_from: int) 
     return found
 
 
+CELL = Cell("x", 0, range(3))
+
+
+@routine
+async def spin(until: int) -> Again | Done[None]:
+    """A step that leads to the state that it leaves, unless somebody comes."""
+    return Done(None) if await load(CELL) == until else Again(until)
+
+
+@routine
+async def spins(until: int) -> None:
+    await repeat(spin, until)
+
+
+@routine
+async def stores(value: int) -> None:
+    await store(CELL, value)
+
+
+def spinning() -> Scenario:
+    tasks = (Task("a", spins(1)), Task("b", spins(2)), Task("c", stores(1)))
+    return Scenario("spinning", tasks, ())
+
+
 def scenario(name: str) -> Scenario:
-    return protocol(3, 2) if name == "protocol" else recipe_named(name).scenario(ASKED[name])
+    own = {"protocol": lambda: protocol(3, 2), "spinning": spinning}
+    return own[name]() if name in own else recipe_named(name).scenario(ASKED[name])
 
 
-@pytest.mark.parametrize("name", [*ASKED, "protocol"])
+@pytest.mark.parametrize("name", [*ASKED, "protocol", "spinning"])
 def test_states_are_the_same_in_the_same_order(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     one = explored(scenario(name), monkeypatch, NEVER)
     two = explored(scenario(name), monkeypatch, 0)

@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 from sim.engine.model.cells import Cell
-from sim.engine.model.operations import load, store
+from sim.engine.model.operations import store
 from sim.engine.model.routines import routine
 from sim.engine.model.scenario import Scenario, Task
 from sim.engine.run import automata_executor
@@ -25,7 +25,7 @@ from sim.scenarios.library import recipe_named
 from sim.search.explore import explore
 from sim.surveys import contention
 from sim.surveys.contention import Relation, meeting
-from sim.tdx.leafs import LEAFS, Leaf, Operands
+from sim.tdx.leafs import LEAFS
 from sim.tdx.lp import irq
 from sim.tdx.module import TdxModule
 from sim.tdx.releases import (
@@ -61,6 +61,18 @@ def found(
     return {str(one.finding) for one in exploration.found}
 
 
+def met_on(
+    module: type[TdxModule], one: str, two: str, wanted: Relation
+) -> list[contention.Meeting]:
+    """What the lock matrix has of two leafs whose operands are so related."""
+    mine, theirs = (next(leaf for leaf in LEAFS if leaf.name == name) for name in (one, two))
+    return [
+        meeting(module, mine, theirs, relation, (ours, others))
+        for relation, ours, others in contention.relations(mine, theirs)
+        if relation is wanted
+    ]
+
+
 # 1: up to 1.5.28 a guest takes TDEL before it looks at TDHP, and so can keep a host out for ever
 
 
@@ -93,9 +105,7 @@ class IsNotInterrupted(Module_1_5_20):
 
 
 def gives_way(module: type[TdxModule], _patch: pytest.MonkeyPatch) -> bool:
-    demote, block = leaf("TDH.MEM.PAGE.DEMOTE"), leaf("TDH.MEM.RANGE.BLOCK")
-    on = (Operands("A", contention._NEW), Operands("A", contention._ALSO_NEW))
-    met = meeting(module, demote, block, Relation.FAMILY, on)
+    (met,) = met_on(module, "TDH.MEM.PAGE.DEMOTE", "TDH.MEM.RANGE.BLOCK", Relation.FAMILY)
     return "TDX_INTERRUPTED_BUSY" in met.busy_one
 
 
@@ -108,9 +118,8 @@ class FeelsNothing(Module_1_5_20):
 
 
 def halts(module: type[TdxModule], _patch: pytest.MonkeyPatch) -> bool:
-    aug, remove = leaf("TDH.MEM.PAGE.AUG"), leaf("TDH.MEM.PAGE.REMOVE")
-    on = (Operands("A", contention._NEW), Operands("A", contention._ALSO_NEW))
-    return meeting(module, aug, remove, Relation.SAME, on).halts
+    (met,) = met_on(module, "TDH.MEM.PAGE.AUG", "TDH.MEM.PAGE.REMOVE", Relation.SAME)
+    return met.halts
 
 
 @attrs.frozen(eq=False)
@@ -172,27 +181,11 @@ class Forgets(Module_1_5_01):
 
 
 def meets_in_another_range(module: type[TdxModule], _patch: pytest.MonkeyPatch) -> bool:
-    add, aug = leaf("TDH.MEM.SEPT.ADD"), leaf("TDH.MEM.PAGE.AUG")
-    met = [
-        meeting(module, add, aug, relation, (mine, theirs))
-        for relation, mine, theirs in contention.relations(add, aug)
-        if relation is Relation.PAGE
-    ]
+    met = met_on(module, "TDH.MEM.SEPT.ADD", "TDH.MEM.PAGE.AUG", Relation.PAGE)
     return [(one.busy_one, one.busy_two) for one in met] == [(_R8, _R8)]
 
 
 _R8 = ("TDX_OPERAND_BUSY|R8",)
-
-
-@attrs.frozen(eq=False)
-class LocksNoPage(Module_1_5_01):
-    @routine
-    async def lock_page(self, pfn: int, leaf: str) -> Any:
-        return (await load(self.td.page(pfn).lock)).exclusive and None
-
-
-def leaf(name: str) -> Leaf:
-    return next(one for one in LEAFS if one.name == name)
 
 
 POINTS: tuple[tuple[Asked, type[TdxModule], type[TdxModule]], ...] = (

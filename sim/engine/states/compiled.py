@@ -1,5 +1,5 @@
-"""The loops of the array search, compiled: a chunk's states by footprint, their steps, and the
-look-up of what they lead to.
+"""The loops of the array search, compiled. They sort the states of a chunk by footprint, take their
+steps, and look up the states that these lead to.
 
 Each function does what a handful of numpy calls do (`sim.engine.states.successors`,
 `sim.engine.states.visited`), in the same order, so that states have the same numbers. What a numpy
@@ -159,7 +159,7 @@ def look_up(
 
 @_compiled
 def count_steps(ends: Index, answer: Answers, outcomes: Index) -> int:
-    """How many steps there are, and how many states have more than one outcome."""
+    """How many steps a task can take, all outcomes counted."""
     steps = 0
     for i in range(ends[0], ends[-1]):
         steps += outcomes[answer[i]]
@@ -376,18 +376,6 @@ def tops_of(number: U32, place: U32, before: U32, low: int, top: Mask) -> None:
 
 
 @_compiled
-def find(index: U32, words: Words, known: Words, number: Index) -> None:
-    """The numbers of states that are known to be there."""
-    size = np.uint64(len(index))
-    for i in range(len(number)):
-        slot, turn = np.int64(((_mixed(words, i) >> _32) * size) >> _32), 1
-        while not _same(known, np.int64(index[slot]), words, i, 0):
-            slot = _next(slot, turn, len(index))
-            turn += 1
-        number[i] = index[slot]
-
-
-@_compiled
 def fill(index: U32, known: Words, count: int) -> None:
     """Enter every state into an index. No two are equal, so each only needs an empty slot."""
     size = np.uint64(len(index))
@@ -401,9 +389,9 @@ def fill(index: U32, known: Words, count: int) -> None:
 
 
 def compile_all(most: int) -> None:
-    """Compile every loop for states of up to so many words, so that no exploration has to wait.
+    """Compile every loop, for states of 1 to `most` words: no exploration has to wait for that.
 
-    By calling it, on nothing.
+    A loop is compiled when it is called. Here it is called on empty arrays.
     """
     none, no_state = np.zeros(0, np.int64), np.zeros(0, np.uint32)
     one, mask = np.zeros(1, np.int64), np.zeros(1, np.bool_)
@@ -421,7 +409,6 @@ def compile_all(most: int) -> None:
         sift(empty, 0, index, words[0], no_state, no_state, no_state)
         keep(index, empty[0], empty, no_state, 0, words, np.zeros(1, np.uint32), 0, no_state)
         tops_of(no_state, no_state, no_state, 0, mask)
-        find(index, empty, words, none)
         fill(index, words, 0)
 
 

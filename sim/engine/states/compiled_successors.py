@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sim.engine.arrays import U32, U64, Index, Mask
 from sim.engine.states import compiled
-from sim.engine.states.successors import ChunkResult, Flag, SameFootprint, Successors
+from sim.engine.states.successors import Flag, SameFootprint, Successors
 from sim.engine.states.tables import ASK, Table, is_wide, numbers_of
 from sim.engine.states.visited import Candidates, Visited
 
@@ -196,15 +196,6 @@ class CompiledSuccessors(Successors):
                 flag = Flag(int(state) + self.low, table.task, int(outcome), finding)
                 self.flags.append(flag)
         return int(end)
-
-    def outcome(self, numbers: U32, *, tops: bool) -> ChunkResult:
-        return ChunkResult(
-            len(self.batch.every),
-            np.flatnonzero(self.alone) + self.low,
-            np.flatnonzero(self.alone & ~self.done) + self.low,
-            self._tops(numbers) if tops else _NO_ROWS,
-            self.flags,
-        )
 
     def _tops(self, numbers: U32) -> Index:
         top = ~self.alone

@@ -343,7 +343,7 @@ class Frontier:
         return steps
 
     def _successors(self, words: list[U64], low: int, *, keeps_rows: bool) -> Successors:
-        """Those of a chunk: by compiled loops once there are so many states that these pay."""
+        """What takes the steps out of a chunk: numpy, or compiled loops for many states."""
         if self._jobs > 1 or self.visited.count < COMPILED_FROM or not _has_compiler():
             return Successors(words, low)
         from sim.engine.states.compiled_successors import CompiledSuccessors  # noqa: PLC0415 - numba, for what is large

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import attrs
 
 from sim.engine.model.operations import store
 from sim.engine.model.routines import Call, routine
-from sim.kvm.errno import EBUSY, EINVAL, EIO, Errno
-from sim.kvm.kvm_main import Request
+from sim.kvm.errno import EINVAL, EIO, Errno
+from sim.kvm.kvm_main import Request, caller
 from sim.kvm.spte import PG_LEVEL_4K, Spte
 from sim.kvm.tdx_sept import pg_level_to_tdx_sept_level
 from sim.kvm.x86 import Kvm
@@ -27,6 +27,10 @@ class V6_18(Kvm):
     """
 
     VERSION = "6.18"
+
+    def TDX_BUG_ON(self, err: Status) -> Awaitable[bool]:
+        """Not there in this version: each caller has KVM_BUG_ON(), and prints the error itself."""
+        return self._bugged("KVM_BUG_ON", caller(), err)
 
     @routine
     async def tdx_no_vcpus_enter_start(self) -> None:
@@ -48,32 +52,6 @@ class V6_18(Kvm):
             err = await seamcall(*args)
             await self.tdx_no_vcpus_enter_stop()
         return err
-
-    @routine
-    async def tdx_mem_page_aug(self, gfn: str, level: int, pfn: int) -> Errno | None:
-        err = await self.module.tdh_mem_page_aug(gfn, pfn, pg_level_to_tdx_sept_level(level))
-        if tdx_operand_busy(err):
-            return EBUSY(err)
-        return EIO(err) if await self.KVM_BUG_ON(err) else None
-
-    @routine
-    async def tdx_sept_link_private_spt(
-        self, gfn: str, level: int, private_spt: int
-    ) -> Errno | None:
-        err = await self.module.tdh_mem_sept_add(
-            gfn, pg_level_to_tdx_sept_level(level), private_spt
-        )
-        if tdx_operand_busy(err):
-            return EBUSY(err)
-        return EIO(err) if await self.KVM_BUG_ON(err) else None
-
-    @routine
-    async def tdx_track(self) -> None:
-        if not self.module.td.finalized:
-            return
-        await self.lockdep_assert_held_write()
-        await self.KVM_BUG_ON(await self.tdh_do_no_vcpus(self.module.tdh_mem_track))
-        await self.kvm_make_all_cpus_request(Request.OUTSIDE_GUEST_MODE)
 
     @routine
     async def remove_external_spte(self, gfn: str, old_spte: Spte, level: int) -> None:
