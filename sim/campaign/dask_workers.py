@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import CancelledError
 from functools import partial
 from typing import Any, TypeVar
@@ -40,7 +40,8 @@ class Cluster:
 
     async def call(self, patience: float, function: Callable[..., T], /, *args: Any) -> T:
         model = args[0].model()
-        future = self._client.submit(checked, model, function, *args, pure=False)
+        with self._words():
+            future = self._client.submit(checked, model, function, *args, pure=False)
         try:
             await self._done(future, patience)
             result: T = await trio.to_thread.run_sync(future.result, abandon_on_cancel=True)
@@ -49,12 +50,10 @@ class Cluster:
                 f"a worker at {self.address} has another tdpsim: {error}"
             ) from None
         except (Exception, CancelledError) as error:
-            if isinstance(error, Lost):
+            if isinstance(error, Lost | NoWorkersError):
                 raise
             if self._client.status != "running":
-                raise NoWorkersError(
-                    f"the scheduler at {self.address} is gone; --resume goes on from here"
-                ) from None
+                raise self._gone() from None
             raise Lost(f"{type(error).__name__}: {error}") from None
         else:
             return result
@@ -74,7 +73,8 @@ class Cluster:
             with trio.move_on_after(patience):
                 await done.wait()
                 return
-            at = await trio.to_thread.run_sync(self._client.processing)
+            with self._words():
+                at = await trio.to_thread.run_sync(self._client.processing)
             working = [worker for worker, keys in at.items() if future.key in keys]
             if working:
                 await trio.to_thread.run_sync(partial(self._end, future, working))
@@ -87,13 +87,30 @@ class Cluster:
             future.cancel(force=True)
             self._client.restart_workers(working, timeout=_ANSWER)
 
+    def _gone(self) -> NoWorkersError:
+        return NoWorkersError(
+            f"the scheduler at {self.address} is gone; --resume goes on from here"
+        )
+
+    @contextlib.contextmanager
+    def _words(self) -> Iterator[None]:
+        """Raise NoWorkersError where the scheduler itself does not answer.
+
+        The client may learn of that only later, so its status is not asked.
+        """
+        try:
+            yield
+        except (OSError, CancelledError, RuntimeError):
+            raise self._gone() from None
+
     async def look(self) -> None:
         """Keep as many calls under way as there are threads, for ever.
 
         One where nobody is there yet.
         """
         while True:
-            threads = await trio.to_thread.run_sync(self._client.nthreads)
+            with self._words():
+                threads = await trio.to_thread.run_sync(self._client.nthreads)
             self.slots.total_tokens = max(1, sum(threads.values()))
             await trio.sleep(_LOOK)
 
