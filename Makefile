@@ -28,7 +28,7 @@ SEED ?= 1
 oracle: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.oracle --number $(N) --seed $(SEED)
 
-# What the oracle notices: ten patches to a copy of the tree, and after how many programs each is found.
+# What the oracle notices: eleven patches to a copy of the tree, and after how many programs each is found.
 oracle-mutants: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.oracle.mutants --seed $(SEED)
 
@@ -64,9 +64,9 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 	@echo "setting up $(VENV) (once)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[fast]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e .
 	@echo "compiling the loops of the search (once)"
-	@$(BIN)/python -m sim.engine.states.compiled
+	@$(BIN)/python -c 'from sim.engine.states.loops import library; library()'
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sim.base.files import cache_directory
 from sim.catalog import own_words, words
 from sim.catalog.glossary import GLOSSARY
 from sim.kvm.versions import KERNELS
@@ -26,7 +27,7 @@ from sim.scenarios.kernels import AFTER, BEFORE
 from sim.scenarios.recipe import KERNEL
 from sim.scenarios.switches import FLIPS
 from sim.scenarios.transitions import NOT_COVERED, Row
-from sim.surveys.cache import Kept, cache_directory, cells
+from sim.surveys.cache import Kept, cells
 from sim.surveys.census import census
 from sim.surveys.table import TableCell, TableQuery, questions
 from sim.tdx.releases import ONE_OF_EACH

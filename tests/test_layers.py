@@ -25,7 +25,7 @@ ARROWS = {
     "engine.arrays": "",
     "engine.model": "",
     "engine.run": "engine.model",
-    "engine.states": "engine.arrays engine.model engine.run",
+    "engine.states": "base engine.arrays engine.model engine.run",
     "engine.herd": "engine.arrays engine.model engine.run",
     "search.budget": "",
     "search.errors": "",
@@ -43,7 +43,7 @@ ARROWS = {
     "kvm": "engine.model tdx",
     "scenarios": "base engine.model tdx kvm",
     "catalog": "engine.model engine.run search.exploration search.fuzzing tdx kvm scenarios",
-    "surveys": """engine.model engine.run search.errors search.exploration search.explore
+    "surveys": """base engine.model engine.run search.errors search.exploration search.explore
         tdx scenarios catalog""",
     "analysis": "engine.model engine.run tdx kvm",
     "campaign": "base engine.model engine.run search.fuzzing search.shrinking scenarios catalog",

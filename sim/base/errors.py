@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 class UsageError(Exception):
     """Something that was asked for does not exist; the message says what does."""
+
+
+class CompilerError(Exception):
+    """There is no C compiler, or it does not compile what it is given."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and where what can be made again is kept."""
 
 from __future__ import annotations
 
@@ -26,3 +26,9 @@ def put(path: Path, text: str) -> None:
             with contextlib.suppress(OSError):
                 Path(file.name).unlink()
             raise
+
+
+def cache_directory() -> Path:
+    """Where what was derived is kept: below XDG_CACHE_HOME, or ~/.cache."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path("~/.cache").expanduser()) / "tdpsim"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 
-from sim.base.errors import UsageError
+from sim.base.errors import CompilerError, UsageError
 from sim.campaign.errors import NoWorkersError, StoreError
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import FileTrouble
@@ -32,7 +32,7 @@ def _explained(error: Exception) -> tuple[ExitStatus, str]:
         case OSError():
             name = f"{error.filename}: " if error.filename else ""
             return ExitStatus.USAGE, f"{name}{error.strerror or error}"
-        case WorkerError() | NoWorkersError():
+        case WorkerError() | NoWorkersError() | CompilerError():
             return ExitStatus.UNDECIDED, str(error)
         case MemoryError():
             return ExitStatus.UNDECIDED, "out of memory: undecided"

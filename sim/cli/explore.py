@@ -54,9 +54,7 @@ def explore_command(
         ),
     ] = None,
     checkpoint_every: Annotated[str, Parameter(help="How often: 10s, 5m")] = "60s",
-    jobs: Annotated[
-        int, Parameter(help="Processes that share the work; the result is the same")
-    ] = 1,
+    jobs: Annotated[int, Parameter(help="Threads that share the work; the result is the same")] = 1,
     retries: Annotated[
         int, Parameter(help="Count runs in which each loop is retried this often at most")
     ] = 2,
@@ -83,7 +81,7 @@ def explore_command(
         None if memory is None else int(amount(memory, "KMG", "--memory")),
     )
     if jobs < 1:
-        raise UsageError(f"--jobs takes a number of processes, got {jobs}")
+        raise UsageError(f"--jobs takes a number of threads, got {jobs}")
     if retries < 0:
         raise UsageError(f"--retries takes a number from 0 on, got {retries}")
     counting = Counting(retries, int(amount(countable, "KMG", "--countable"))) if count else None

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from sim.base.errors import UsageError
+from sim.base.files import cache_directory
 from sim.cli.exit_status import ExitStatus
 from sim.cli.files import write_schedule
 from sim.cli.options import (
@@ -28,7 +29,7 @@ from sim.engine.run.schedule import parse
 from sim.kvm.versions import KERNELS
 from sim.scenarios.kernels import AFTER, BEFORE
 from sim.scenarios.switches import FLIPS, Flip
-from sim.surveys.cache import Kept, cache_directory, cells
+from sim.surveys.cache import Kept, cells
 from sim.surveys.table import Derivation, TableCell, TableQuery, flip_named, questions
 from sim.tdx.releases import ONE_OF_EACH, RELEASES
 from sim.view.results import json_values

@@ -14,9 +14,9 @@ Mask = npt.NDArray[np.bool_]
 
 
 def grown(array: npt.NDArray[Any], size: int, fill: int = 0) -> npt.NDArray[Any]:
-    """The array itself where it is long enough, else one that is twice as long."""
+    """The array itself where it has enough rows, else one that has twice as many."""
     if size <= len(array):
         return array
-    longer = np.full(max(size, 2 * len(array)), fill, array.dtype)
+    longer = np.full((max(size, 2 * len(array)), *array.shape[1:]), fill, array.dtype)
     longer[: len(array)] = array
     return longer

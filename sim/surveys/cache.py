@@ -29,12 +29,6 @@ from sim.search.errors import WorkerError
 from sim.surveys.table import TableCell, TableQuery, derive
 
 
-def cache_directory() -> Path:
-    """Where what was derived is kept: below XDG_CACHE_HOME, or ~/.cache."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path("~/.cache").expanduser()) / "tdpsim"
-
-
 class Kept:
     """The cells derived with this model so far."""
 

@@ -298,12 +298,15 @@ def alarm() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("alarm")
 def test_what_ctrl_c_ends_is_not_kept(
     tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At ten moments of a cell: status 130,
     and the next call derives it anew and prints all of it.
+
+    Ctrl-C in a finalizer is lost, as Python has it; then the run comes to its end.
     """
     monkeypatch.setattr("sim.surveys.table.ROWS", ROWS[7:8])
     for cache in ("first", "whole"):  # only the first one learns who calls what

@@ -9,19 +9,21 @@ from hypothesis import strategies as st
 
 from sim.engine.arrays import U64
 from sim.engine.states import visited as module
-from sim.engine.states.visited import Candidates, Visited
+from sim.engine.states.loops import Candidates, hashes
+from sim.engine.states.visited import Visited
 
 _state = st.integers(0, 50) | st.integers(0, 2**128 - 1)
 
 
-def words_of(states: list[int]) -> list[U64]:
-    return [np.array([s >> 64 * i & (2**64 - 1) for s in states], np.uint64) for i in range(2)]
+def rows_of(states: list[int]) -> U64:
+    rows = [[s >> 64 * i & (2**64 - 1) for i in range(2)] for s in states]
+    return np.array(rows, np.uint64).reshape(len(states), 2)
 
 
 def add(visited: Visited, states: list[int], before: int) -> list[int]:
     """The number that is said of each state."""
-    batch = Candidates(words_of(states), np.full(len(states), before, np.int64))
-    numbers: list[int] = visited.keep(batch).take(batch.places()).tolist()
+    batch = Candidates.of(rows_of(states), np.full(len(states), before, np.uint32))
+    numbers: list[int] = visited.keep(batch).tolist()
     return numbers
 
 
@@ -47,15 +49,33 @@ def test_each_state_once_in_the_order_of_candidates(batches: list[list[int]], pa
         )
     assert states_of(visited) == list(seen)
     assert visited.before[: visited.count].tolist() == list(seen.values())
-    assert visited.find(words_of(list(seen))).tolist() == list(range(len(seen)))
+    assert visited.find(rows_of(list(seen))).tolist() == list(range(len(seen)))
 
 
-def test_states_that_hash_alike_are_kept_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hash that sends everything to one slot costs time and no state."""
-    monkeypatch.setattr(module, "_hash", lambda words: np.zeros(len(words[0]), np.uint64))
+def alike(low: int) -> int:
+    """A state whose lower word is `low`, and whose hash is that of the state 0."""
+    mixed = low * 0x9E3779B97F4A7C15 % 2**64
+    return low | (-(mixed ^ mixed >> 29)) % 2**64 << 64
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_states_that_hash_alike_are_kept_apart(parts: int) -> None:
+    """They stand in one row of slots with one tag, which costs time and no state."""
+    every = [alike(low) for low in range(2000)]
+    assert len(set(hashes(rows_of(every)).tolist())) == 1
+    visited = Visited(2, parts)
+    add(visited, every[:1000], 0)
+    add(visited, every, 1)
+    assert states_of(visited) == every
+    assert visited.find(rows_of(every)).tolist() == list(range(2000))
+
+
+def test_a_slot_without_room_for_a_tag_is_compared_all_the_same() -> None:
     visited = Visited(2)
+    visited.struct.number = 2**32 - 1
+    visited.reindex()
     add(visited, [5, 7, 5, 2**64 + 5, 2**127], 0)
-    add(visited, [7, 8], 1)
+    assert add(visited, [7, 8], 1) == [1, 4]
     assert states_of(visited) == [5, 7, 2**64 + 5, 2**127, 8]
 
 
@@ -65,9 +85,8 @@ def test_growing_loses_nothing() -> None:
         add(visited, list(range(low, low + 6_000)), low)
     assert states_of(visited) == list(range(41_000))
     visited.widen(3)
-    assert visited.state(0) == 0
-    words = [word[: visited.count] + np.uint64(i == 1) for i, word in enumerate(visited.words[:2])]
-    visited.replace(words)
+    assert states_of(visited) == list(range(41_000))
+    visited.replace(visited.states[:, :2] + np.array([0, 1], np.uint64))
     assert states_of(visited) == [2**64 + s for s in range(41_000)]
     add(visited, [2**64 + 3, 3], 0)
     assert visited.count == 41_001
@@ -78,3 +97,5 @@ def test_room_is_what_address_space_there_is(monkeypatch: pytest.MonkeyPatch) ->
     visited = Visited(2)
     add(visited, [3, 4], 0)
     assert visited.room == (1 << 12) - 3
+    visited.widen(3)
+    assert visited.room == 2 * (1 << 12) // 3 - 3

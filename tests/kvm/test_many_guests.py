@@ -30,8 +30,8 @@ def test_states_of_more_than_128_bits_are_those_of_a_plain_set() -> None:
     assert frontier.visited.count == 1_661_862
     seen, level = {0}, {0}
     for numbers in levels:
-        columns = (word[numbers.start : numbers.stop].tolist() for word in frontier.visited.words)
-        assert {a | b << 64 | c << 128 for a, b, c in zip(*columns, strict=True)} == level
+        rows = frontier.visited.rows(numbers).tolist()
+        assert {a | b << 64 | c << 128 for a, b, c in rows} == level
         if len(seen) > 1_000_000:
             break
         level = {after for state in level for after, _ in steps_from(product, state)} - seen

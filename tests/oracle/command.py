@@ -31,15 +31,14 @@ EVERY = 30.0
 FULL = 5000
 
 NEEDED = {
-    "array search, one process, several chunks": 500,
-    "compiled loops": 1000,
+    "array search, one thread, several chunks": 500,
     "more than 8,192 states": 300,
     "properties that read by what they have read": 1000,
     "of these at the end of a run": 500,
     **{
         f"{what}, {by}, several chunks": 200
         for what in ("the watch widens inside a level", "a field widens", "a state gains a word")
-        for by in ("one process", "several processes")
+        for by in ("one thread", "several threads")
     },
 }
 """What a run of so many programs has to have tried so often, or it has failed."""

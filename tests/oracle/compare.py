@@ -111,7 +111,7 @@ class Comparison:
         Where time is short (`light`), in the first ones and one of the others.
         """
         self._note()
-        ways: list[Callable[[], None]] = [self.chunks, self.crew, self.resumed]
+        ways: list[Callable[[], None]] = [self.chunks, self.threads, self.resumed]
         if not self.truth.is_large:
             ways += [
                 self.fuzz,
@@ -162,12 +162,12 @@ class Comparison:
 
     def _happened(self, seen: Seen, jobs: int, *, chunked: bool) -> None:
         """Note what came up, once for a program,
-        and with how many processes over several chunks.
+        and with how many threads over several chunks.
         """
-        if jobs > 1 and not seen.crews:
+        if jobs > 1 and not seen.shared:
             return
         by = (
-            f"{'one process' if jobs == 1 else 'several processes'}, several chunks"
+            f"{'one thread' if jobs == 1 else 'several threads'}, several chunks"
             if chunked
             else "one chunk"
         )
@@ -190,7 +190,7 @@ class Comparison:
 
     def counting(self) -> None:
         """Everything that is counted, by arrays."""
-        with watching(compiled_from=self.compiled_from) as seen:
+        with watching() as seen:
             counting = Counting(retries=self.program.retries)
             exploration = explore(self.scenario, counting=counting, starvation=True, finals=True)
         self._happened(seen, 1, chunked=False)
@@ -201,17 +201,16 @@ class Comparison:
     def chunks(self) -> None:
         """By arrays, in chunks of a few states; wide footprints now and then."""
         widest = self.draw.of((0, 3, 16))
-        with watching(chunk=self.chunk, widest=widest, compiled_from=self.compiled_from) as seen:
+        with watching(chunk=self.chunk, widest=widest) as seen:
             exploration = explore(
                 self.scenario, budget=Budget(seconds=1e9), starvation=True, finals=True
             )
         self._happened(seen, 1, chunked=True)
-        self.seen["compiled loops"] += not self.compiled_from
         self._alike("chunks", exploration)
         self._reference = exploration
 
-    def crew(self) -> None:
-        """By two or three processes."""
+    def threads(self) -> None:
+        """By two or three threads."""
         jobs = self.draw.of((2, 2, 3))
         with watching(
             chunk=self.chunk, each=self.draw.of((1, 2)), widest=self.draw.of((0, 3, 16))
@@ -225,19 +224,17 @@ class Comparison:
                 jobs=jobs,
             )
         self._happened(seen, jobs, chunked=True)
-        self._alike(f"{jobs} processes", exploration)
+        self._alike(f"{jobs} threads", exploration)
         if exploration.counts is not None:
             self._counted(exploration)
 
     def resumed(self) -> None:
-        """Cut off and gone on with, as often as it takes; by two processes now and then."""
+        """Cut off and gone on with, as often as it takes; by two threads now and then."""
         jobs = self.draw.of((1, 1, 1, 2))
         pieces, exploration, widest = 0, None, self.draw.of((0, 3, 16))
         with (
             tempfile.TemporaryDirectory() as folder,
-            watching(
-                chunk=self.chunk, each=1, widest=widest, compiled_from=self.compiled_from
-            ) as seen,
+            watching(chunk=self.chunk, each=1, widest=widest) as seen,
         ):
             while exploration is None or exploration.unexpanded:
                 checkpoint = Checkpoint(
@@ -258,11 +255,6 @@ class Comparison:
         self._happened(seen, jobs, chunked=True)
         self._alike("resumed", exploration)
 
-    @property
-    def compiled_from(self) -> int:
-        """From how many states on loops are compiled ones: for every other program from 0 on."""
-        return 0 if self.number % 2 else 1 << 60
-
     @cached_property
     def chunk(self) -> int:
         """A size of chunks of which a level has several, but not thousands."""
@@ -271,7 +263,7 @@ class Comparison:
 
     def _alike(self, way: str, exploration: Exploration) -> None:
         """That an array search came to what the machine says,
-        and to the very witnesses of one process.
+        and to the very witnesses of one thread.
         """
         self._explored(way, exploration)
         self._starving(way, exploration)

@@ -116,10 +116,17 @@ MUTANTS = (
     ),
     Mutant(
         "parallel",
-        "what several processes ask is learned in another order",
+        "what several threads ask is learned in another order",
         "sim/engine/states/frontier.py",
-        "            self._learn(asks)\n",
-        "            self._learn(asks[::-1])\n",
+        "        for steps in every:\n            self._learn(",
+        "        for steps in every[::-1]:\n            self._learn(",
+    ),
+    Mutant(
+        "outcomes",
+        "a choice among three has two outcomes",
+        "sim/engine/states/loops.c",
+        "				if (rest.outcomes > 1)\n",
+        "				if (rest.outcomes > 2)\n",
     ),
 )
 

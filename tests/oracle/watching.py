@@ -9,7 +9,8 @@ from unittest import mock
 
 import attrs
 
-from sim.engine.states import forked, frontier, tables
+from sim.engine.states import frontier, tables
+from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import Product
 from sim.engine.states.visited import Visited
 from sim.search.exploring.properties import Watched
@@ -22,7 +23,7 @@ class Seen:
     layouts: int = 0
     gained: int = 0
     grown: int = 0
-    crews: int = 0
+    shared: int = 0
 
 
 @contextmanager
@@ -32,11 +33,11 @@ def watching(**also: Any) -> Iterator[Seen]:
     `also` sets `chunk`, `each` and `widest` for the time being.
     """
     seen, first = Seen(), dict[int, None]()
-    layout, widen, broken, begin = (
+    layout, widen, broken, together = (
         Product.layout,
         Visited.widen,
         Watched.broken,
-        forked.ForkedWorkers.__init__,
+        Frontier._together,
     )
 
     def laid_out(self: Product) -> int:
@@ -47,7 +48,7 @@ def watching(**also: Any) -> Iterator[Seen]:
         return layout(self)
 
     def widened(self: Visited, words: int) -> None:
-        seen.gained += len(self.words) < words
+        seen.gained += self.words < words
         widen(self, words)
 
     def looked(self: Watched, state: int) -> Any:
@@ -57,22 +58,21 @@ def watching(**also: Any) -> Iterator[Seen]:
         first[id(self)] = None
         return said
 
-    def begun(self: forked.ForkedWorkers, *args: Any) -> None:
-        seen.crews += 1
-        begin(self, *args)
+    def sharing(self: Frontier, chunks: list[range]) -> bool:
+        seen.shared += 1
+        return together(self, chunks)
 
     with ExitStack() as stack:
         patches: list[tuple[Any, str, Any]] = [
             (Product, "layout", laid_out),
             (Visited, "widen", widened),
             (Watched, "broken", looked),
-            (forked.ForkedWorkers, "__init__", begun),
+            (Frontier, "_together", sharing),
         ]
         settings = {
             "chunk": (frontier, "_CHUNK"),
             "each": (frontier, "_EACH"),
             "widest": (tables, "_WIDEST"),
-            "compiled_from": (frontier, "COMPILED_FROM"),
         }
         patches += [(*settings[name], value) for name, value in also.items()]
         for where, name, value in patches:

@@ -79,7 +79,7 @@ def test_fields_that_are_laid_out_anew_go_to_new_files(
         deed == "layout" for deed, _, _ in json.loads((tmp_path / NAME).read_text())["log"]
     )
     assert layouts > 2
-    assert {path.name.partition(".")[2] for path in tmp_path.glob("word-*")} == {
+    assert {path.name.partition(".")[2] for path in tmp_path.glob("states-*")} == {
         f"layout-{layouts}.u64"
     }
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
-from itertools import count
-from typing import Any
 
 import attrs
 import pytest
 
-from sim.engine.states import forked, frontier, visited
+from sim.engine.states import frontier, visited
 from sim.engine.states.visited import Visited
 from sim.scenarios.library import recipe_named
 from sim.search.budget import Budget
@@ -116,31 +112,11 @@ def test_more_states_than_can_be_numbered_are_undecided(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("jobs", [2, 3])
-def test_processes_change_nothing(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
     """Not a number, not a witness: chunks are small here,
     so that all of them have work and ask what is new.
     """
     monkeypatch.setattr(frontier, "_CHUNK", 64)
     scenario = ROW_2.scenario({})
     alone, together = (explore(scenario, jobs=n, finals=True) for n in (1, jobs))
-    assert attrs.evolve(together, seconds=0) == attrs.evolve(alone, seconds=0)
-
-
-@pytest.mark.parametrize("after", [0, 7, 8, 9, 10, 11])
-def test_a_process_that_is_killed_costs_nothing_but_time(
-    monkeypatch: pytest.MonkeyPatch, after: int
-) -> None:
-    """In whichever phase of its work: the batch is done again, by whoever is left."""
-    monkeypatch.setattr(frontier, "_CHUNK", 64)
-    scenario, told, honest = ROW_2.scenario({}), count(), forked.ForkedWorkers.send
-
-    def send(self: forked.ForkedWorkers, message: object) -> list[Any]:
-        if next(told) == after:
-            os.kill(self.pids[0], signal.SIGKILL)
-        return honest(self, message)
-
-    alone = explore(scenario)
-    monkeypatch.setattr(forked.ForkedWorkers, "send", send)
-    together = explore(scenario, jobs=2)
-    assert next(told) > after
     assert attrs.evolve(together, seconds=0) == attrs.evolve(alone, seconds=0)

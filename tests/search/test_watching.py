@@ -1,5 +1,5 @@
 """Every state is asked: properties that read by what they have read,
-and crews that share wide operations.
+and threads that share wide operations.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ async def turns(cells: tuple[Cell[int], ...], by: int) -> None:
 
 
 @pytest.mark.parametrize("jobs", [2, 3])
-def test_a_crew_numbers_wide_questions_as_one_process_does(
+def test_threads_number_wide_questions_as_one_does(
     jobs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An operation on seven cells is asked by what they hold.
@@ -133,8 +133,8 @@ def test_a_crew_numbers_wide_questions_as_one_process_does(
     def visited(jobs: int) -> tuple[list[range], list[list[int]], list[int], int]:
         this = Frontier(Product(asked), jobs=jobs)
         levels = list(this.levels())
-        words = [word[: this.visited.count].tolist() for word in this.visited.words]
-        return levels, words, this.visited.before[: this.visited.count].tolist(), this.transitions
+        states, before = this.visited.states.tolist(), this.visited.before[: this.visited.count]
+        return levels, states, before.tolist(), this.transitions
 
     alone = visited(1)
     assert len(alone[2]) > 1000

@@ -121,10 +121,3 @@ class DomainError(EngineError):
 
 class TaskDied(EngineError):
     """An exception left a task."""
-
-
-class Deserted(Exception):
-    """A process of a crew (`sim.engine.states.forked`) is gone.
-
-    What was under way has to be done again.
-    """

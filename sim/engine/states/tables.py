@@ -1,31 +1,36 @@
-"""What each task may do, learned once and then looked up by the array.
+"""What each task may do, learned once and then looked up by the loops of `loops.c`.
 
 A question is a task's local state and the values of its operation's footprint. It is asked of
 `sim.engine.states.product` once; from then on its answer is a row or several of 64-bit numbers to
 add, one number per word of a state. States whose operations have the same footprint can be handled
 together: the footprint's fields, shifted side by side, index a dense table of answers. A footprint
-with too many valuations for that has its answers in a dictionary.
+with too many valuations for that is wide: its part of a state is looked up by hash.
 
-Several processes keep tables of one task, and each is told what another has learned
-(`Table.catch_up`). So the place of a question may depend on the order of local states alone, which
-is the same for all of them, and not on what has been asked.
+The place of a question depends on the order of local states alone, and not on what has been asked.
 """
 
 from __future__ import annotations
 
+from ctypes import addressof
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine.arrays import U64, Index, Mask, grown
+from sim.engine.arrays import U64, Mask, grown
+from sim.engine.model.errors import EngineError
 from sim.engine.model.operations import Finding
+from sim.engine.states.loops import ANSWER, FIELD, Candidates, TaskStruct, address
 from sim.engine.states.product import WORD, Field, Product
+from sim.engine.states.visited import Visited
 
 ASK = -1
 """What stands in place of an answer that nobody has asked for."""
 
 _WIDEST = 16
+_MOST_WIDE = 1 << 22
+"""Answers of a task to questions about wide footprints; learning as many takes gigabytes."""
 _MASK = (1 << WORD) - 1
 
 Query = int | tuple[int, ...]
@@ -37,16 +42,14 @@ TableRow = tuple[tuple[int, ...], Finding | None]
 PendingQuery = tuple[int, Query, int]
 """A question, the number of the task that asks it, and a state in which it does."""
 
-LearnedAnswer = tuple[Query, list[TableRow]]
-"""A question that has been answered, and the outcomes."""
-
 LocalSet = dict[int, None]
 MoveSet = dict[tuple[int, int], None]
 
 
-def numbers_of(field: Field, words: list[U64]) -> U64:
-    """A field's numbers in many states."""
-    return (words[field.shift // WORD] >> np.uint64(field.shift % WORD)) & np.uint64(field.mask)
+def numbers_of(field: Field, states: U64) -> U64:
+    """A field's numbers in many states, a row each."""
+    word: U64 = states[:, field.shift // WORD]
+    return (word >> np.uint64(field.shift % WORD)) & np.uint64(field.mask)
 
 
 def _difference(state: int, delta: int, words: int) -> tuple[int, ...]:
@@ -63,7 +66,7 @@ class Table:
     """What one task may do: its local states, the questions they ask, and the answers so far.
 
     `shape[local]` numbers the footprint of a local state's operation (0: it has finished),
-    `base[local]` is where its questions begin in `_answer`. An answer is 0 for nothing, or a number
+    `base[local]` is where its questions begin in `_narrow`. An answer is 0 for nothing, or a number
     whose outcomes are the rows from `first` on. A row has its finding in `findings`, the rows of a
     finding are in `showing`, and `which` is a row's place among the outcomes and how many of them
     there are.
@@ -78,61 +81,93 @@ class Table:
         self._numbers: dict[tuple[Field, ...], int] = {(): 0}
         self.shape = np.full(64, ASK, np.int16)
         self.base = np.zeros(64, np.int64)
-        self._answer = np.full(256, ASK, np.int32)
+        self._narrow = np.full(256, ASK, np.int32)
         self._met = 0
         self._questions = 0
         self._wide: dict[tuple[int, ...], int] = {}
-        self.first = np.zeros(64, np.int64)
-        self.outcomes = np.zeros(64, np.int64)
+        self._wide_set: Visited | None = None
+        self._wide_answer = np.full(64, ASK, np.int32)
+        self._answer = np.zeros(64, ANSWER)
         self._answers = 1
-        self.deltas: list[U64] = [np.zeros(64, np.uint64) for _ in range(product.words)]
-        self.flagged = np.zeros(64, np.bool_)
+        self._deltas: U64 = np.zeros((64, product.words), np.uint64)
+        self._shows: Mask = np.zeros(64, np.bool_)
         self.findings: list[Finding | None] = []
         self.showing: dict[Finding, list[int]] = {}
         self.which: list[tuple[int, int]] = []
-        self.choices = 0
-        self.stamp = 1
-        self._shown = np.zeros(64, np.int64)
-        self._laid_out: tuple[Mask, Index, Index, U64, U64, U64] | None = None
-        self.news: list[LearnedAnswer] = []
+        self.struct = TaskStruct()
+        self._is_behind = True
+        self._laid_out: tuple[npt.NDArray[Any], ...] = ()
+
+    def ready(self) -> None:
+        """Tell the loops of what was learned. Nothing else may be learned while they run."""
+        if not self._is_behind:
+            return
+        if len(self._laid_out) == 0 or len(self._laid_out[2]) != len(self.shapes):
+            self._lay_out()
+        starts, fields, is_wide, wide_mask = self._laid_out
+        field, wide = self.field, self._wide_set
+        self.struct = TaskStruct(
+            field.mask,
+            field.shift // WORD,
+            field.shift % WORD,
+            self.daemon,
+            len(self.shapes),
+            address(self.shape),
+            address(self.base),
+            address(self._narrow),
+            address(starts),
+            address(fields),
+            address(is_wide),
+            address(wide_mask),
+            None if wide is None else addressof(wide.struct),
+            address(self._wide_answer),
+            address(self._answer),
+            address(self._deltas),
+            address(self._shows),
+        )
+        self._is_behind = False
+
+    def _lay_out(self) -> None:
+        """The fields of all footprints, one after the other, and the bits of wide ones."""
+        words = self._deltas.shape[1]
+        starts, fields = [0], list[tuple[int, int, int, int]]()
+        masks = np.zeros((len(self.shapes), words), np.uint64)
+        for number, shape in enumerate(self.shapes):
+            if is_wide(shape):
+                masks[number] = self._row(self._bits(shape))
+            else:
+                places = accumulate((field.bits for field in shape), initial=0)
+                fields += [
+                    (field.shift // WORD, field.shift % WORD, place, field.mask)
+                    for field, place in zip(shape, places, strict=False)
+                ]
+            starts.append(len(fields))
+        self._laid_out = (
+            np.array(starts, np.int32),
+            np.array([*fields, (0, 0, 0, 0)], FIELD),
+            np.array([is_wide(shape) for shape in self.shapes], np.bool_),
+            masks,
+        )
+        if masks.any() and self._wide_set is None:
+            self._wide_set = Visited(words, most=_MOST_WIDE)
+
+    def _bits(self, fields: tuple[Field, ...]) -> int:
+        """The bits of a state that a question about these fields takes."""
+        return sum(field.mask << field.shift for field in (self.field, *fields))
+
+    def _row(self, state: int) -> list[int]:
+        """The words of a state."""
+        return [state >> WORD * i & _MASK for i in range(self._deltas.shape[1])]
 
     @property
-    def known_answers(self) -> npt.NDArray[np.int32]:
-        """The answers to questions whose footprint is not wide, by their place."""
-        return self._answer
-
-    def shown_at(self) -> Index:
-        """Per row, the stamp at which compiled loops last met it (`compiled.take_steps`)."""
-        self._shown = grown(self._shown, len(self.flagged))
-        return self._shown
-
-    def laid_out(self) -> tuple[Mask, Index, Index, U64, U64, U64]:
-        """The fields of all footprints that are not wide, as compiled loops take them.
-
-        Which footprints are wide, and where the fields of each begin; then of each field its word,
-        shift and mask, and where it begins in a question.
-        """
-        if self._laid_out is None or len(self._laid_out[0]) != len(self.shapes):
-            starts, fields, places = [0], list[Field](), list[int]()
-            for shape in self.shapes:
-                if shape and not is_wide(shape):
-                    fields += shape
-                    places += accumulate((field.bits for field in shape[:-1]), initial=0)
-                starts.append(len(fields))
-            self._laid_out = (
-                np.array([is_wide(shape) for shape in self.shapes], np.bool_),
-                np.array(starts, np.int64),
-                np.array([field.shift // WORD for field in fields], np.int64),
-                np.array([field.shift % WORD for field in fields], np.uint64),
-                np.array([field.mask for field in fields], np.uint64),
-                np.array(places, np.uint64),
-            )
-        return self._laid_out
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.findings)
 
     @property
-    def is_behind(self) -> bool:
-        """Whether there are local states that it has not met."""
-        return self._met < len(self.field.values)
+    def has_met_all(self) -> bool:
+        """Whether there are no local states that it has not met."""
+        return self._met == len(self.field.values)
 
     def meet(self) -> None:
         """Learn what every local state so far asks about."""
@@ -141,6 +176,7 @@ class Table:
         for local in range(self._met, len(self.field.values)):
             self._meet(local)
         self._met = len(self.field.values)
+        self._is_behind = True
 
     def _meet(self, local: int) -> None:
         fields = self.product.footprint(self.task, local)
@@ -153,33 +189,33 @@ class Table:
         self.shape[local], self.base[local] = number, self._questions
         if not is_wide(fields):
             self._questions += 1 << sum(field.bits for field in fields)
-            self._answer = grown(self._answer, self._questions, ASK)
+            self._narrow = grown(self._narrow, self._questions, ASK)
 
-    def answers(
-        self, local: Index, values: list[U64], fields: tuple[Field, ...]
-    ) -> npt.NDArray[np.int32]:
-        """What each state is answered, from its local state and the values of that one's
-        footprint; or ASK.
+    def asked(self, states: U64, footprint: int) -> list[tuple[Query, int]]:
+        """The questions that some states ask, all about one footprint: each once, and the first
+        state that asks it.
         """
+        fields = self.shapes[footprint]
+        local = numbers_of(self.field, states).astype(np.int64)
+        values = [numbers_of(field, states) for field in fields]
         if not is_wide(fields):
-            return self._answer.take(self.questions(local, values, fields))
-        asked, which = np.unique(
-            np.stack([local, *values]).astype(np.int64), axis=1, return_inverse=True
-        )
-        known = [self._wide.get(tuple(column), ASK) for column in asked.T.tolist()]
-        return np.array(known, np.int32).take(which.reshape(-1))
-
-    def questions(self, local: Index, values: list[U64], fields: tuple[Field, ...]) -> Index:
-        """The place of the question that each state asks, where the footprint is not wide."""
-        question, bits = self.base.take(local), 0
-        for field, value in zip(fields, values, strict=True):
-            question += (value << np.uint64(bits)).view(np.int64)
-            bits += field.bits
-        return question
+            question, bits = self.base.take(local), 0
+            for field, value in zip(fields, values, strict=True):
+                question += (value << np.uint64(bits)).view(np.int64)
+                bits += field.bits
+            asked, first = np.unique(question, return_index=True)
+            queries: list[Query] = asked.tolist()
+        else:
+            wide = np.stack([local, *values]).astype(np.int64)
+            asked, first = np.unique(wide, axis=1, return_index=True)
+            queries = [tuple(column) for column in asked.T.tolist()]
+        rows = states.take(first, axis=0).tolist()
+        whole = [sum(word << WORD * i for i, word in enumerate(row)) for row in rows]
+        return list(zip(queries, whole, strict=True))
 
     def ask(self, asked: Query, state: int) -> None:
         """Learn the answer to a question, if it is not known, from a state that asks it."""
-        known = int(self._answer[asked]) if isinstance(asked, int) else self._wide.get(asked, ASK)
+        known = int(self._narrow[asked]) if isinstance(asked, int) else self._wide.get(asked, ASK)
         if known != ASK:
             return
         answer = self.product.answer(self.task, state)
@@ -188,42 +224,53 @@ class Table:
             self.moves[local, (state + delta >> self.field.shift) & self.field.mask] = None
         if not answer:
             self.waits[local] = None
-        rows = [(_difference(state, delta, len(self.deltas)), finding) for delta, finding in answer]
-        self.news.append((asked, rows))
-        self._enter(asked, rows)
-
-    def catch_up(self, news: list[LearnedAnswer]) -> None:
-        """Take over what another process has learned."""
-        for asked, rows in news:
-            self._enter(asked, rows)
-
-    def _set(self, asked: Query, answer: int) -> None:
+        number = self._enter(
+            [
+                (_difference(state, delta, self._deltas.shape[1]), finding)
+                for delta, finding in answer
+            ]
+        )
         if isinstance(asked, int):
-            self._answer[asked] = answer
+            self._narrow[asked] = number
         else:
-            self._wide[asked] = answer
+            self._wide[asked] = number
+            self._enter_wide(state & self._bits(self.shapes[self.shape[local]]), number)
+        self._is_behind = True
 
-    def _enter(self, asked: Query, rows: list[TableRow]) -> None:
+    def _enter_wide(self, bits: int, answer: int) -> None:
+        """Raises EngineError."""
+        wide = self._wide_set
+        assert wide is not None  # noqa: S101 - laid out with the first wide footprint
+        if wide.room < 2:
+            raise EngineError(f"{self.task} asks more than {wide.count} wide questions")
+        row = np.array([self._row(bits)], np.uint64)
+        (number,) = wide.keep(Candidates.of(row, np.zeros(1, np.uint32))).tolist()
+        self._wide_answer = grown(self._wide_answer, number + 1, ASK)
+        self._wide_answer[number] = answer
+
+    def _enter(self, rows: list[TableRow]) -> int:
+        """The number of an answer with these outcomes."""
         if not rows:
-            self._set(asked, 0)
-            return
+            return 0
         number, self._answers = self._answers, self._answers + 1
-        self.first, self.outcomes = grown(self.first, number + 1), grown(self.outcomes, number + 1)
-        self.first[number], self.outcomes[number] = len(self.findings), len(rows)
-        self.choices += len(rows) > 1
+        self._answer = grown(self._answer, number + 1)
+        self._answer[number] = self.rows, len(rows)
         for outcome, (delta, finding) in enumerate(rows):
-            row = len(self.findings)
+            row = self.rows
             self.findings.append(finding)
             self.which.append((outcome, len(rows)))
             if finding is not None:
                 self.showing.setdefault(finding, []).append(row)
-            self.flagged = grown(self.flagged, row + 1)
-            self.flagged[row] = finding is not None
-            self.deltas = [grown(column, row + 1) for column in self.deltas]
-            for column, part in zip(self.deltas, delta, strict=True):
-                column[row] = part
-        self._set(asked, number)
+            self._shows, self._deltas = grown(self._shows, row + 1), grown(self._deltas, row + 1)
+            self._shows[row] = finding is not None
+            self._deltas[row] = delta
+        return number
 
     def widen(self, words: int) -> None:
-        while len(self.deltas) < words:
-            self.deltas.append(np.zeros(len(self.flagged), np.uint64))
+        """Let states have so many words."""
+        more = words - self._deltas.shape[1]
+        if more > 0:
+            self._deltas = np.pad(self._deltas, ((0, 0), (0, more)))
+            self._laid_out, self._is_behind = (), True
+            if self._wide_set is not None:
+                self._wide_set.widen(words)

@@ -11,9 +11,10 @@ from sim.engine.arrays import Mask
 from sim.engine.model.operations import HALTED, Finding
 from sim.engine.run.journal import deadlock
 from sim.engine.states.frontier import Frontier
+from sim.engine.states.loops import Candidates
 from sim.engine.states.product import WORD
 from sim.engine.states.tables import Table, numbers_of
-from sim.engine.states.visited import Candidates, Visited
+from sim.engine.states.visited import Visited
 from sim.search.counting.deadline import check_time
 from sim.search.exploring.properties import Watched
 
@@ -54,16 +55,16 @@ def _broken(frontier: Frontier) -> Iterable[tuple[Finding, Mask]]:
     watched.broken(0)
     while True:
         mask = watched.mask
-        masks = [np.uint64(mask >> WORD * i & (1 << WORD) - 1) for i in range(len(visited.words))]
+        masks = [mask >> WORD * i & (1 << WORD) - 1 for i in range(visited.words)]
+        bits = np.array(masks, np.uint64)
         valuations, number = Visited(len(masks)), np.empty(visited.count, np.uint32)
         for low in range(0, visited.count, _CHUNK):
             check_time()
-            here = np.arange(low, min(low + _CHUNK, visited.count))
-            batch = Candidates(
-                [word.take(here) & bits for word, bits in zip(visited.words, masks, strict=True)],
-                here,
+            here = range(low, min(low + _CHUNK, visited.count))
+            batch = Candidates.of(
+                visited.rows(here) & bits, np.arange(low, here.stop, dtype=np.uint32)
             )
-            number[here] = valuations.keep(batch).take(batch.places())
+            number[low : here.stop] = valuations.keep(batch)
         broken = []
         for state in valuations.before[: valuations.count].tolist():
             check_time()
@@ -80,12 +81,12 @@ def _deadlocks(frontier: Frontier) -> Iterable[tuple[Finding, Mask]]:
     numbers = np.concatenate([*frontier.stuck, np.zeros(0, np.int64)])
     if not len(numbers):
         return
-    words = [word.take(numbers) for word in visited.words]
+    states = visited.take(numbers)
     fields = [
         *(table.field for table in frontier.tables),
         product.field(HALTED),
     ]  # who stands alike may be halted or not
-    standing = np.stack([numbers_of(field, words) for field in fields])
+    standing = np.stack([numbers_of(field, states) for field in fields])
     _, first, which = np.unique(standing, axis=1, return_index=True, return_inverse=True)
     for i, sample in enumerate(numbers.take(first).tolist()):
         check_time()
@@ -97,6 +98,6 @@ def _deadlocks(frontier: Frontier) -> Iterable[tuple[Finding, Mask]]:
             product.scenario, {name: local.operation for name, local in locals_.items()}
         )
         if finding is not None:
-            states = np.zeros(visited.count, np.bool_)
-            states[numbers[which.reshape(-1) == i]] = True
-            yield finding, states
+            stuck = np.zeros(visited.count, np.bool_)
+            stuck[numbers[which.reshape(-1) == i]] = True
+            yield finding, stuck

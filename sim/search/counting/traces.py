@@ -27,8 +27,9 @@ from sim.engine.arrays import U32, U64, Index, Mask
 from sim.engine.model.commuting import Touch, both_add, dependent
 from sim.engine.run.scheduler import Picks
 from sim.engine.states.adds import check_adds
+from sim.engine.states.loops import Candidates
 from sim.engine.states.product import WORD
-from sim.engine.states.visited import Candidates, Visited
+from sim.engine.states.visited import Visited
 from sim.search.counting.dag import Dag, edges_of
 from sim.search.counting.deadline import check_time
 from sim.search.counting.interleavings import Interleavings
@@ -53,7 +54,7 @@ class Traces:
         nodes, first, target, edge = self._walk()
         self.dag = Dag(first, target)
         self.edge = edge.take(self.dag.edge)
-        self._state = nodes.words[0][: nodes.count].take(self.dag.order).astype(np.int64)
+        self._state = nodes.states[:, 0].take(self.dag.order).astype(np.int64)
         self._ends = graph.ends.take(self._state)
 
     @cached_property
@@ -176,29 +177,23 @@ class Traces:
         Edges by node, where they lead, and what they are.
         """
         nodes, graph = Visited(2), self._runs.dag
-        nodes.keep(
-            Candidates([np.zeros(1, np.uint64), np.zeros(1, np.uint64)], np.zeros(1, np.int64))
-        )
+        nodes.keep(Candidates.of(np.zeros((1, 2), np.uint64), np.zeros(1, np.uint32)))
         parts = [(np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.int64))]
         at = 0
         while at < nodes.count:
             check_time()
             upto = min(nodes.count, at + _CHUNK)
-            state, asleep = nodes.words[0][at:upto].astype(np.int64), nodes.words[1][at:upto]
+            pairs = nodes.rows(range(at, upto))
+            state, asleep = pairs[:, 0].astype(np.int64), pairs[:, 1]
             edge = edges_of(graph.first, state)
             source = np.repeat(np.arange(len(state)), self._degree.take(state))
             here = asleep.take(source)
             taken = np.flatnonzero(here & self._bit.take(edge) == 0)
             edge, source, here = edge.take(taken), source.take(taken), here.take(taken)
             here = (here | self._before.take(edge)) & self._awake.take(edge)
-            batch = Candidates([graph.target.take(edge).astype(np.uint64), here], source + at)
-            parts.append(
-                (
-                    np.bincount(source, minlength=len(state)),
-                    nodes.keep(batch).take(batch.places()),
-                    edge,
-                )
-            )
+            after = np.stack([graph.target.take(edge).astype(np.uint64), here], axis=1)
+            numbers = nodes.keep(Candidates.of(after, (source + at).astype(np.uint32)))
+            parts.append((np.bincount(source, minlength=len(state)), numbers, edge))
             at = upto
         counts, target, edge = (np.concatenate(column) for column in zip(*parts, strict=True))
         return nodes, np.concatenate([[0], np.cumsum(counts)]), target, edge

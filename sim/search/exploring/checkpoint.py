@@ -35,7 +35,7 @@ from sim.engine.states.successors import Flag
 from sim.search.errors import CheckpointError
 
 NAME = "checkpoint.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @attrs.define
@@ -60,8 +60,8 @@ class Checkpoint:
         """Write down how far an exploration has come. Raises CheckpointError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for name, column in _columns(frontier).items():
-                self._append(name, column[: frontier.visited.count])
+            for name, rows in _columns(frontier).items():
+                self._append(name, rows)
             self._commit(frontier, rest)
         except OSError as error:
             raise CheckpointError(
@@ -70,16 +70,16 @@ class Checkpoint:
             ) from None
         self._last = monotonic()
 
-    def _append(self, name: str, column: npt.NDArray[Any]) -> None:
+    def _append(self, name: str, rows: npt.NDArray[Any]) -> None:
         done, crc = self._written.get(name, (0, 0))
         with (self.folder / name).open("r+b" if done else "wb") as file:
-            file.seek(done * column.itemsize)
-            more = np.ascontiguousarray(column[done:]).view(np.uint8).data
+            file.seek(rows[:done].nbytes)
+            more = np.ascontiguousarray(rows[done:]).reshape(-1).view(np.uint8).data
             file.write(more)
             file.truncate()
             file.flush()
             os.fsync(file.fileno())
-        self._written[name] = len(column), zlib.crc32(more, crc)
+        self._written[name] = len(rows), zlib.crc32(more, crc)
 
     def _commit(self, frontier: Frontier, rest: dict[str, Any]) -> None:
         columns = _columns(frontier)
@@ -87,6 +87,7 @@ class Checkpoint:
             "format": FORMAT,
             "identity": self.identity,
             "byteorder": sys.byteorder,
+            "words": frontier.visited.words,
             "log": [[deed, task, str(of)] for deed, task, of in frontier.product.log],
             "columns": {name: self._written[name] for name in columns},
             "frontier": _of_frontier(frontier),
@@ -137,9 +138,11 @@ class Checkpoint:
     def restore(self, frontier: Frontier, contents: dict[str, Any]) -> None:
         """Bring a frontier, whose product has been told the log again, to where it was."""
         count = 0
-        names = _columns(frontier, len(contents["columns"]) - 1)
+        words = int(contents["words"])
+        frontier.visited.widen(words)
+        names = _columns(frontier, max(count for count, _ in contents["columns"].values()))
         for name, (count, crc) in contents["columns"].items():
-            size = count * (4 if name == _BEFORE else 8)
+            size = names[name][:count].nbytes if name in names else 0
             try:
                 with (self.folder / name).open("rb") as file:
                     data = file.read(size)
@@ -151,7 +154,8 @@ class Checkpoint:
                 raise CheckpointError(
                     f"{self.folder / name} is damaged; remove {self.folder} to begin anew"
                 )
-            names[name][:count] = np.frombuffer(data, names[name].dtype)
+            rows = names[name][:count]
+            rows[:] = np.frombuffer(data, rows.dtype).reshape(rows.shape)
             self._written[name] = count, crc
         frontier.visited.refill(count)
         _to_frontier(frontier, contents["frontier"])
@@ -168,17 +172,16 @@ class Checkpoint:
 _BEFORE = "before.u32"
 
 
-def _columns(frontier: Frontier, words: int | None = None) -> dict[str, npt.NDArray[Any]]:
-    """The files, by name: a word of every state, laid out for the n-th time,
-    and where states were reached from.
+def _columns(frontier: Frontier, count: int | None = None) -> dict[str, npt.NDArray[Any]]:
+    """The files, by name: every state, laid out for the n-th time, and where states were reached
+    from; or room for so many of them.
     """
     visited = frontier.visited
-    if words is not None:
-        visited.widen(words)
+    count = visited.count if count is None else count
     times = sum(deed == "layout" for deed, _, _ in frontier.product.log)
     return {
-        _BEFORE: visited.before,
-        **{f"word-{i}.layout-{times}.u64": word for i, word in enumerate(visited.words)},
+        _BEFORE: visited.before[:count],
+        f"states-{visited.words}.layout-{times}.u64": visited.rows(range(count)),
     }
 
 

@@ -15,7 +15,7 @@ from sim.engine.model.operations import Finding
 from sim.engine.run.journal import deadlock
 from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import WORD, Product
-from sim.engine.states.visited import Candidates, Visited
+from sim.engine.states.visited import Visited
 from sim.search.budget import Budget
 from sim.search.exploration import Progress, Where
 from sim.search.exploring.properties import Watched
@@ -36,24 +36,11 @@ class _NewValuations:
         """Of a level's states, by number,
         one for each valuation of the bits of `mask` that was not there before.
         """
-        visited = self._visited
-        masks = [mask >> WORD * i & _WORD_MASK for i in range(len(visited.words))]
+        masks = [mask >> WORD * i & _WORD_MASK for i in range(self._visited.words)]
         if masks != self._masks:
             self._masks, self._seen = masks, Visited(len(masks))
-        before = visited.before[level.start : level.stop]
-        changed = np.zeros(len(level), np.bool_)
-        for word, bits in zip(visited.words, masks, strict=True):
-            if bits:
-                changed |= (word[level.start : level.stop] ^ word.take(before)) & np.uint64(
-                    bits
-                ) != 0
-        numbers = np.flatnonzero(changed) + level.start
         known = self._seen.count
-        read = [
-            word.take(numbers) & np.uint64(bits)
-            for word, bits in zip(visited.words, masks, strict=True)
-        ]
-        self._seen.keep(Candidates(read, numbers))
+        self._seen.keep(self._visited.changed(level, masks))
         return [int(number) for number in self._seen.before[known : self._seen.count]]
 
 

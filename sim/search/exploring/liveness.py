@@ -58,9 +58,7 @@ def _where(
 ) -> Mask:
     """Where a task stands before such an operation."""
     field = frontier.product.local_field(task.name)
-    local = numbers_of(field, [word.take(numbers) for word in frontier.visited.words]).astype(
-        np.int64
-    )
+    local = numbers_of(field, frontier.visited.take(numbers)).astype(np.int64)
     return np.array([stands(local.operation) for local in field.values]).take(local)
 
 
@@ -318,13 +316,11 @@ def _may_go_round(frontier: Frontier) -> Index:
         returns.append(here)
     found = [np.empty(0, np.int64)]
     for low in range(0, frontier.visited.count, _CHUNK):
-        words = [
-            word[low : min(low + _CHUNK, frontier.visited.count)] for word in frontier.visited.words
-        ]
-        may = np.ones(len(words[0]), np.bool_)
+        states = frontier.visited.rows(range(low, min(low + _CHUNK, frontier.visited.count)))
+        may = np.ones(len(states), np.bool_)
         for task, here in zip(tasks, returns, strict=True):
             may &= here.take(
-                numbers_of(frontier.product.local_field(task.name), words).astype(np.int64)
+                numbers_of(frontier.product.local_field(task.name), states).astype(np.int64)
             )
         found.append(np.flatnonzero(may) + low)
     return np.concatenate(found)

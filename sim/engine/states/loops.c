@@ -1,0 +1,630 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The loops of the array search: they sort the states of a chunk by footprint, take their steps,
+ * and look up the states that these lead to.
+ *
+ * sim/engine/states/loops.py compiles this file with the C compiler of the machine, the first time
+ * that it is needed, and keeps the outcome by the text of this file. The structs below are filled
+ * in there and in its neighbours, which say where each number comes from.
+ *
+ * A state is a row of 64-bit words. A set of states numbers them in the order in which they came,
+ * and an index finds a state's number: an open-addressing hash table with linear probing. The upper
+ * half of a state's hash says where to look. A slot has 32 bits; those that the index's largest
+ * number leaves free are a tag: bits of the lower half. Slot and tag only say which state to compare
+ * with: a state is known if all its words are equal to those of the one found, so no state is ever
+ * taken for another one.
+ *
+ * Most of the time goes into waiting for memory, since a set is far larger than any cache. Where
+ * states are looked up, a slot is fetched FAR_AHEAD states before it is needed, and the state that
+ * stands there half as early.
+ *
+ * Functions that end in _n are compiled once for each small number of words.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#define inlined static inline __attribute__((always_inline))
+
+enum { ASK = -1, NOTHING = 0 };		/* answers that are no number of a struct answer */
+enum { AHEAD = 48, FAR_AHEAD = 2 * AHEAD };
+
+static const uint32_t EMPTY = UINT32_MAX;	/* what stands in an empty slot */
+
+/* Where a field of a footprint lies in a state, and where it begins in a question. */
+struct field {
+	int32_t word;
+	uint8_t shift, place;
+	uint64_t mask;
+};
+
+/* The outcomes of an answer: rows of `deltas`. */
+struct answer {
+	int32_t first, outcomes;
+};
+
+/* States by number. `index` has `parts` tables of `slots` slots each. */
+struct set {
+	uint64_t *states;
+	uint32_t *before;		/* the state that each was first reached from */
+	uint32_t **index;
+	int64_t count, slots;
+	int32_t words, parts;
+	uint32_t number;		/* the bits of a slot that are a number; the others are a tag */
+};
+
+/* What one task may do. */
+struct task {
+	uint64_t mask;			/* of the field with its local state */
+	int32_t word, shift;
+	int32_t is_daemon, footprints;
+	const int16_t *footprint;	/* of each local state; 0: it has finished */
+	const int64_t *base;		/* where the questions of each local state begin */
+	const int32_t *narrow;		/* the answer to each question */
+	const int32_t *starts;		/* where the fields of each footprint begin */
+	const struct field *fields;
+	const uint8_t *is_wide;		/* per footprint */
+	const uint64_t *wide_mask;	/* per footprint, the bits that it takes if it is wide */
+	const struct set *wide;		/* the bits of wide footprints, by number */
+	const int32_t *wide_answer;	/* the answer to each of those */
+	const struct answer *answers;
+	const uint64_t *deltas;		/* per row, what to add to a state */
+	const uint8_t *shows;		/* per row, whether the step shows a finding */
+};
+
+/* Some states that are expanded together, and what is known of each. */
+struct chunk {
+	const uint64_t *states;
+	const uint8_t *is_running;	/* NULL: all of them */
+	uint8_t *is_alone;		/* nobody can step */
+	uint8_t *is_done;		/* whoever is to finish has */
+	int64_t low, size;		/* the number of the first state */
+	int32_t words;
+};
+
+/*
+ * A chunk's states as one task sees them: `order` has them by footprint, those of footprint n end
+ * at `ends[n]`; `answer` is in that order. `asks[n]` says that somebody asks something new there.
+ */
+struct view {
+	int32_t *local, *order, *ends, *answer;
+	uint8_t *asks;
+};
+
+/* States that steps lead to: the state of the chunk that each leaves, the hash, and the row. */
+struct candidates {
+	uint64_t *states, *hash;
+	uint32_t *before;
+	int32_t *row;			/* NULL: nobody asks for it */
+	int64_t count;
+};
+
+/* The first step of a footprint and an outcome that shows a row. */
+struct flag {
+	int32_t footprint, outcome, row, state;
+};
+
+/* A state that has more outcomes than were taken. */
+struct rest {
+	int32_t state, row, outcomes;
+};
+
+#define FOR_EACH_NUMBER_OF_WORDS(words, call)	\
+	switch (words) {			\
+	case 1: return call(1);			\
+	case 2: return call(2);			\
+	case 3: return call(3);			\
+	default: return call(words);		\
+	}
+
+/* ---- one chunk, task by task ---- */
+
+void sort_by_footprint(const struct task *task, const struct chunk *chunk, const struct view *view,
+		       int16_t *footprint)
+{
+	const uint64_t *word = chunk->states + task->word;
+	int32_t before = 0;
+
+	memset(view->ends, 0, task->footprints * sizeof(*view->ends));
+	for (int64_t i = 0; i < chunk->size; i++) {
+		int32_t local = word[i * chunk->words] >> task->shift & task->mask;
+		int16_t number = task->footprint[local];
+
+		chunk->is_done[i] &= task->is_daemon || !number;
+		if (chunk->is_running && !chunk->is_running[i]) {
+			chunk->is_done[i] = 1;
+			number = 0;
+		}
+		view->local[i] = local;
+		footprint[i] = number;
+		view->ends[number]++;
+	}
+	for (int n = 0; n < task->footprints; n++) {
+		int32_t many = view->ends[n];
+
+		view->ends[n] = before;
+		before += many;
+	}
+	/* ends[n] is where the next state of footprint n goes: after the last one, it is the end */
+	for (int64_t i = 0; i < chunk->size; i++)
+		view->order[view->ends[footprint[i]]++] = i;
+}
+
+inlined uint64_t hash_of(const uint64_t *state, int words)
+{
+	static const uint64_t odd[] = { 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F,
+					0x165667B19E3779F9, 0xFF51AFD7ED558CCD };
+	uint64_t mixed = state[0] * odd[0];
+
+	for (int n = 1; n < words; n++) {
+		mixed ^= mixed >> 29;
+		mixed += state[n];
+		mixed *= odd[n % 4];
+	}
+	mixed ^= mixed >> 32;
+	return mixed * odd[3];
+}
+
+inlined int is_same(const uint64_t *one, const uint64_t *other, int words)
+{
+	for (int n = 0; n < words; n++)
+		if (one[n] != other[n])
+			return 0;
+	return 1;
+}
+
+/* The part of the index that a hash belongs to: by other bits than the slot. */
+inlined int part_of(uint64_t hash, int parts)
+{
+	return parts == 1 ? 0 : (hash >> 8 & 0xFFFF) * parts >> 16;
+}
+
+inlined int64_t first_slot(uint64_t hash, int64_t slots)
+{
+	return ((hash >> 32) * (uint64_t)slots) >> 32;
+}
+
+inlined int64_t next_slot(int64_t slot, int64_t slots)
+{
+	return slot + 1 < slots ? slot + 1 : 0;
+}
+
+inlined int has_tag(const struct set *set, uint32_t slot, uint64_t hash)
+{
+	return !((slot ^ (uint32_t)hash) & ~set->number);
+}
+
+inlined uint32_t tagged(const struct set *set, uint32_t number, uint64_t hash)
+{
+	return number | ((uint32_t)hash & ~set->number);
+}
+
+inlined const uint64_t *state_at(const struct set *set, uint32_t slot, int words)
+{
+	return set->states + (int64_t)(slot & set->number) * words;
+}
+
+/* What stands in the first slot that is empty or has the tag of a hash. */
+inlined uint32_t likely(const struct set *set, const uint32_t *index, uint64_t hash)
+{
+	int64_t at = first_slot(hash, set->slots);
+
+	while (index[at] != EMPTY && !has_tag(set, index[at], hash))
+		at = next_slot(at, set->slots);
+	return index[at];
+}
+
+/* Fetch what looking a state up will need, some states ahead. */
+inlined void fetch(const struct set *set, const uint64_t *hash, int64_t i, int64_t count, int words)
+{
+	if (i + FAR_AHEAD < count) {
+		uint64_t far = hash[i + FAR_AHEAD];
+
+		__builtin_prefetch(set->index[part_of(far, set->parts)]
+				   + first_slot(far, set->slots), 1);
+	}
+	if (i + AHEAD < count) {
+		uint64_t near = hash[i + AHEAD];
+		uint32_t slot = likely(set, set->index[part_of(near, set->parts)], near);
+
+		if (slot != EMPTY)
+			__builtin_prefetch(state_at(set, slot, words));
+	}
+}
+
+/* The slot of a state, or the empty one where it belongs. */
+inlined uint32_t *slot_of(const struct set *set, const uint64_t *state, uint64_t hash, int words)
+{
+	uint32_t *index = set->index[part_of(hash, set->parts)];
+	int64_t at = first_slot(hash, set->slots);
+
+	for (; index[at] != EMPTY; at = next_slot(at, set->slots))
+		if (has_tag(set, index[at], hash)
+		    && is_same(state_at(set, index[at], words), state, words))
+			break;
+	return index + at;
+}
+
+/* The answer where the footprint has too many valuations for a place each. */
+inlined int32_t wide_answer(const struct task *task, const uint64_t *state, int footprint,
+			    int words)
+{
+	const uint64_t *mask = task->wide_mask + footprint * words;
+	uint64_t bits[words];
+	uint32_t slot;
+
+	for (int n = 0; n < words; n++)
+		bits[n] = state[n] & mask[n];
+	slot = *slot_of(task->wide, bits, hash_of(bits, words), words);
+	return slot == EMPTY ? ASK : task->wide_answer[slot & task->wide->number];
+}
+
+inlined int32_t narrow_answer(const struct task *task, const uint64_t *state, int32_t local,
+			      int low, int high)
+{
+	uint64_t question = task->base[local];
+
+	for (const struct field *field = task->fields + low; field < task->fields + high; field++)
+		question += (state[field->word] >> field->shift & field->mask) << field->place;
+	return task->narrow[question];
+}
+
+inlined int64_t look_up_n(const struct task *task, const struct chunk *chunk,
+			  const struct view *view, int words)
+{
+	int64_t unknown = 0;
+
+	for (int n = 1; n < task->footprints; n++) {
+		int low = task->starts[n], high = task->starts[n + 1];
+		int64_t asking = unknown;
+
+		for (int32_t i = view->ends[n - 1]; i < view->ends[n]; i++) {
+			int32_t number = view->order[i];
+			const uint64_t *state = chunk->states + (int64_t)number * words;
+
+			view->answer[i] = task->is_wide[n] ? wide_answer(task, state, n, words)
+				: narrow_answer(task, state, view->local[number], low, high);
+			unknown += view->answer[i] == ASK;
+		}
+		view->asks[n] = unknown > asking;
+	}
+	return unknown;
+}
+
+/* Ask for every state; gives how many ask something new. */
+int64_t look_up(const struct task *task, const struct chunk *chunk, const struct view *view)
+{
+#define call(words) look_up_n(task, chunk, view, words)
+	FOR_EACH_NUMBER_OF_WORDS(chunk->words, call)
+#undef call
+}
+
+/* How many steps the task can take, all outcomes counted. */
+int64_t count_steps(const struct task *task, const struct view *view)
+{
+	int64_t steps = 0;
+
+	for (int32_t i = view->ends[0]; i < view->ends[task->footprints - 1]; i++)
+		if (view->answer[i] != NOTHING)
+			steps += task->answers[view->answer[i]].outcomes;
+	return steps;
+}
+
+inlined void take_step(const struct task *task, const struct chunk *chunk, int32_t state,
+		       int32_t row, struct candidates *to, int words)
+{
+	const uint64_t *from = chunk->states + (int64_t)state * words;
+	const uint64_t *delta = task->deltas + (int64_t)row * words;
+	uint64_t *after = to->states + to->count * words;
+
+	for (int n = 0; n < words; n++)
+		after[n] = from[n] + delta[n];
+	to->hash[to->count] = hash_of(after, words);
+	to->before[to->count] = state;
+	if (to->row)
+		to->row[to->count] = row;
+	to->count++;
+}
+
+/* Note a step that shows a finding, unless `shown` says that its row has been noted by `stamp`. */
+inlined void note(const struct task *task, int32_t *shown, int32_t stamp, struct flag *flags,
+		  int64_t *many, struct flag flag)
+{
+	if (!task->shows[flag.row] || shown[flag.row] == stamp)
+		return;
+	shown[flag.row] = stamp;
+	flags[(*many)++] = flag;
+}
+
+inlined int64_t take_steps_n(const struct task *task, const struct chunk *chunk,
+			     const struct view *view, struct candidates *to, int32_t *shown,
+			     struct flag *flags, struct rest *rests, int words)
+{
+	int32_t stamp = 0;
+	int64_t many = 0;
+
+	for (int n = 1; n < task->footprints; n++) {
+		int32_t outcome = 0;
+		int64_t left = 0;
+
+		stamp++;
+		for (int32_t i = view->ends[n - 1]; i < view->ends[n]; i++) {
+			struct answer answer = task->answers[view->answer[i]];
+			int32_t state = view->order[i];
+
+			if (view->answer[i] == NOTHING)
+				continue;
+			chunk->is_alone[state] = 0;
+			take_step(task, chunk, state, answer.first, to, words);
+			note(task, shown, stamp, flags, &many,
+			     (struct flag){ n, outcome, answer.first, state });
+			if (answer.outcomes > 1)
+				rests[left++] = (struct rest){ state, answer.first + 1,
+							       answer.outcomes - 1 };
+		}
+		while (left) {
+			int64_t still = 0;
+
+			stamp++;
+			outcome++;
+			for (int64_t i = 0; i < left; i++) {
+				struct rest rest = rests[i];
+
+				take_step(task, chunk, rest.state, rest.row, to, words);
+				note(task, shown, stamp, flags, &many,
+				     (struct flag){ n, outcome, rest.row, rest.state });
+				if (rest.outcomes > 1)
+					rests[still++] = (struct rest){ rest.state, rest.row + 1,
+									rest.outcomes - 1 };
+			}
+			left = still;
+		}
+	}
+	return many;
+}
+
+/*
+ * Take all steps of a task: footprint by footprint, outcome by outcome, in order of states. Gives
+ * how many flags there are. `shown` has a place for each row, all 0; `rests` one for each state.
+ */
+int64_t take_steps(const struct task *task, const struct chunk *chunk, const struct view *view,
+		   struct candidates *to, int32_t *shown, struct flag *flags, struct rest *rests)
+{
+#define call(words) take_steps_n(task, chunk, view, to, shown, flags, rests, words)
+	FOR_EACH_NUMBER_OF_WORDS(chunk->words, call)
+#undef call
+}
+
+/* ---- a set of states, by one thread ---- */
+
+/* Gives how many states there are then. `set` is a copy: what it says stays in registers. */
+inlined int64_t keep_n(struct set set, const struct candidates *from, uint32_t low,
+		       uint32_t *number, uint8_t *is_top, int words)
+{
+	const struct candidates all = *from;
+
+	for (int64_t i = 0; i < all.count; i++) {
+		const uint64_t *state = all.states + i * words;
+		uint32_t *slot = slot_of(&set, state, all.hash[i], words);
+		uint32_t before = low + all.before[i], there = *slot & set.number;
+
+		fetch(&set, all.hash, i, all.count, words);
+		if (*slot == EMPTY) {
+			there = set.count++;
+			*slot = tagged(&set, there, all.hash[i]);
+			set.before[there] = before;
+			for (int n = 0; n < words; n++)
+				set.states[(int64_t)there * words + n] = state[n];
+		}
+		if (number)
+			number[i] = there;
+		if (is_top && there > before)
+			is_top[all.before[i]] = 0;
+	}
+	return set.count;
+}
+
+/*
+ * Number those candidates that are new, each once. `number` gets the number of each candidate;
+ * `is_top` loses the states that have a step to a state with a higher number. Either may be NULL.
+ */
+void keep(struct set *set, const struct candidates *from, uint32_t low, uint32_t *number,
+	  uint8_t *is_top)
+{
+#define call(words) keep_n(*set, from, low, number, is_top, words)
+	switch (set->words) {
+	case 1: set->count = call(1); break;
+	case 2: set->count = call(2); break;
+	case 3: set->count = call(3); break;
+	default: set->count = call(set->words);
+	}
+#undef call
+}
+
+void hash_all(const uint64_t *states, int64_t count, int32_t words, uint64_t *hash)
+{
+	for (int64_t i = 0; i < count; i++)
+		hash[i] = hash_of(states + i * words, words);
+}
+
+/* The numbers of states that are there. */
+void find(const struct set *set, const uint64_t *states, const uint64_t *hash, int64_t count,
+	  uint32_t *number)
+{
+	int words = set->words;
+
+	for (int64_t i = 0; i < count; i++) {
+		fetch(set, hash, i, count, words);
+		number[i] = *slot_of(set, states + i * words, hash[i], words) & set->number;
+	}
+}
+
+/* Enter the states of one part into its index. No two are equal: each needs an empty slot. */
+void fill(struct set *set, int32_t part)
+{
+	uint32_t *index = set->index[part];
+	int64_t slots = set->slots;
+	int words = set->words;
+
+	memset(index, 0xff, slots * sizeof(*index));
+	for (int64_t i = 0; i < set->count; i++) {
+		uint64_t hash = hash_of(set->states + i * words, words);
+		int64_t at = first_slot(hash, slots);
+
+		if (i + FAR_AHEAD < set->count) {
+			uint64_t far = hash_of(set->states + (i + FAR_AHEAD) * words, words);
+
+			__builtin_prefetch(index + first_slot(far, slots), 1);
+		}
+		if (part_of(hash, set->parts) != part)
+			continue;
+		while (index[at] != EMPTY)
+			at = next_slot(at, slots);
+		index[at] = tagged(set, i, hash);
+	}
+}
+
+/*
+ * States, from the last one on, are given more words, which are 0: they lie `words` apart from then
+ * on.
+ */
+void spread(struct set *set, int32_t words)
+{
+	for (int64_t i = set->count - 1; i >= 0; i--) {
+		uint64_t *to = set->states + i * words;
+
+		memmove(to, set->states + i * set->words, set->words * sizeof(*to));
+		memset(to + set->words, 0, (words - set->words) * sizeof(*to));
+	}
+	set->words = words;
+}
+
+/*
+ * Of the states from `low` to `high`, those that differ from the state that they were reached from
+ * in the bits of `mask`: their numbers, and those bits. Gives how many there are.
+ */
+int64_t changed(const struct set *set, int64_t low, int64_t high, const uint64_t *mask,
+		uint32_t *number, uint64_t *bits)
+{
+	int words = set->words;
+	int64_t count = 0;
+
+	for (int64_t i = low; i < high; i++) {
+		const uint64_t *state = set->states + i * words;
+		const uint64_t *before = set->states + (int64_t)set->before[i] * words;
+		uint64_t differs = 0;
+
+		for (int n = 0; n < words; n++)
+			differs |= (state[n] ^ before[n]) & mask[n];
+		if (!differs)
+			continue;
+		for (int n = 0; n < words; n++)
+			bits[count * words + n] = state[n] & mask[n];
+		number[count++] = i;
+	}
+	return count;
+}
+
+/*
+ * ---- the same set by several threads, phase by phase ----
+ *
+ * All candidates of some chunks lie one after the other. A thread looks up those that belong to its
+ * part of the index (`claim`); the number of a new one is then its place behind the states. Once
+ * all parts are through, `settle` gives new ones their numbers, chunk by chunk, as each knows how
+ * many are new before it; then `enter` puts these numbers where the places were.
+ */
+
+/* The state that a number or a place stands for. */
+inlined const uint64_t *standing(const struct set *set, const struct candidates *all,
+				 uint32_t number, int words)
+{
+	return number < set->count ? set->states + (int64_t)number * words
+				   : all->states + (int64_t)(number - set->count) * words;
+}
+
+/* Gives how many candidates of a part are new; `claimed` has their slots. */
+int64_t claim(const struct set *set, int32_t part, const struct candidates *all, uint32_t *number,
+	      int64_t *claimed)
+{
+	uint32_t *index = set->index[part];
+	int64_t slots = set->slots, many = 0;
+	int parts = set->parts, words = set->words;
+
+	for (int64_t i = 0; i < all->count; i++) {
+		const uint64_t *state = all->states + i * words;
+		uint64_t hash = all->hash[i];
+		int64_t at = first_slot(hash, slots);
+
+		if (i + FAR_AHEAD < all->count && part_of(all->hash[i + FAR_AHEAD], parts) == part)
+			__builtin_prefetch(index + first_slot(all->hash[i + FAR_AHEAD], slots), 1);
+		if (i + AHEAD < all->count && part_of(all->hash[i + AHEAD], parts) == part) {
+			uint32_t slot = likely(set, index, all->hash[i + AHEAD]);
+
+			if (slot != EMPTY)
+				__builtin_prefetch(standing(set, all, slot & set->number, words));
+		}
+		if (part_of(hash, parts) != part)
+			continue;
+		for (; index[at] != EMPTY; at = next_slot(at, slots))
+			if (has_tag(set, index[at], hash)
+			    && is_same(standing(set, all, index[at] & set->number, words), state,
+				       words))
+				break;
+		if (index[at] == EMPTY) {
+			index[at] = tagged(set, set->count + i, hash);
+			claimed[many++] = at;
+		}
+		number[i] = index[at] & set->number;
+	}
+	return many;
+}
+
+/* How many of some candidates are new. */
+int64_t count_new(const struct set *set, const uint32_t *number, int64_t begin, int64_t end)
+{
+	int64_t many = 0;
+
+	for (int64_t i = begin; i < end; i++)
+		many += number[i] == set->count + i;
+	return many;
+}
+
+/* Make the new ones among a chunk's candidates states, from number `next` on. */
+void settle(const struct set *set, const struct candidates *all, const uint32_t *number,
+	    int64_t begin, int64_t end, uint32_t low, uint32_t next, uint32_t *final)
+{
+	int words = set->words;
+
+	for (int64_t i = begin; i < end; i++) {
+		if (number[i] != set->count + i)
+			continue;
+		memcpy(set->states + (int64_t)next * words, all->states + i * words,
+		       words * sizeof(*all->states));
+		set->before[next] = low + all->before[i];
+		final[i] = next++;
+	}
+}
+
+/* Put numbers where a part's index has places. */
+void enter(const struct set *set, int32_t part, const int64_t *claimed, int64_t many,
+	   const uint32_t *final)
+{
+	uint32_t *index = set->index[part];
+
+	for (int64_t i = 0; i < many; i++) {
+		uint32_t *slot = index + claimed[i];
+
+		*slot = (*slot & ~set->number) | final[(*slot & set->number) - set->count];
+	}
+}
+
+/* Take from `is_top` the states of a chunk that have a step to one with a higher number. */
+void not_tops(const struct set *set, const struct candidates *all, const uint32_t *number,
+	      const uint32_t *final, int64_t begin, int64_t end, uint32_t low, uint8_t *is_top)
+{
+	for (int64_t i = begin; i < end; i++) {
+		uint32_t to = number[i] < set->count ? number[i] : final[number[i] - set->count];
+
+		if (to > low + all->before[i])
+			is_top[all->before[i]] = 0;
+	}
+}
