@@ -112,7 +112,7 @@ def test_without_a_compiler_a_large_search_is_undecided_in_one_line() -> None:
 
 
 def test_what_is_small_needs_none() -> None:
-    ran = command("explore", "fault", "--no-count", PATH="/nowhere")
+    ran = command("explore", "teardown", "--no-count", PATH="/nowhere")
     assert ran.returncode == 0, ran.stderr
 
 

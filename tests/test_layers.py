@@ -43,7 +43,7 @@ ARROWS = {
     "kvm": "engine.model tdx",
     "scenarios": "base engine.model tdx kvm",
     "catalog": "engine.model engine.run search.exploration search.fuzzing tdx kvm scenarios",
-    "surveys": """base engine.model engine.run search.errors search.exploration search.explore
+    "surveys": """engine.model engine.run search.errors search.exploration search.explore
         tdx scenarios catalog""",
     "analysis": "engine.model engine.run tdx kvm",
     "campaign": "base engine.model engine.run search.fuzzing search.shrinking scenarios catalog",

@@ -26,7 +26,7 @@ from sim.engine.states.loops import Candidates
 from sim.engine.states.product import WORD, Product, Widen
 from sim.engine.states.successors import ChunkResult, Flag, Successors
 from sim.engine.states.tables import LocalSet, MoveSet, PendingQuery, Table, numbers_of
-from sim.engine.states.visited import Visited, keep_freed_memory
+from sim.engine.states.visited import Claims, Visited, keep_freed_memory
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _CHUNK = 1 << 16
-_EACH = 8
+_EACH = 4
 """Chunks that one of several threads takes on at once."""
 
 
@@ -199,9 +199,14 @@ class Frontier:
         parts = range(visited.parts)
         if visited.grow(visited.count + len(batch)):
             self._by_threads(visited.fill, parts)
-        number, final = np.empty(len(batch), np.uint32), np.empty(len(batch), np.uint32)
-        claims = self._by_threads(lambda part: visited.claim(part, batch, number), parts)
-        news = self._by_threads(lambda span: visited.count_new(number, span), spans)
+        number, final, places = (np.empty(len(batch), np.uint32) for _ in range(3))
+        split = self._by_threads(lambda span: visited.split(batch, span, places), spans)
+
+        def claim(part: int) -> Claims:
+            return visited.claim(part, batch, places, [of[part] for of in split], number)
+
+        claims = self._by_threads(claim, parts)
+        news = map(sum, zip(*(claimed.many for claimed in claims), strict=True))
         firsts = list(accumulate(news, initial=visited.count))
 
         def settle(work: tuple[Successors, range, int]) -> None:

@@ -26,7 +26,7 @@
 #define inlined static inline __attribute__((always_inline))
 
 enum { ASK = -1, NOTHING = 0 };		/* answers that are no number of a struct answer */
-enum { AHEAD = 48, FAR_AHEAD = 2 * AHEAD };
+enum { AHEAD = 32, FAR_AHEAD = 2 * AHEAD, FILL = 256 };
 
 static const uint32_t EMPTY = UINT32_MAX;	/* what stands in an empty slot */
 
@@ -203,45 +203,59 @@ inlined const uint64_t *state_at(const struct set *set, uint32_t slot, int words
 	return set->states + (int64_t)(slot & set->number) * words;
 }
 
-/* What stands in the first slot that is empty or has the tag of a hash. */
-inlined uint32_t likely(const struct set *set, const uint32_t *index, uint64_t hash)
+/* The first slot from `at` on that is empty or has the tag of a hash. */
+inlined int64_t likely(const struct set *set, const uint32_t *index, int64_t at, uint64_t hash)
 {
-	int64_t at = first_slot(hash, set->slots);
-
 	while (index[at] != EMPTY && !has_tag(set, index[at], hash))
 		at = next_slot(at, set->slots);
-	return index[at];
+	return at;
 }
 
-/* Fetch what looking a state up will need, some states ahead. */
-inlined void fetch(const struct set *set, const uint64_t *hash, int64_t i, int64_t count, int words)
+/* The slot of a state, or the empty one where it belongs; at `at` or behind it. */
+inlined int64_t slot_of(const struct set *set, const uint32_t *index, int64_t at,
+			const uint64_t *state, uint64_t hash, int words)
+{
+	for (;;) {
+		at = likely(set, index, at, hash);
+		if (index[at] == EMPTY || is_same(state_at(set, index[at], words), state, words))
+			return at;
+		at = next_slot(at, set->slots);
+	}
+}
+
+inlined uint32_t *table_of(const struct set *set, uint64_t hash)
+{
+	return set->index[part_of(hash, set->parts)];
+}
+
+/*
+ * Fetch what looking a state up will need, some states ahead. `ahead` remembers how far each has
+ * come: what comes to stand in a slot in between is never what was looked for before it.
+ */
+inlined void fetch(const struct set *set, const uint64_t *hash, int64_t i, int64_t count,
+		   int64_t *ahead, int words)
 {
 	if (i + FAR_AHEAD < count) {
 		uint64_t far = hash[i + FAR_AHEAD];
 
-		__builtin_prefetch(set->index[part_of(far, set->parts)]
-				   + first_slot(far, set->slots), 1);
+		__builtin_prefetch(table_of(set, far) + first_slot(far, set->slots), 1);
 	}
 	if (i + AHEAD < count) {
 		uint64_t near = hash[i + AHEAD];
-		uint32_t slot = likely(set, set->index[part_of(near, set->parts)], near);
+		const uint32_t *index = table_of(set, near);
+		int64_t at = likely(set, index, first_slot(near, set->slots), near);
 
-		if (slot != EMPTY)
-			__builtin_prefetch(state_at(set, slot, words));
+		__builtin_prefetch(state_at(set, index[at], words));
+		ahead[(i + AHEAD) % AHEAD] = at;
 	}
 }
 
-/* The slot of a state, or the empty one where it belongs. */
-inlined uint32_t *slot_of(const struct set *set, const uint64_t *state, uint64_t hash, int words)
+/* Remember the first slots of the first states, which nobody has fetched. */
+inlined void begin_fetching(const struct set *set, const uint64_t *hash, int64_t count,
+			    int64_t *ahead)
 {
-	uint32_t *index = set->index[part_of(hash, set->parts)];
-	int64_t at = first_slot(hash, set->slots);
-
-	for (; index[at] != EMPTY; at = next_slot(at, set->slots))
-		if (has_tag(set, index[at], hash)
-		    && is_same(state_at(set, index[at], words), state, words))
-			break;
-	return index + at;
+	for (int64_t i = 0; i < AHEAD && i < count; i++)
+		ahead[i] = first_slot(hash[i], set->slots);
 }
 
 /* The answer where the footprint has too many valuations for a place each. */
@@ -249,12 +263,14 @@ inlined int32_t wide_answer(const struct task *task, const uint64_t *state, int 
 			    int words)
 {
 	const uint64_t *mask = task->wide_mask + footprint * words;
-	uint64_t bits[words];
+	uint64_t bits[words], hash;
 	uint32_t slot;
 
 	for (int n = 0; n < words; n++)
 		bits[n] = state[n] & mask[n];
-	slot = *slot_of(task->wide, bits, hash_of(bits, words), words);
+	hash = hash_of(bits, words);
+	slot = task->wide->index[0][slot_of(task->wide, task->wide->index[0],
+					    first_slot(hash, task->wide->slots), bits, hash, words)];
 	return slot == EMPTY ? ASK : task->wide_answer[slot & task->wide->number];
 }
 
@@ -401,16 +417,20 @@ inlined int64_t keep_n(struct set set, const struct candidates *from, uint32_t l
 		       uint32_t *number, uint8_t *is_top, int words)
 {
 	const struct candidates all = *from;
+	int64_t ahead[AHEAD];
 
+	begin_fetching(&set, all.hash, all.count, ahead);
 	for (int64_t i = 0; i < all.count; i++) {
 		const uint64_t *state = all.states + i * words;
-		uint32_t *slot = slot_of(&set, state, all.hash[i], words);
-		uint32_t before = low + all.before[i], there = *slot & set.number;
+		uint32_t *index = table_of(&set, all.hash[i]);
+		uint32_t before = low + all.before[i], there;
+		int64_t at = slot_of(&set, index, ahead[i % AHEAD], state, all.hash[i], words);
 
-		fetch(&set, all.hash, i, all.count, words);
-		if (*slot == EMPTY) {
+		fetch(&set, all.hash, i, all.count, ahead, words);
+		there = index[at] & set.number;
+		if (index[at] == EMPTY) {
 			there = set.count++;
-			*slot = tagged(&set, there, all.hash[i]);
+			index[at] = tagged(&set, there, all.hash[i]);
 			set.before[there] = before;
 			for (int n = 0; n < words; n++)
 				set.states[(int64_t)there * words + n] = state[n];
@@ -451,35 +471,47 @@ void find(const struct set *set, const uint64_t *states, const uint64_t *hash, i
 	  uint32_t *number)
 {
 	int words = set->words;
+	int64_t ahead[AHEAD];
 
+	begin_fetching(set, hash, count, ahead);
 	for (int64_t i = 0; i < count; i++) {
-		fetch(set, hash, i, count, words);
-		number[i] = *slot_of(set, states + i * words, hash[i], words) & set->number;
+		const uint32_t *index = table_of(set, hash[i]);
+		int64_t at = slot_of(set, index, ahead[i % AHEAD], states + i * words, hash[i], words);
+
+		fetch(set, hash, i, count, ahead, words);
+		number[i] = index[at] & set->number;
 	}
 }
 
 /* Enter the states of one part into its index. No two are equal: each needs an empty slot. */
-void fill(struct set *set, int32_t part)
+void fill(const struct set *set, int32_t part)
 {
-	uint32_t *index = set->index[part];
-	int64_t slots = set->slots;
-	int words = set->words;
+	const struct set known = *set;
+	uint32_t *index = known.index[part];
+	int words = known.words;
 
-	memset(index, 0xff, slots * sizeof(*index));
-	for (int64_t i = 0; i < set->count; i++) {
-		uint64_t hash = hash_of(set->states + i * words, words);
-		int64_t at = first_slot(hash, slots);
+	memset(index, 0xff, known.slots * sizeof(*index));
+	for (int64_t low = 0; low < known.count; low += FILL) {
+		int64_t high = low + FILL < known.count ? low + FILL : known.count;
+		uint64_t hash[FILL];
+		uint32_t number[FILL];
+		int many = 0;
 
-		if (i + FAR_AHEAD < set->count) {
-			uint64_t far = hash_of(set->states + (i + FAR_AHEAD) * words, words);
-
-			__builtin_prefetch(index + first_slot(far, slots), 1);
+		for (int64_t i = low; i < high; i++) {
+			hash[many] = hash_of(known.states + i * words, words);
+			number[many] = i;
+			/* as a sum, since nothing foretells which part a state belongs to */
+			many += part_of(hash[many], known.parts) == part;
 		}
-		if (part_of(hash, set->parts) != part)
-			continue;
-		while (index[at] != EMPTY)
-			at = next_slot(at, slots);
-		index[at] = tagged(set, i, hash);
+		for (int k = 0; k < many; k++)
+			__builtin_prefetch(index + first_slot(hash[k], known.slots), 1);
+		for (int k = 0; k < many; k++) {
+			int64_t at = first_slot(hash[k], known.slots);
+
+			while (index[at] != EMPTY)
+				at = next_slot(at, known.slots);
+			index[at] = tagged(&known, number[k], hash[k]);
+		}
 	}
 }
 
@@ -527,64 +559,81 @@ int64_t changed(const struct set *set, int64_t low, int64_t high, const uint64_t
 /*
  * ---- the same set by several threads, phase by phase ----
  *
- * All candidates of some chunks lie one after the other. A thread looks up those that belong to its
- * part of the index (`claim`); the number of a new one is then its place behind the states. Once
- * all parts are through, `settle` gives new ones their numbers, chunk by chunk, as each knows how
- * many are new before it; then `enter` puts these numbers where the places were.
+ * All candidates of some chunks lie one after the other. Each chunk is split into parts of the index
+ * first. Then a thread looks up those that belong to its part (`claim`); the number of a new one is
+ * its place behind the states. Once all parts are through, `settle` gives new ones their numbers,
+ * chunk by chunk, as each knows how many are new before it; then `enter` puts these numbers where
+ * the places were.
  */
 
-/* The state that a number or a place stands for. */
-inlined const uint64_t *standing(const struct set *set, const struct candidates *all,
-				 uint32_t number, int words)
+/* Sort the places of a chunk's candidates by part, stably; those of part n end at `ends[n]`. */
+void split(const struct candidates *all, int64_t begin, int64_t end, int32_t parts,
+	   uint32_t *places, int64_t *ends)
 {
+	int64_t before = begin;
+
+	memset(ends, 0, parts * sizeof(*ends));
+	for (int64_t i = begin; i < end; i++)
+		ends[part_of(all->hash[i], parts)]++;
+	for (int n = 0; n < parts; n++) {
+		int64_t many = ends[n];
+
+		ends[n] = before;
+		before += many;
+	}
+	for (int64_t i = begin; i < end; i++)
+		places[ends[part_of(all->hash[i], parts)]++] = i;
+}
+
+/* The state that a number or a place stands for. */
+inlined const uint64_t *standing(const struct set *set, const struct candidates *all, uint32_t slot,
+				 int words)
+{
+	uint32_t number = slot & set->number;
+
 	return number < set->count ? set->states + (int64_t)number * words
 				   : all->states + (int64_t)(number - set->count) * words;
 }
 
-/* Gives how many candidates of a part are new; `claimed` has their slots. */
-int64_t claim(const struct set *set, int32_t part, const struct candidates *all, uint32_t *number,
-	      int64_t *claimed)
+/*
+ * Look up candidates of one part, those at some places. Gives how many are new; `claimed` has their
+ * slots.
+ */
+int64_t claim(const struct set *set, int32_t part, const struct candidates *all,
+	      const uint32_t *places, int64_t count, uint32_t *number, int64_t *claimed)
 {
-	uint32_t *index = set->index[part];
-	int64_t slots = set->slots, many = 0;
-	int parts = set->parts, words = set->words;
+	const struct set known = *set;
+	uint32_t *index = known.index[part];
+	int words = known.words;
+	int64_t ahead[AHEAD], many = 0;
 
-	for (int64_t i = 0; i < all->count; i++) {
-		const uint64_t *state = all->states + i * words;
+	for (int64_t k = 0; k < AHEAD && k < count; k++)
+		ahead[k] = first_slot(all->hash[places[k]], known.slots);
+	for (int64_t k = 0; k < count; k++) {
+		uint32_t i = places[k];
+		const uint64_t *state = all->states + (int64_t)i * words;
 		uint64_t hash = all->hash[i];
-		int64_t at = first_slot(hash, slots);
+		int64_t at = likely(&known, index, ahead[k % AHEAD], hash);
 
-		if (i + FAR_AHEAD < all->count && part_of(all->hash[i + FAR_AHEAD], parts) == part)
-			__builtin_prefetch(index + first_slot(all->hash[i + FAR_AHEAD], slots), 1);
-		if (i + AHEAD < all->count && part_of(all->hash[i + AHEAD], parts) == part) {
-			uint32_t slot = likely(set, index, all->hash[i + AHEAD]);
+		if (k + FAR_AHEAD < count)
+			__builtin_prefetch(index + first_slot(all->hash[places[k + FAR_AHEAD]],
+							      known.slots), 1);
+		if (k + AHEAD < count) {
+			uint64_t near = all->hash[places[k + AHEAD]];
+			int64_t then = likely(&known, index, first_slot(near, known.slots), near);
 
-			if (slot != EMPTY)
-				__builtin_prefetch(standing(set, all, slot & set->number, words));
+			__builtin_prefetch(standing(&known, all, index[then], words));
+			ahead[k % AHEAD] = then;
 		}
-		if (part_of(hash, parts) != part)
-			continue;
-		for (; index[at] != EMPTY; at = next_slot(at, slots))
-			if (has_tag(set, index[at], hash)
-			    && is_same(standing(set, all, index[at] & set->number, words), state,
-				       words))
-				break;
+		while (index[at] != EMPTY
+		       && !is_same(standing(&known, all, index[at], words), state, words))
+			at = likely(&known, index, next_slot(at, known.slots), hash);
 		if (index[at] == EMPTY) {
-			index[at] = tagged(set, set->count + i, hash);
+			index[at] = tagged(&known, known.count + i, hash);
 			claimed[many++] = at;
 		}
-		number[i] = index[at] & set->number;
+		number[i] = index[at] & known.number;
 	}
-	return many;
-}
-
-/* How many of some candidates are new. */
-int64_t count_new(const struct set *set, const uint32_t *number, int64_t begin, int64_t end)
-{
-	int64_t many = 0;
-
-	for (int64_t i = begin; i < end; i++)
-		many += number[i] == set->count + i;
 	return many;
 }
 

@@ -1,11 +1,11 @@
 """The set of visited states, in the order in which they were found, and an index over them.
 
 A state is a row of 64-bit words, and all rows lie one after the other, so a breadth-first level is
-a slice, and a state is one piece of memory. The array is address space set aside once, of which the
-system backs what has been written: it never moves, and nothing is copied as it fills. The index is
-an open-addressing hash table of state numbers. A hash only says where to look: a state counts as
-known if all its words are equal to those of the state found there, so nothing is ever taken for
-something else. The loops are those of `loops.c`.
+a slice, and a state is one piece of memory. The arrays are address space set aside once, of which
+the system backs what has been written: they never move, and nothing is copied as they fill. The
+index is an open-addressing hash table of state numbers. A hash only says where to look: a state
+counts as known if all its words are equal to those of the state found there, so nothing is ever
+taken for something else. The loops are those of `loops.c`.
 
 The first of several equal candidates is the one that is kept, and states are numbered in the order
 of candidates, however large the batches are, and into however many parts the index is split for as
@@ -19,6 +19,7 @@ import ctypes
 import mmap
 import sys
 from ctypes import addressof
+from itertools import pairwise
 from typing import TypeVar
 
 import attrs
@@ -34,7 +35,7 @@ N = TypeVar("N", bound=np.generic)
 
 MOST = 1 << 32
 """States that can be numbered; those that there is address space for may be fewer."""
-_FULL, _GROWN, _SPARSE = 0.6, 0.3, 0.15
+_FULL, _GROWN, _SPARSE = 0.5, 0.25, 0.125
 _SMALL = 1 << 25
 """Slots up to which an index grows sparser than later on: that takes at most 128 MB."""
 
@@ -77,10 +78,12 @@ def reserved(dtype: type[N], size: int) -> npt.NDArray[N]:
 
 @attrs.frozen(eq=False)
 class Claims:
-    """New candidates of one part of the index: how many, and the slots that they have there."""
+    """New candidates of one part of the index: how many in each chunk, and the slots that they have
+    there.
+    """
 
     part: int
-    many: int
+    many: list[int]
     slots: Index
 
 
@@ -92,8 +95,8 @@ class Visited:
         self._words: U64 = reserved(np.uint64, 2 * most)
         self.before: U32 = reserved(np.uint32, most)
         self.parts = parts
-        self._index: list[U32] = [np.empty(0, np.uint32) for _ in range(parts)]
-        self._tables: U64 = np.zeros(parts, np.uint64)
+        self._index = [reserved(np.uint32, int(most / _SPARSE / parts)) for _ in range(parts)]
+        self._tables: U64 = np.array([index.ctypes.data for index in self._index], np.uint64)
         self.struct = SetStruct(
             address(self._words), address(self.before), address(self._tables), 0, 0, words, parts, 0
         )
@@ -126,7 +129,8 @@ class Visited:
     @property
     def room(self) -> int:
         """How many more states and candidates there is address space for."""
-        return min(len(self._words) // self.words, len(self.before), MOST) - 1 - self.count
+        states = min(len(self._words) // self.words, len(self.before), MOST)
+        return min(states, int(_FULL * sum(map(len, self._index)))) - 1 - self.count
 
     def growth(self, more: int) -> int:
         """The bytes that `more` candidates may take on top."""
@@ -226,16 +230,13 @@ class Visited:
             self.reindex()
 
     def grow(self, most: int) -> bool:
-        """Put an empty index that is large enough in place of one that is not; whether it did."""
+        """Make the index large enough, if it is not; then all states have to be entered anew."""
         if self.has_room(most):
             return False
         load = _SPARSE if most < _SPARSE * _SMALL else _GROWN
         slots = max(_FIRST, int(most / load / self.parts))
-        self._index = []
-        self._index = [_mapped(np.uint32, slots) for _ in range(self.parts)]
-        self._tables[:] = [index.ctypes.data for index in self._index]
-        self.struct.slots = slots
-        self.struct.number = (1 << (slots * self.parts).bit_length()) - 1
+        self.struct.slots = min(slots, *map(len, self._index))
+        self.struct.number = (1 << (self.struct.slots * self.parts).bit_length()) - 1
         return True
 
     def reindex(self) -> None:
@@ -247,23 +248,37 @@ class Visited:
         """Enter every state of a part into its index."""
         library().fill(addressof(self.struct), part)
 
-    def claim(self, part: int, every: Candidates, numbers: U32) -> Claims:
+    def split(self, every: Candidates, span: range, places: U32) -> list[range]:
+        """Sort the places of some candidates by the part of the index that they belong to; gives
+        where those of each part lie.
+        """
+        ends = np.empty(self.parts, np.int64)
+        library().split(
+            every.address, span.start, span.stop, self.parts, address(places), address(ends)
+        )
+        return [range(*pair) for pair in pairwise([span.start, *ends.tolist()])]
+
+    def claim(
+        self, part: int, every: Candidates, places: U32, spans: list[range], numbers: U32
+    ) -> Claims:
         """Look up those candidates that belong to one part of the index, and claim slots there for
         the new ones.
 
         `numbers` has the number of each candidate, or, of a new one, its place behind the states.
         """
-        slots = np.empty(len(every), np.int64)
-        many = library().claim(
-            addressof(self.struct), part, every.address, address(numbers), address(slots)
-        )
-        return Claims(part, int(many), slots)
-
-    def count_new(self, numbers: U32, span: range) -> int:
-        """How many of some candidates are new."""
-        return int(
-            library().count_new(addressof(self.struct), address(numbers), span.start, span.stop)
-        )
+        slots, many = np.empty(sum(map(len, spans)), np.int64), list[int]()
+        for span in spans:
+            found = library().claim(
+                addressof(self.struct),
+                part,
+                every.address,
+                address(places[span.start : span.stop]),
+                len(span),
+                address(numbers),
+                address(slots[sum(many) :]),
+            )
+            many.append(int(found))
+        return Claims(part, many, slots)
 
     def settle(
         self, every: Candidates, numbers: U32, span: range, low: int, first: int, final: U32
@@ -283,7 +298,11 @@ class Visited:
     def enter(self, claims: Claims, final: U32) -> None:
         """Enter the numbers of new states where slots were claimed for them."""
         library().enter(
-            addressof(self.struct), claims.part, address(claims.slots), claims.many, address(final)
+            addressof(self.struct),
+            claims.part,
+            address(claims.slots),
+            sum(claims.many),
+            address(final),
         )
 
     def not_tops(
