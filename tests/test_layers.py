@@ -34,7 +34,7 @@ ARROWS = {
         search.budget search.errors search.exploration""",
     "search.shrinking": """engine.model engine.run engine.states
         search.budget search.exploring""",
-    "search.counting": """engine.arrays engine.model engine.run engine.states
+    "search.counting": """base engine.arrays engine.model engine.run engine.states
         search.budget search.errors search.exploration search.exploring search.shrinking""",
     "search.fuzzing": "engine.arrays engine.model engine.run engine.herd search.counting",
     "search.explore": """engine.model engine.run engine.states

@@ -20,3 +20,8 @@ def grown(array: npt.NDArray[Any], size: int, fill: int = 0) -> npt.NDArray[Any]
     longer = np.full((max(size, 2 * len(array)), *array.shape[1:]), fill, array.dtype)
     longer[: len(array)] = array
     return longer
+
+
+def address(array: npt.NDArray[Any] | None) -> int | None:
+    """Where an array's numbers lie, one after the other, as a loop in C takes it; NULL for None."""
+    return None if array is None else int(array.ctypes.data)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.base.compiler import loaded
-from sim.engine.arrays import U32, U64, Mask
+from sim.engine.arrays import U32, U64, Mask, address
 
 I32 = npt.NDArray[np.int32]
 
@@ -56,11 +56,6 @@ def library() -> CDLL:
         function = getattr(loops, name)
         function.restype, function.argtypes = gives, takes
     return loops
-
-
-def address(array: npt.NDArray[Any] | None) -> int | None:
-    """Where an array's numbers lie, one after the other; NULL for None."""
-    return None if array is None else int(array.ctypes.data)
 
 
 class SetStruct(Structure):

@@ -10,6 +10,7 @@ import attrs
 import numpy as np
 
 from sim.engine.arrays import U64, Index, Mask
+from sim.engine.model.errors import EngineError
 from sim.engine.model.operations import Finding
 from sim.engine.states.loops import Candidates, Chunk, TaskView
 from sim.engine.states.tables import ASK, PendingQuery, Table
@@ -70,10 +71,13 @@ class Successors:
         return asks
 
     def count(self) -> int:
-        """How many steps there are, once all that they ask has been learned."""
-        for view, unknown in zip(self._views, self._unknown, strict=True):
-            if unknown:
-                view.look_up()
+        """How many steps there are, once all that they ask has been learned.
+
+        Raises EngineError where it has not: the loops take an answer for one without a look at it.
+        """
+        for table, view, unknown in zip(self._tables, self._views, self._unknown, strict=True):
+            if unknown and view.look_up():
+                raise EngineError(f"{table.task} has asked what was not learned")
         self.taken = [view.count_steps() for view in self._views]
         return sum(self.taken)
 

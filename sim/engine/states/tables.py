@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine.arrays import U64, Mask, grown
+from sim.engine.arrays import U64, Mask, address, grown
 from sim.engine.model.errors import EngineError
 from sim.engine.model.operations import Finding
-from sim.engine.states.loops import ANSWER, FIELD, Candidates, TaskStruct, address
+from sim.engine.states.loops import ANSWER, FIELD, Candidates, TaskStruct
 from sim.engine.states.product import WORD, Field, Product
 from sim.engine.states.visited import Visited
 

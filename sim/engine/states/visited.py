@@ -26,9 +26,9 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from sim.engine.arrays import U32, U64, Index, Mask
+from sim.engine.arrays import U32, U64, Index, Mask, address
 from sim.engine.model.errors import EngineError
-from sim.engine.states.loops import Candidates, SetStruct, address, hashes, library
+from sim.engine.states.loops import Candidates, SetStruct, hashes, library
 
 N = TypeVar("N", bound=np.generic)
 

@@ -150,7 +150,7 @@ class Goal:
 def _bound(dag: Dag, ends: Mask, keep: Mask | None) -> int:
     """What no node's number of ways exceeds."""
     with np.errstate(over="ignore", invalid="ignore"):
-        most = float(dag.total(ends.astype(np.float64), keep).max(initial=0))
+        most = float(dag.rough_total(ends.astype(np.float64), keep).max(initial=0))
     if most < inf:
         return _SPARE * int(most)
     degree = dag.first[1:] - dag.first[:-1]
