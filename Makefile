@@ -32,9 +32,10 @@ oracle: $(VENV)/.ready-dev
 oracle-mutants: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.oracle.mutants --seed $(SEED)
 
-# The protocol of tests/bench under this project, Spin, TLC and minicheck; `python -m tests.bench --help` has more.
+# The protocol of tests/bench under this project, Spin, TLC and minicheck, and scenarios of ours under Spin; `python -m tests.bench --help` has more.
 bench: $(VENV)/.ready
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench.exported
 	@$(BIN)/python -m tests.bench.counts
 	@$(BIN)/python -m tests.bench.fuzzing
 

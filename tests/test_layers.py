@@ -36,6 +36,8 @@ ARROWS = {
         search.budget search.exploring""",
     "search.counting": """base engine.arrays engine.model engine.run engine.states
         search.budget search.errors search.exploration search.exploring search.shrinking""",
+    "search.exporting": """engine.model engine.states
+        search.exploring search.counting""",
     "search.fuzzing": "engine.arrays engine.model engine.run engine.herd search.counting",
     "search.explore": """engine.model engine.run engine.states
         search.budget search.exploration search.exploring search.counting""",
@@ -43,7 +45,8 @@ ARROWS = {
     "kvm": "engine.model tdx",
     "scenarios": "base engine.model tdx kvm",
     "catalog": "engine.model engine.run search.exploration search.fuzzing tdx kvm scenarios",
-    "surveys": """engine.model engine.run search.errors search.exploration search.explore
+    "surveys": """engine.model engine.run
+        search.budget search.errors search.exploration search.explore
         tdx scenarios catalog""",
     "analysis": "engine.model engine.run tdx kvm",
     "campaign": "base engine.model engine.run search.fuzzing search.shrinking scenarios catalog",

@@ -34,6 +34,7 @@ COMMANDS = {
         Command("list", "What can be explored, set, taken out and found, by name."),
         Command("explain", "One of those names in words."),
         Command("explore", "Every state of every interleaving of a scenario.", is_heavy=True),
+        Command("export", "A scenario as a model for Spin, which shares no code.", is_heavy=True),
         Command("run", "One seeded run under trio."),
         Command(
             "fuzz",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -20,16 +20,20 @@ from sim.cli.options import (
     ColorOption,
     ForceOption,
     JsonOption,
+    amount,
     console,
     is_ascii,
     print_json,
+    progress,
     relative,
 )
 from sim.engine.run.schedule import parse
 from sim.kvm.versions import KERNELS
 from sim.scenarios.kernels import AFTER, BEFORE
 from sim.scenarios.switches import FLIPS, Flip
+from sim.search.budget import Budget
 from sim.surveys.cache import Kept, cells
+from sim.surveys.everybody import EverybodyAtOnce, everybody
 from sim.surveys.table import Derivation, TableCell, TableQuery, flip_named, questions
 from sim.tdx.releases import ONE_OF_EACH, RELEASES
 from sim.view.results import json_values
@@ -38,6 +42,7 @@ from sim.view.results.table import (
     Notes,
     assumptions,
     blocks,
+    everybody_line,
     flip_lines,
     made_by,
     sentences,
@@ -62,6 +67,16 @@ def table_command(
     flip: Annotated[
         str | None, Parameter(help="An assumption to turn over, or all: what does it decide?")
     ] = None,
+    contenders: Annotated[
+        Literal["pairs", "all"],
+        Parameter(help="Of three contenders two at a time, or then all of them, too: for hours"),
+    ] = "pairs",
+    for_: Annotated[
+        str | None, Parameter(name="--for", help="With all of them: stop after 90s, 10m, 8h")
+    ] = None,
+    memory: Annotated[
+        str | None, Parameter(help="With all of them: stop before it takes more: 500M, 16G")
+    ] = None,
     jobs: Annotated[
         int | None, Parameter(help="Processes that share the cells; as many as processors")
     ] = None,
@@ -84,19 +99,59 @@ def table_command(
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs takes a number of processes, got {jobs}")
     flips = _flips(flip)
+    until = _until(for_, memory, contenders, flips)
     asked = tuple(questions(_kernels(kernel), _modules(module), flips))
     cells = _derived(asked, jobs or os.cpu_count() or 1, Kept(cache_directory()) if kept else None)
     derived = Derivation.sorted(asked, cells, flips)
     if record is not None:
         _record(derived, record, force=force)
+    every = _everybody(asked, cells, until, jobs) if contenders == "all" else iter(())
     if json:
         known = (*derived.base.values(), *derived.flipped)
-        print_json({"rows": [json_values.of_cell(cell, made_by(cell)) for cell in known]})
+        rows = [json_values.of_cell(cell, made_by(cell)) for cell in known]
+        print_json({"rows": rows, "everybody": [*map(json_values.of_everybody, every)]})
     elif flips:
         _print_flips(console(color), derived)
     else:
         _print(console(color), list(derived.base.values()))
+        heading = "\nall three contenders at once, beside what pairs come to:"
+        _print_lines(console(color), heading, map(everybody_line, every))
     return ExitStatus.CLEAN
+
+
+def _until(
+    for_: str | None, memory: str | None, contenders: str, flips: tuple[Flip, ...]
+) -> Budget:
+    """When exploring everybody at once is to end, by the clock, and the memory that it may take.
+
+    Raises UsageError.
+    """
+    if contenders == "all" and flips:
+        raise UsageError("--contenders all goes with the table, and not with --flip")
+    if contenders != "all" and (for_ or memory):
+        raise UsageError("--for and --memory go with --contenders all")
+    return Budget(
+        None if for_ is None else monotonic() + amount(for_, "smhd", "--for"),
+        None if memory is None else int(amount(memory, "KMG", "--memory")),
+    )
+
+
+def _everybody(
+    asked: Sequence[TableQuery], cells: dict[str, TableCell], until: Budget, jobs: int | None
+) -> Iterator[EverybodyAtOnce]:
+    """`until` says when time is over, and how much memory there is."""
+
+    def left() -> Budget:
+        return until.after(monotonic())
+
+    tell = {question.key: progress(question.row.name) for question in asked}
+    yield from everybody(
+        asked,
+        cells,
+        left,
+        jobs or os.cpu_count() or 1,
+        lambda question, now: tell[question.key](now),
+    )
 
 
 def _kernels(name: str) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ class Row:
     def crowds(self) -> tuple[str, ...]:
         """Who the table has contend at a time: all of two, but of three each two.
 
-        All three are 70 million states.
+        All three are hundreds of millions of states (`sim.surveys.everybody`).
 
         A second zapper is alone with v0: guests beside two zappers are more than that.
         """

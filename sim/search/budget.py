@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import attrs
 
@@ -33,6 +35,9 @@ UNBOUNDED = Budget()
 
 
 def _resident() -> int:
-    """The most memory that this process has had, in bytes."""
+    """The memory of this process, in bytes; where the system does not say, the most it has had."""
+    with suppress(OSError, ValueError):
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * resource.getpagesize()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

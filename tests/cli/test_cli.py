@@ -329,6 +329,36 @@ def test_what_ctrl_c_ends_is_not_kept(
     assert statuses.count(130) > 5
 
 
+def test_everybody_at_once_stands_below_the_table(
+    tdpsim: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    row = next(row for row in ROWS if row.name == "leaf-to-leaf-shared")
+    monkeypatch.setattr("sim.surveys.table.ROWS", (row,))
+    said = tdpsim("table", "--contenders", "all", "--jobs", "1", "--for", "5m")
+    assert said.status == 0
+    assert "all three contenders at once" in said.out
+    assert "decided, 574,308 states" in said.out
+    (one,) = json.loads(tdpsim("table", "--contenders", "all", "--jobs", "1", "--json").out)[
+        "everybody"
+    ]
+    assert (one["row"], one["states"], one["unexpanded"]) == (row.number, 574_308, 0)
+    assert "--for and --memory go with --contenders all" in tdpsim("table", "--for", "5m").err
+    assert "not with --flip" in tdpsim("table", "--flip", "np", "--contenders", "all").err
+
+
+def test_a_scenario_is_exported_for_spin(tdpsim: Any, tmp_path: Path) -> None:
+    file = tmp_path / "row2.pml"
+    asked = ("export", "np-to-leaf-exclusive", "--set", "contenders=zero-step")
+    assert tdpsim(*asked, "-o", file).status == 0
+    said = tdpsim(*asked)
+    assert (said.status, said.err) == (0, "")
+    assert said.out.replace("model.pml", "row2.pml") == file.read_text(encoding="utf-8")
+    assert "spin -a row2.pml && cc" in file.read_text(encoding="utf-8")
+    assert "--force replaces it" in tdpsim(*asked, "-o", file).err
+    assert tdpsim(*asked, "-o", file, "--force").status == 0
+
+
 def test_a_cell_that_was_not_counted_to_its_end_is_no_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exploration keeps its verdict when Ctrl-C ends the counting; a cell is all or nothing."""
 

@@ -10,8 +10,10 @@ from sim.engine.model.cells import BOOL, Cell
 from sim.engine.model.operations import bug, choose, fetch_add, load, store, wait
 from sim.engine.model.routines import Again, Call, Done, repeat, routine
 from sim.engine.model.scenario import Look, Property, Scenario, Task
+from sim.engine.model.values import spell
 from sim.engine.run.automata import Automata
-from sim.engine.states import tables
+from sim.engine.states import frontier, tables
+from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import Product
 from sim.scenarios.library import recipe_named
 from sim.search.exploration import Exploration
@@ -254,3 +256,46 @@ async def calls() -> None:
 @routine
 async def look() -> None:
     await store(X, 1 - await load(X))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_packed_states_are_the_same_states(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fields that are packed early, and grow by a bit again and again."""
+    monkeypatch.setattr(frontier, "_CHUNK", 64)
+
+    def explored(many: int) -> Frontier:
+        monkeypatch.setattr(frontier, "_MANY", many)
+        scenario = recipe_named("np-to-leaf-exclusive").scenario({"contenders": "zero-step"})
+        found = Frontier(Product(scenario), jobs=jobs)
+        for _ in found.levels():
+            pass
+        return found
+
+    def held(found: Frontier) -> list[dict[str, str]]:
+        """What all cells hold, state by state."""
+        states = map(found.visited.state, range(found.visited.count))
+        cells = found.product.cells
+        return [
+            {cell.name: spell(found.product.cell(state, cell)) for cell in cells}
+            for state in states
+        ]
+
+    wide, packed = explored(1 << 60), explored(500)
+    assert packed.product.words < wide.product.words
+    assert held(packed) == held(wide)
+    before = [found.visited.before[: found.visited.count].tolist() for found in (wide, packed)]
+    assert before[0] == before[1]
+    assert packed.flags.keys() == wide.flags.keys()
+    assert packed.transitions == wide.transitions
+
+
+def test_what_was_packed_is_packed_again_by_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frontier, "_MANY", 500)
+    scenario = recipe_named("np-to-leaf-exclusive").scenario({"contenders": "zero-step"})
+    found = Frontier(Product(scenario))
+    for _ in found.levels():
+        pass
+    assert ("pack", "", 0) in found.product.log
+    again = Product(scenario)
+    again.replay_log(found.product.log, lambda _state: None)
+    assert again.fields_now == found.product.fields_now

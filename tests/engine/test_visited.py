@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sim.engine.arrays import U64
 from sim.engine.states import visited as module
-from sim.engine.states.loops import Candidates, hashes
+from sim.engine.states.loops import MOVE, Candidates, hashes
 from sim.engine.states.visited import Visited
 
 _state = st.integers(0, 50) | st.integers(0, 2**128 - 1)
@@ -86,9 +86,10 @@ def test_growing_loses_nothing() -> None:
     assert states_of(visited) == list(range(41_000))
     visited.widen(3)
     assert states_of(visited) == list(range(41_000))
-    visited.replace(visited.states[:, :2] + np.array([0, 1], np.uint64))
-    assert states_of(visited) == [2**64 + s for s in range(41_000)]
-    add(visited, [2**64 + 3, 3], 0)
+    to_the_second_word = np.array([(0, 1, 0, 4, 0xFFFF)], MOVE)
+    visited.lay_out(2, to_the_second_word)
+    assert states_of(visited) == [s << 68 for s in range(41_000)]
+    add(visited, [3 << 68, 3], 0)
     assert visited.count == 41_001
 
 

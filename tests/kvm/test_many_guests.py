@@ -4,6 +4,9 @@ and cut by a budget.
 
 from __future__ import annotations
 
+import pytest
+
+from sim.engine.states import product as product_module
 from sim.engine.states.frontier import Frontier
 from sim.engine.states.product import Product
 from sim.kvm.versions import Series
@@ -18,11 +21,14 @@ from tests.kvm.test_fault import machine_with
 ACCEPT = (Instruction.ACCEPT,)
 
 
-def test_states_of_more_than_128_bits_are_those_of_a_plain_set() -> None:
+def test_states_of_more_than_128_bits_are_those_of_a_plain_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Level by level, up to a million of them, each as the integer that it is.
 
-    Then how many there are in all.
+    Then how many there are in all. Cells have more bits than they need, so that states are wide.
     """
+    monkeypatch.setattr(product_module, "_bits_for", lambda _cell: 3)
     product = Product(machine_with(Series, Module_1_5_01, ACCEPT, ACCEPT, ACCEPT))
     frontier = Frontier(product)
     levels = list(frontier.levels())

@@ -90,8 +90,8 @@ MUTANTS = (
         "widening",
         "fields that are laid out anew keep three bits",
         "sim/engine/states/frontier.py",
-        "np.uint64((1 << bits) - 1)",
-        "np.uint64((1 << min(bits, 3)) - 1)",
+        "(1 << min(bits, field.bits)) - 1,",
+        "(1 << min(bits, 3)) - 1,",
     ),
     Mutant(
         "waiting",

@@ -22,7 +22,7 @@ import numpy as np
 
 from sim.engine.arrays import U64, Index
 from sim.engine.model.operations import HALTED, Finding
-from sim.engine.states.loops import Candidates
+from sim.engine.states.loops import MOVE, Candidates
 from sim.engine.states.product import WORD, Product, Widen
 from sim.engine.states.successors import ChunkResult, Flag, Successors
 from sim.engine.states.tables import LocalSet, MoveSet, PendingQuery, Table, numbers_of
@@ -35,6 +35,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _CHUNK = 1 << 16
+_MANY = 1 << 23
+"""States from which on fields are packed: by then few of them gain values."""
 _EACH = 4
 """Chunks that one of several threads takes on at once."""
 
@@ -112,8 +114,17 @@ class Frontier:
                 self.level = range(self.level.stop, self.visited.count)
                 if self.level:
                     yield self.level
+                    self._pack_once()
         finally:
             self.dismiss()
+
+    def _pack_once(self) -> None:
+        """Once there are many states, see to it that each takes no more memory than it needs.
+
+        That is between two levels, as levels are the same however many threads there are.
+        """
+        if not self.product.is_packed and self.visited.count >= _MANY:
+            self._pack()
 
     def _is_expanded(self) -> bool:
         """Take all steps out of the rest of this level.
@@ -300,16 +311,29 @@ class Frontier:
 
     def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:
         """Give every field the bits it wants, and every state so far the new form."""
-        product, visited = self.product, self.visited
-        product.layout()
-        states = np.zeros((visited.count, product.words), np.uint64)
-        # what came since is 0 everywhere
-        for field, (shift, bits) in zip(product.fields, layout, strict=False):
-            was = visited.states[:, shift // WORD] >> np.uint64(shift % WORD)
-            states[:, field.shift // WORD] |= (was & np.uint64((1 << bits) - 1)) << np.uint64(
-                field.shift % WORD
+        self.product.layout()
+        self._move(layout)
+
+    def _pack(self) -> None:
+        """Give every field the bits that it needs, if that takes a word from a state."""
+        layout = self.product.fields_now
+        if self.product.pack():
+            self._move(layout)
+
+    def _move(self, layout: tuple[tuple[int, int], ...]) -> None:
+        """Give every state so far the form that fields have now; `layout` is the one before."""
+        # fields that came since are 0 everywhere
+        moves = [
+            (
+                shift // WORD,
+                field.shift // WORD,
+                shift % WORD,
+                field.shift % WORD,
+                (1 << min(bits, field.bits)) - 1,
             )
-        visited.replace(states)
+            for field, (shift, bits) in zip(self.product.fields, layout, strict=False)
+        ]
+        self.visited.lay_out(self.product.words, np.array(moves, MOVE))
         self.tables = self._new_tables()
 
     def way(self, number: int) -> list[int]:

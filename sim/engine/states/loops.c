@@ -37,6 +37,13 @@ struct field {
 	uint64_t mask;
 };
 
+/* Where a field of a state is, and where it comes to be. */
+struct move {
+	int32_t from_word, to_word;
+	uint8_t from_shift, to_shift;
+	uint64_t mask;
+};
+
 /* The outcomes of an answer: rows of `deltas`. */
 struct answer {
 	int32_t first, outcomes;
@@ -515,18 +522,34 @@ void fill(const struct set *set, int32_t part)
 	}
 }
 
-/*
- * States, from the last one on, are given more words, which are 0: they lie `words` apart from then
- * on.
- */
-void spread(struct set *set, int32_t words)
+/* Write one state in another form. */
+inlined void move_fields(const uint64_t *from, uint64_t *to, int32_t words,
+			 const struct move *moves, int32_t fields)
 {
-	for (int64_t i = set->count - 1; i >= 0; i--) {
-		uint64_t *to = set->states + i * words;
+	uint64_t row[words];
 
-		memmove(to, set->states + i * set->words, set->words * sizeof(*to));
-		memset(to + set->words, 0, (words - set->words) * sizeof(*to));
-	}
+	memset(row, 0, sizeof(row));
+	for (const struct move *move = moves; move < moves + fields; move++)
+		row[move->to_word] |= (from[move->from_word] >> move->from_shift & move->mask)
+				      << move->to_shift;
+	memcpy(to, row, sizeof(row));
+}
+
+/*
+ * Give every state another form, in place: from the last one on where a state gains words, so that
+ * none is written over before it is read.
+ */
+void lay_out(struct set *set, int32_t words, const struct move *moves, int32_t fields)
+{
+	uint64_t *states = set->states;
+	int32_t before = set->words;
+
+	if (words > before)
+		for (int64_t i = set->count - 1; i >= 0; i--)
+			move_fields(states + i * before, states + i * words, words, moves, fields);
+	else
+		for (int64_t i = 0; i < set->count; i++)
+			move_fields(states + i * before, states + i * words, words, moves, fields);
 	set->words = words;
 }
 

@@ -24,6 +24,16 @@ EMPTY = 0xFFFFFFFF
 """What stands in an index where there is no state."""
 
 FIELD = np.dtype([("word", "i4"), ("shift", "u1"), ("place", "u1"), ("mask", "u8")], align=True)
+MOVE = np.dtype(
+    [
+        ("from_word", "i4"),
+        ("to_word", "i4"),
+        ("from_shift", "u1"),
+        ("to_shift", "u1"),
+        ("mask", "u8"),
+    ],
+    align=True,
+)
 ANSWER = np.dtype([("first", "i4"), ("outcomes", "i4")])
 FLAG = np.dtype([("footprint", "i4"), ("outcome", "i4"), ("row", "i4"), ("state", "i4")])
 _REST = np.dtype([("state", "i4"), ("row", "i4"), ("outcomes", "i4")])
@@ -38,7 +48,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "hash_all": (None, (_P, c_int64, c_int32, _P)),
     "find": (None, (_P, _P, _P, c_int64, _P)),
     "fill": (None, (_P, c_int32)),
-    "spread": (None, (_P, c_int32)),
+    "lay_out": (None, (_P, c_int32, _P, c_int32)),
     "changed": (c_int64, (_P, c_int64, c_int64, _P, _P, _P)),
     "split": (None, (_P, c_int64, c_int64, c_int32, _P, _P)),
     "claim": (c_int64, (_P, c_int32, _P, _P, c_int64, _P, _P)),

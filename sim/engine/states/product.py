@@ -53,7 +53,7 @@ from typing import Any, TypeVar, cast
 
 import attrs
 
-from sim.engine.model.cells import Cell
+from sim.engine.model.cells import Cell, OneOf
 from sim.engine.model.errors import EngineError
 from sim.engine.model.operations import HALTED, Finding, Outcome
 from sim.engine.model.scenario import Scenario
@@ -71,9 +71,10 @@ class Widen(Exception):
 
 @attrs.define(eq=False)
 class NumbersGiven:
-    """How many numbers have been given."""
+    """How many numbers have been given, and by how many bits a field grows that has given all."""
 
     count: int = 0
+    more_bits: int = 4
 
 
 @attrs.define(eq=False)
@@ -106,9 +107,25 @@ class Field:
             self.tally.count += 1
             self.values.append(value)
         if number > self.mask:
-            self.bits += 4
+            self.bits += self.tally.more_bits
             raise Widen
         return number
+
+    @property
+    def needed(self) -> int:
+        """The bits that number the values so far."""
+        return max(1, (len(self.values) - 1).bit_length())
+
+
+_BITS = 3
+"""Of a cell's field in the beginning, where its domain does not say that fewer are enough."""
+
+
+def _bits_for(cell: Cell[Any]) -> int:
+    """The bits that a cell's field begins with."""
+    if not isinstance(cell.domain, OneOf):
+        return _BITS
+    return min(_BITS, max(1, (len(cell.domain.values) - 1).bit_length()))
 
 
 def _itself(local: LocalState) -> LocalState:
@@ -117,8 +134,8 @@ def _itself(local: LocalState) -> LocalState:
 
 
 LogEntry = tuple[str, str, int]
-"""What gave numbers: `layout`, a task's `footprint` at a local state, its `answer` in a state,
-a `look` at a state."""
+"""What gave numbers: `layout`, `pack`, a task's `footprint` at a local state, its `answer` in a
+state, a `look` at a state."""
 
 Answer = tuple[tuple[int, Finding | None], ...]
 """What a task may do: per outcome, what to add to the state and what it shows."""
@@ -155,6 +172,28 @@ class Product:
         return 0
 
     @property
+    def is_packed(self) -> bool:
+        """Whether `pack` has been called."""
+        return self._tally.more_bits == 1
+
+    def pack(self) -> bool:
+        """Lay the fields out with the bits that they need and no more, if that takes a word from
+        a state; whether it did. From then on a field grows by a bit.
+        """
+        self._tally.more_bits = 1
+        top = 0
+        for field in self.fields:
+            top += (WORD - top % WORD) * (top % WORD + field.needed > WORD) + field.needed
+        packs = -(-top // WORD) < self.words
+        if packs:
+            for field in self.fields:
+                field.bits = field.needed
+            self.layout()
+            self.log.pop()
+        self.log.append(("pack", "", 0))
+        return packs
+
+    @property
     def fields(self) -> tuple[Field, ...]:
         """Every field, in the order in which they are laid out."""
         return (*self._locals.values(), *self._cells.values())
@@ -180,7 +219,7 @@ class Product:
         if field is None:
             if self._names.setdefault(cell.name, cell) is not cell:
                 raise EngineError(f"two cells are named {cell.name}")
-            field = self._cells[cell] = Field([cell.initial], 3, self._tally)
+            field = self._cells[cell] = Field([cell.initial], _bits_for(cell), self._tally)
             self._tally.count += 1
             self._place(field)
         return field
@@ -205,6 +244,8 @@ class Product:
                 match deed:
                     case "layout":
                         self.layout()
+                    case "pack":
+                        self.pack()
                     case "footprint":
                         self.footprint(task, of)
                     case "answer":

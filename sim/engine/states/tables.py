@@ -11,10 +11,12 @@ The place of a question depends on the order of local states alone, and not on w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ctypes import addressof
 from itertools import accumulate
 from typing import Any
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
@@ -42,6 +44,28 @@ TableRow = tuple[tuple[int, ...], Finding | None]
 PendingQuery = tuple[int, Query, int]
 """A question, the number of the task that asks it, and a state in which it does."""
 
+
+@attrs.frozen
+class LearnedStep:
+    """One outcome: the task's next local state, what the fields hold then, and what it shows."""
+
+    local: int
+    values: tuple[int, ...]
+    finding: Finding | None
+
+
+@attrs.frozen
+class LearnedAnswer:
+    """What a task does in a local state where the fields of its footprint hold some values, all by
+    number. No steps: it waits.
+    """
+
+    local: int
+    fields: tuple[Field, ...]
+    values: tuple[int, ...]
+    steps: list[LearnedStep]
+
+
 LocalSet = dict[int, None]
 MoveSet = dict[tuple[int, int], None]
 
@@ -55,6 +79,15 @@ def numbers_of(field: Field, states: U64) -> U64:
 def _difference(state: int, delta: int, words: int) -> tuple[int, ...]:
     """What to add to each word of a state."""
     return tuple(((state + delta >> WORD * i) - (state >> WORD * i)) & _MASK for i in range(words))
+
+
+def _unpacked(place: int, fields: tuple[Field, ...]) -> tuple[int, ...]:
+    """The numbers of a narrow footprint's fields, from where a question lies behind `base`."""
+    values = []
+    for field in fields:
+        values.append(place & field.mask)
+        place >>= field.bits
+    return tuple(values)
 
 
 def is_wide(fields: tuple[Field, ...]) -> bool:
@@ -265,6 +298,37 @@ class Table:
             self._shows[row] = finding is not None
             self._deltas[row] = delta
         return number
+
+    def learned(self) -> Iterator[LearnedAnswer]:
+        """Every question that has been answered, local state by local state."""
+        wide: dict[int, list[tuple[tuple[int, ...], int]]] = {}
+        for query, number in self._wide.items():
+            wide.setdefault(query[0], []).append((query[1:], number))
+        for local in range(self._met):
+            fields = self.shapes[self.shape[local]]
+            if self.shape[local] and not is_wide(fields):
+                low = int(self.base[local])
+                here = self._narrow[low : low + (1 << sum(field.bits for field in fields))]
+                for place in np.flatnonzero(here != ASK).tolist():
+                    yield self._learned(local, _unpacked(place, fields), int(here[place]))
+            for asked, number in wide.get(local, ()):
+                yield self._learned(local, asked, number)
+
+    def _learned(self, local: int, values: tuple[int, ...], number: int) -> LearnedAnswer:
+        """What an answer does, in numbers of fields."""
+        fields = self.shapes[self.shape[local]]
+        state = (local << self.field.shift) + sum(
+            value << field.shift for value, field in zip(values, fields, strict=True)
+        )
+        first, outcomes = self._answer[number].tolist() if number else (0, 0)
+        steps = []
+        for row in range(first, first + outcomes):
+            words = zip(self._row(state), self._deltas[row].tolist(), strict=True)
+            after = sum(((a + b) & _MASK) << WORD * i for i, (a, b) in enumerate(words))
+            to = tuple((after >> field.shift) & field.mask for field in fields)
+            next_local = (after >> self.field.shift) & self.field.mask
+            steps.append(LearnedStep(next_local, to, self.findings[row]))
+        return LearnedAnswer(local, fields, values, steps)
 
     def widen(self, words: int) -> None:
         """Let states have so many words."""

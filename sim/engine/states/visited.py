@@ -20,7 +20,7 @@ import mmap
 import sys
 from ctypes import addressof
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import numpy as np
@@ -28,16 +28,19 @@ import numpy.typing as npt
 
 from sim.engine.arrays import U32, U64, Index, Mask, address
 from sim.engine.model.errors import EngineError
-from sim.engine.states.loops import Candidates, SetStruct, hashes, library
+from sim.engine.states.loops import MOVE, Candidates, SetStruct, hashes, library
 
 N = TypeVar("N", bound=np.generic)
 
 
 MOST = 1 << 32
 """States that can be numbered; those that there is address space for may be fewer."""
-_FULL, _GROWN, _SPARSE = 0.5, 0.25, 0.125
-_SMALL = 1 << 25
+_FULL, _GROWN = 0.5, 0.25
+"""How much of an index may be taken, and how much is once it has grown."""
+_SMALL, _SPARSE = 1 << 25, 0.125
 """Slots up to which an index grows sparser than later on: that takes at most 128 MB."""
+_LARGE, _CROWDED = 1 << 28, 1.4
+"""Slots from which an index may be so many times as full: memory is worth more than looks then."""
 
 _FIRST = 1 << 12
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -136,7 +139,7 @@ class Visited:
         """The bytes that `more` candidates may take on top."""
         extra = more * (8 * self.words + 4)
         if not self.has_room(self.count + more):
-            extra += 4 * int((self.count + more) / _SPARSE)
+            extra += 4 * self.parts * (self._slots_for(self.count + more) - self._slots)
         return extra
 
     def state(self, number: int) -> int:
@@ -152,17 +155,17 @@ class Visited:
     def widen(self, words: int) -> None:
         """Give every state more words, all 0. Raises MemoryError."""
         if self.words < words:
-            if (self.count + 1) * words > len(self._words):
-                raise MemoryError
-            library().spread(addressof(self.struct), words)
-            self.reindex()
+            same = [(word, word, 0, 0, (1 << 64) - 1) for word in range(self.words)]
+            self.lay_out(words, np.array(same, MOVE))
 
-    def replace(self, states: U64) -> None:
-        """Give every state another form. Raises MemoryError."""
-        self.struct.words = states.shape[1]
-        if (self.count + 1) * self.words > len(self._words):
+    def lay_out(self, words: int, moves: npt.NDArray[Any]) -> None:
+        """Give every state another form: where each field is, and where it comes to be.
+
+        What comes from nowhere is 0. Raises MemoryError.
+        """
+        if (self.count + 1) * words > len(self._words):
             raise MemoryError
-        self.states[:] = states
+        library().lay_out(addressof(self.struct), words, address(moves), len(moves))
         self.reindex()
 
     def keep(self, batch: Candidates) -> U32:
@@ -220,9 +223,22 @@ class Visited:
         self.struct.count = count
         self.reindex()
 
+    @property
+    def _slots(self) -> int:
+        """Slots of each part of the index."""
+        return int(self.struct.slots)
+
+    def _slots_for(self, most: int) -> int:
+        """Slots of each part of an index that is large enough for that many, with room to grow."""
+        load = _SPARSE if most < _SPARSE * _SMALL else _GROWN
+        if self._slots * self.parts >= _LARGE:
+            load *= _CROWDED
+        return min(max(_FIRST, int(most / load / self.parts)), *map(len, self._index))
+
     def has_room(self, most: int) -> bool:
         """Whether the index is large enough for that many states and candidates."""
-        return most <= _FULL * self.parts * int(self.struct.slots)
+        slots = self.parts * self._slots
+        return most <= _FULL * slots * (_CROWDED if slots >= _LARGE else 1)
 
     def make_room(self, most: int) -> None:
         """Make the index large enough for that many states and candidates."""
@@ -233,10 +249,8 @@ class Visited:
         """Make the index large enough, if it is not; then all states have to be entered anew."""
         if self.has_room(most):
             return False
-        load = _SPARSE if most < _SPARSE * _SMALL else _GROWN
-        slots = max(_FIRST, int(most / load / self.parts))
-        self.struct.slots = min(slots, *map(len, self._index))
-        self.struct.number = (1 << (self.struct.slots * self.parts).bit_length()) - 1
+        self.struct.slots = self._slots_for(most)
+        self.struct.number = (1 << (self._slots * self.parts).bit_length()) - 1
         return True
 
     def reindex(self) -> None:

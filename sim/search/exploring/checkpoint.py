@@ -178,7 +178,7 @@ def _columns(frontier: Frontier, count: int | None = None) -> dict[str, npt.NDAr
     """
     visited = frontier.visited
     count = visited.count if count is None else count
-    times = sum(deed == "layout" for deed, _, _ in frontier.product.log)
+    times = sum(deed in {"layout", "pack"} for deed, _, _ in frontier.product.log)
     return {
         _BEFORE: visited.before[:count],
         f"states-{visited.words}.layout-{times}.u64": visited.rows(range(count)),

@@ -36,8 +36,13 @@ class Watched:
             )
 
     @property
-    def names(self) -> list[str]:
+    def cells(self) -> list[Cell[Any]]:
         """The cells that are read."""
+        return list(self._cells)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the cells that are read."""
         return [cell.name for cell in self._cells]
 
     def watch(self, names: Iterable[str]) -> None:

@@ -24,6 +24,7 @@ from sim.view.results.report import not_covered
 if TYPE_CHECKING:
     from sim.surveys.census import Change
     from sim.surveys.contention import Meeting
+    from sim.surveys.everybody import EverybodyAtOnce
 
     # which explores: a run that is only replayed needs no numpy
     from sim.surveys.table import TableCell
@@ -153,6 +154,19 @@ def of_cell(cell: TableCell, made: tuple[Change, ...]) -> Json:
         "interleavings": _decimal(cell.interleavings),
         "classes": _decimal(cell.classes),
         "witnesses": [str(known[told.name]) for told in cell.told if told.name in known],
+    }
+
+
+def of_everybody(said: EverybodyAtOnce) -> Json:
+    return {
+        "row": said.cell.row.number,
+        "kernel": said.cell.kernel,
+        "module": said.cell.module,
+        "states": said.states,
+        "unexpanded": said.unexpanded,
+        "seconds": said.seconds,
+        "more": [of_finding(finding) for finding in said.more],
+        "less": [of_finding(finding) for finding in said.less],
     }
 
 

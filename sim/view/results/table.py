@@ -13,6 +13,7 @@ from sim.scenarios.kernels import AFTER
 from sim.scenarios.switches import FLIPS, Flip
 from sim.scenarios.transitions import NOT_COVERED, ROWS
 from sim.surveys.census import Change, census
+from sim.surveys.everybody import EverybodyAtOnce
 from sim.surveys.table import TableCell, TableQuery, is_hit
 from sim.view.numbers import number, power
 
@@ -215,6 +216,27 @@ def sentences(cells: Sequence[TableCell]) -> Iterator[str]:
             )
 
 
+def everybody_line(said: EverybodyAtOnce) -> str:
+    """What a row comes to with all its contenders at once."""
+    size = f"{said.states:,} states, {said.seconds:.0f} s"
+    if said.is_decided:
+        text = f"{place(said.cell)}: decided, {size}"
+    else:
+        text = f"{place(said.cell)}: undecided after {size}; {said.unexpanded:,} not gone on from"
+    lost = [one for one in said.less if is_hit(one)]
+    more = any(map(is_hit, said.more))
+    if said.is_decided and said.cell.hits and len(lost) == len(said.cell.hits) and not more:
+        text += "; hit with pairs alone"
+    elif said.cell.hits:
+        text += "; hit as with pairs"
+    else:
+        text += "; hit, and not with pairs" if more else "; no hit"
+    parts = [text, *(f"more: {one}" for one in also(said.more))]
+    if said.is_decided:
+        parts += [f"with pairs alone: {one}" for one in also(said.less)]
+    return "; ".join(parts)
+
+
 def flip_lines(
     flip: Flip, base: dict[str, TableCell], flipped: Sequence[TableCell]
 ) -> Iterator[str]:
@@ -272,7 +294,7 @@ READING = (
     ),
     (
         "Every state of every interleaving was visited. Of three contenders each two were there at "
-        "a time."
+        "a time (--contenders all: all three, too)."
     ),
     "Not covered: " + "; ".join(NOT_COVERED) + ".",
 )

@@ -1,0 +1,1 @@
+"""What was learned of a scenario, for other checkers."""
