@@ -116,10 +116,10 @@ MUTANTS = (
     ),
     Mutant(
         "parallel",
-        "what several threads ask is learned in another order",
+        "several threads count where a new state was reached from in another chunk",
         "sim/engine/states/frontier.py",
-        "        for steps in every:\n            self._learn(",
-        "        for steps in every[::-1]:\n            self._learn(",
+        "visited.settle(batch, number, span, steps.low, first, final)",
+        "visited.settle(batch, number, span, every[0].low, first, final)",
     ),
     Mutant(
         "outcomes",
