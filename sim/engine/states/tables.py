@@ -119,6 +119,8 @@ class Table:
         self._questions = 0
         self._wide: dict[tuple[int, ...], int] = {}
         self._wide_set: Visited | None = None
+        self._new_wide: list[tuple[int, int]] = []
+        """The bits of new wide questions and their answers, which the loops have not been told."""
         self._wide_answer = np.full(64, ASK, np.int32)
         self._answer = np.zeros(64, ANSWER)
         self._answers = 1
@@ -135,6 +137,7 @@ class Table:
         """Tell the loops of what was learned. Nothing else may be learned while they run."""
         if not self._is_behind:
             return
+        self._enter_wide()
         if len(self._laid_out) == 0 or len(self._laid_out[2]) != len(self.shapes):
             self._lay_out()
         starts, fields, is_wide, wide_mask = self._laid_out
@@ -267,19 +270,22 @@ class Table:
             self._narrow[asked] = number
         else:
             self._wide[asked] = number
-            self._enter_wide(state & self._bits(self.shapes[self.shape[local]]), number)
+            bits = state & self._bits(self.shapes[self.shape[local]])
+            self._new_wide.append((bits, number))
         self._is_behind = True
 
-    def _enter_wide(self, bits: int, answer: int) -> None:
-        """Raises EngineError."""
-        wide = self._wide_set
+    def _enter_wide(self) -> None:
+        """Tell the loops of new answers to wide questions. Raises EngineError."""
+        wide, self._new_wide, new = self._wide_set, [], self._new_wide
+        if not new:
+            return
         assert wide is not None  # noqa: S101 - laid out with the first wide footprint
-        if wide.room < 2:
+        if wide.room <= len(new):
             raise EngineError(f"{self.task} asks more than {wide.count} wide questions")
-        row = np.array([self._row(bits)], np.uint64)
-        (number,) = wide.keep(Candidates.of(row, np.zeros(1, np.uint32))).tolist()
-        self._wide_answer = grown(self._wide_answer, number + 1, ASK)
-        self._wide_answer[number] = answer
+        rows = np.array([self._row(bits) for bits, _ in new], np.uint64)
+        numbers = wide.keep(Candidates.of(rows, np.zeros(len(new), np.uint32)))
+        self._wide_answer = grown(self._wide_answer, wide.count, ASK)
+        self._wide_answer[numbers] = [answer for _, answer in new]
 
     def _enter(self, rows: list[TableRow]) -> int:
         """The number of an answer with these outcomes."""
@@ -334,6 +340,7 @@ class Table:
         """Let states have so many words."""
         more = words - self._deltas.shape[1]
         if more > 0:
+            self._enter_wide()
             self._deltas = np.pad(self._deltas, ((0, 0), (0, more)))
             self._laid_out, self._is_behind = (), True
             if self._wide_set is not None:
