@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import mmap
+import resource
 import sys
 from ctypes import addressof
 from itertools import pairwise
@@ -44,6 +45,8 @@ _LARGE, _CROWDED = 1 << 28, 1.4
 
 _FIRST = 1 << 12
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_SHARES = 12
+"""Of address space that is limited, so many arrays find room: three for each set of states."""
 _NORESERVE = 0x4000 if sys.platform == "linux" else 0
 """mmap.MAP_NORESERVE, which Python names since 3.13: what is set aside is no promise."""
 
@@ -69,8 +72,11 @@ def _mapped(dtype: type[N], size: int) -> npt.NDArray[N]:
 
 def reserved(dtype: type[N], size: int) -> npt.NDArray[N]:
     """An array of so many numbers, or half as many and so on, of which only what is written takes
-    memory.
+    memory. Where address space is limited it is a small part of that: others need some, too.
     """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        size = min(size, limit // _SHARES // np.dtype(dtype).itemsize)
     while size:
         try:
             return _mapped(dtype, size)
