@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sim.base import compiler
 from sim.base.compiler import loaded
 from sim.base.errors import CompilerError
 
@@ -33,11 +33,11 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are compiled from now on."""
     names, honest = list[str](), subprocess.run
 
-    def run(command: list[str], **how: object) -> object:
+    def run(command: list[str], **how: Any) -> Any:
         names.append(Path(command[-1]).name)
-        return honest(command, **how)  # type: ignore[call-overload]
+        return honest(command, **how)
 
-    monkeypatch.setattr(compiler.subprocess, "run", run)  # type: ignore[attr-defined]
+    monkeypatch.setattr("sim.base.compiler.subprocess.run", run)
     return names
 
 

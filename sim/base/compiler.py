@@ -2,7 +2,7 @@
 
 What comes of it is kept in the cache directory, under a name that is made of the file's text and of
 how it is compiled: no other text's machine code is ever taken for it. A checksum beside it says
-whether it is still whole. Where nothing can be kept, each process compiles anew.
+whether it is still whole. Where nothing can be kept, each process compiles the file itself.
 """
 
 from __future__ import annotations

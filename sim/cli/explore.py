@@ -20,12 +20,12 @@ from sim.cli.options import (
     SetOption,
     WithoutOption,
     amount,
+    budget_from,
     patch_from,
     print_json,
     progress,
     scenario_from,
 )
-from sim.search.budget import Budget
 from sim.search.exploration import Counting, Verdict
 from sim.search.explore import explore
 from sim.search.exploring.checkpoint import Checkpoint
@@ -76,10 +76,7 @@ def explore_command(
     Exit status 1 if something is found, 4 if a budget ended first and nothing was found before.
     Ctrl-C while it counts prints the verdict without the counts.
     """
-    budget = Budget(
-        None if for_ is None else amount(for_, "smhd", "--for"),
-        None if memory is None else int(amount(memory, "KMG", "--memory")),
-    )
+    budget = budget_from(for_, memory)
     if jobs < 1:
         raise UsageError(f"--jobs takes a number of threads, got {jobs}")
     if retries < 0:

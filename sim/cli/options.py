@@ -21,6 +21,7 @@ from sim.scenarios import patch as patches
 from sim.scenarios.library import recipe_named
 from sim.scenarios.patch import PATCH, load_patch
 from sim.scenarios.recipe import KERNEL
+from sim.search.budget import Budget
 from sim.search.exploration import Progress
 
 SetOption = Annotated[
@@ -74,6 +75,14 @@ def amount(text: str, units: str, option: str) -> float:
             f"{text!r}"
         )
     return float(match[1]) * _UNITS[match[2]]
+
+
+def budget_from(for_: str | None, memory: str | None) -> Budget:
+    """What --for and --memory say. Raises UsageError."""
+    return Budget(
+        None if for_ is None else amount(for_, "smhd", "--for"),
+        None if memory is None else int(amount(memory, "KMG", "--memory")),
+    )
 
 
 def patch_from(path: Path | None) -> patches.Patch | None:

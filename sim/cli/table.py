@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ from sim.cli.options import (
     ColorOption,
     ForceOption,
     JsonOption,
-    amount,
+    budget_from,
     console,
     is_ascii,
     print_json,
@@ -31,7 +31,7 @@ from sim.engine.run.schedule import parse
 from sim.kvm.versions import KERNELS
 from sim.scenarios.kernels import AFTER, BEFORE
 from sim.scenarios.switches import FLIPS, Flip
-from sim.search.budget import Budget
+from sim.search.budget import UNBOUNDED, Budget
 from sim.surveys.cache import Kept, cells
 from sim.surveys.everybody import EverybodyAtOnce, everybody
 from sim.surveys.table import Derivation, TableCell, TableQuery, flip_named, questions
@@ -99,13 +99,15 @@ def table_command(
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs takes a number of processes, got {jobs}")
     flips = _flips(flip)
-    until = _until(for_, memory, contenders, flips)
+    begun, budget = monotonic(), budget_from(for_, memory)
+    _check_everybody(contenders, flips, budget)
     asked = tuple(questions(_kernels(kernel), _modules(module), flips))
     cells = _derived(asked, jobs or os.cpu_count() or 1, Kept(cache_directory()) if kept else None)
     derived = Derivation.sorted(asked, cells, flips)
     if record is not None:
         _record(derived, record, force=force)
-    every = _everybody(asked, cells, until, jobs) if contenders == "all" else iter(())
+    crowds = asked if contenders == "all" else ()
+    every = _everybody(crowds, cells, lambda: budget.after(monotonic() - begun), jobs)
     if json:
         known = (*derived.base.values(), *derived.flipped)
         rows = [json_values.of_cell(cell, made_by(cell)) for cell in known]
@@ -119,31 +121,21 @@ def table_command(
     return ExitStatus.CLEAN
 
 
-def _until(
-    for_: str | None, memory: str | None, contenders: str, flips: tuple[Flip, ...]
-) -> Budget:
-    """When exploring everybody at once is to end, by the clock, and the memory that it may take.
-
-    Raises UsageError.
-    """
+def _check_everybody(contenders: str, flips: tuple[Flip, ...], budget: Budget) -> None:
+    """Raises UsageError where options do not go together."""
     if contenders == "all" and flips:
         raise UsageError("--contenders all goes with the table, and not with --flip")
-    if contenders != "all" and (for_ or memory):
+    if contenders != "all" and budget != UNBOUNDED:
         raise UsageError("--for and --memory go with --contenders all")
-    return Budget(
-        None if for_ is None else monotonic() + amount(for_, "smhd", "--for"),
-        None if memory is None else int(amount(memory, "KMG", "--memory")),
-    )
 
 
 def _everybody(
-    asked: Sequence[TableQuery], cells: dict[str, TableCell], until: Budget, jobs: int | None
+    asked: Sequence[TableQuery],
+    cells: dict[str, TableCell],
+    left: Callable[[], Budget],
+    jobs: int | None,
 ) -> Iterator[EverybodyAtOnce]:
-    """`until` says when time is over, and how much memory there is."""
-
-    def left() -> Budget:
-        return until.after(monotonic())
-
+    """Cells with all their contenders, with a word on stderr about how far each is."""
     tell = {question.key: progress(question.row.name) for question in asked}
     yield from everybody(
         asked,

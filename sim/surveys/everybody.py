@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import attrs
 
@@ -66,7 +67,7 @@ def everybody(
             question.scenario(contenders=ALL),
             budget=budget(),
             jobs=jobs,
-            tick=lambda progress, of=question: tick(of, progress),  # type: ignore[misc]
+            tick=partial(tick, question),
         )
         found = [one.finding for one in exploration.found]
         yield EverybodyAtOnce(

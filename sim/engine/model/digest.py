@@ -63,7 +63,7 @@ class _Reached:
 
     def __init__(self) -> None:
         self._texts: dict[NamedPlace, bytes] = {}
-        """Name -> a digest of the text of what it stands for. Every name that was followed is here."""
+        """For each name that was followed, a digest of the text that it stands for."""
         self._words: set[str] = set()
         self._waiting: dict[str, list[CodePiece]] = {}
         """Methods of classes that were reached, by name, until that is mentioned."""
@@ -91,8 +91,8 @@ class _Reached:
     def digests(self) -> list[bytes]:
         """Of each piece of code, sorted: neither files nor their order matter.
 
-        The digest of a piece covers the text of what its names stand for. Two files may use one
-        name for two things.
+        The digest of a piece covers the text that its names stand for: in two files one name may
+        stand for two things.
         """
         found = set[bytes]()
         while self._to_go:

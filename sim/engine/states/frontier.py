@@ -5,10 +5,10 @@ gone through by chunks, and nothing of a chunk is kept before all of it has been
 that runs out of bits in the middle (`Widen`) makes the chunk start over, after every state so far
 has been given the new form.
 
-Several threads share the work where they are asked to and there is enough of it. The loops run
-beside each other; what they ask anew is learned between them, by one, chunk by chunk. So what is
-learned, in which order, and which number a state gets, does not depend on how many threads there
-are.
+Several threads share the work where they are asked to and there is enough of it. First they look up
+all answers. Then one thread learns those that are missing, chunk by chunk. Then all of them take
+the steps. So the number of threads changes neither what is learned, nor in which order, nor which
+number a state gets.
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ class Frontier:
             self._threads = None
 
     def _place(self, count: int) -> Candidates:
-        """Room for so many candidates, which the next ones take again."""
+        """Room for so many candidates. The next call gives the same room again."""
         words = self.product.words
         if self._every.states.shape[1] != words or len(self._every.states) < count:
             self._every = Candidates.room(count + count // 4, words)
@@ -300,13 +300,11 @@ class Frontier:
         steps = self._steps_from(self.visited.take(numbers), 0)
         self._learn(steps.asks())
         batch = steps.taken_alone(rows=True)
-        rows = batch.rows
-        assert rows is not None  # noqa: S101 - asked for
         return Edges(
             batch.before.astype(np.int64),
             np.repeat(np.arange(len(self.tables)), steps.taken),
             self.visited.find(batch.states),
-            rows.astype(np.int64),
+            batch.rows.astype(np.int64),
         )
 
     def _lay_out_anew(self, layout: tuple[tuple[int, int], ...]) -> None:

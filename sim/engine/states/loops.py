@@ -38,6 +38,8 @@ ANSWER = np.dtype([("first", "i4"), ("outcomes", "i4")])
 FLAG = np.dtype([("footprint", "i4"), ("outcome", "i4"), ("row", "i4"), ("state", "i4")])
 _REST = np.dtype([("state", "i4"), ("row", "i4"), ("outcomes", "i4")])
 
+_NO_ROWS: I32 = np.empty(0, np.int32)
+
 _P = c_void_p
 _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sort_by_footprint": (None, (_P, _P, _P, _P)),
@@ -143,15 +145,20 @@ class Candidates:
     """States that may be new: their words, and the number of the state that each was reached from,
     counted from somewhere.
 
-    The arrays may be longer than `count`.
+    The arrays may be longer than their number. `rows` are of the table that each step comes from;
+    empty where nobody asks for them.
     """
 
     def __init__(
-        self, states: U64, hashes: U64, before: U32, rows: I32 | None = None, count: int = 0
+        self, states: U64, hashes: U64, before: U32, rows: I32 = _NO_ROWS, count: int = 0
     ) -> None:
         self.states, self.hashes, self.before, self.rows = states, hashes, before, rows
         self.struct = CandidatesStruct(
-            address(states), address(hashes), address(before), address(rows), count
+            address(states),
+            address(hashes),
+            address(before),
+            address(rows) if len(rows) else None,
+            count,
         )
 
     @classmethod
@@ -161,7 +168,7 @@ class Candidates:
             np.empty((most, words), np.uint64),
             np.empty(most, np.uint64),
             np.empty(most, np.uint32),
-            np.empty(most, np.int32) if rows else None,
+            np.empty(most, np.int32) if rows else _NO_ROWS,
         )
 
     @classmethod
@@ -226,7 +233,7 @@ class TaskView:
         library().sort_by_footprint(self._task(), chunk.address, self._address, address(footprint))
 
     def _task(self) -> int:
-        """Anew for each call: what is learned in between may move."""
+        """Where the task's struct lies: learning makes a new one, so each call looks anew."""
         return addressof(self._of.struct)
 
     def look_up(self) -> int:
@@ -238,7 +245,9 @@ class TaskView:
         return int(library().count_steps(self._task(), self._address))
 
     def take_steps(self, to: Candidates, rows: int) -> npt.NDArray[Any]:
-        """Take all steps, and give the flags: of each of so many `rows`, the first step."""
+        """Take all steps. Gives the flags: for each row that shows a finding, the first step that
+        has it. `rows` is how many rows there are.
+        """
         shown, flags = np.zeros(rows, np.int32), np.empty(rows, FLAG)
         rests = np.empty(len(self._chunk), _REST)
         many = library().take_steps(

@@ -134,7 +134,7 @@ class Table:
         self._laid_out: tuple[npt.NDArray[Any], ...] = ()
 
     def ready(self) -> None:
-        """Tell the loops of what was learned. Nothing else may be learned while they run."""
+        """Give the loops what was learned. Nobody may learn while they run."""
         if not self._is_behind:
             return
         self._enter_wide()
@@ -184,8 +184,14 @@ class Table:
             np.array([is_wide(shape) for shape in self.shapes], np.bool_),
             masks,
         )
-        if masks.any() and self._wide_set is None:
-            self._wide_set = Visited(words, most=_MOST_WIDE)
+        if masks.any():
+            self._set_of_wide()
+
+    def _set_of_wide(self) -> Visited:
+        """The bits of wide questions. It takes address space, so few tables have one."""
+        if self._wide_set is None:
+            self._wide_set = Visited(self._deltas.shape[1], most=_MOST_WIDE)
+        return self._wide_set
 
     def _bits(self, fields: tuple[Field, ...]) -> int:
         """The bits of a state that a question about these fields takes."""
@@ -276,10 +282,9 @@ class Table:
 
     def _enter_wide(self) -> None:
         """Tell the loops of new answers to wide questions. Raises EngineError."""
-        wide, self._new_wide, new = self._wide_set, [], self._new_wide
-        if not new:
+        if not self._new_wide:
             return
-        assert wide is not None  # noqa: S101 - laid out with the first wide footprint
+        wide, self._new_wide, new = self._set_of_wide(), [], self._new_wide
         if wide.room <= len(new):
             raise EngineError(f"{self.task} asks more than {wide.count} wide questions")
         rows = np.array([self._row(bits) for bits, _ in new], np.uint64)
